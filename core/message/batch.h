@@ -2,6 +2,8 @@
 #ifndef TRP_BATCH_H_INCLUDED
 #define TRP_BATCH_H_INCLUDED
 
+#include <stdbool.h>
+
 #include "core/message/arena.h"
 #include "core/message/frame.h"
 #include "core/message/pool.h"

@@ -21,6 +21,8 @@ typedef struct trp_inbox_ops {
   /// Closes the pipe to an actor, if there is one.
   void (*forget)(trp_inbox_t *inbox, uint64_t to);
   void (*close)(trp_inbox_t *inbox);
+  /// The result of a synchronous call (core/trace/calls.h) as the trace has it: 1 with `*value`, or an error. NULL: this inbox is no trace; the call is made.
+  int (*recall)(trp_inbox_t *inbox, uint32_t call, int64_t *value);
 } trp_inbox_ops_t;
 
 struct trp_inbox {

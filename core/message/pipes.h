@@ -22,6 +22,10 @@ void trp_pipes_set_spin(trp_inbox_t *inbox, int64_t spin_ns);
 /// Sends the few bytes of a packed batch without needing memory: for the last words of an actor. Only to actors that were sent to before.
 void trp_pipes_send_last(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_t length);
 
+/// Sends and receives frames that are no batch: the recorder's. `receive_raw` pushes them into `in` without opening it; its results are receive's.
+int trp_pipes_send_raw(trp_inbox_t *inbox, uint64_t to, trp_frame_t *const *frames, size_t count);
+int trp_pipes_receive_raw(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
+
 /// The ids of all actors that this inbox has a pipe to; fills at most `capacity`, returns how many there are.
 size_t trp_pipes_peers(trp_inbox_t *inbox, uint64_t *ids, size_t capacity);
 
