@@ -1,4 +1,5 @@
-// Running: wraps every test so that the watchdog knows which one runs since when, and the counts and paths that tests use.
+// Running: wraps every test so that the watchdog knows which one runs since when, and the counts
+// and paths that tests use.
 
 #include "tests/harness/harness.h"
 
@@ -17,8 +18,8 @@
 #include "tests/harness/watchdog.h"
 
 #define DEFAULT_LIMIT_MS 30000
-#define DEFAULT_SEED     20090813u
-#define SETTLE_LIMIT_MS  5000
+#define DEFAULT_SEED 20090813u
+#define SETTLE_LIMIT_MS 5000
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -32,7 +33,8 @@
 #define SANITIZED 0
 #endif
 
-// What a test was before it was wrapped. cmocka hands it to the wrappers as the test's initial state.
+// What a test was before it was wrapped. cmocka hands it to the wrappers as the test's initial
+// state.
 struct record {
   const struct CMUnitTest *test;
   void *state;
@@ -249,8 +251,8 @@ uint64_t trp_test_random_next(trp_test_random_t *random) {
 }
 
 uint64_t trp_test_random_below(trp_test_random_t *random, uint64_t bound) {
-  return bound == 0 ? 0
-                    : trp_test_random_next(random) % bound; // the bias does not matter in a test
+  return bound == 0 ? 0 : trp_test_random_next(random) % bound; // the bias does not matter in a
+                                                                // test
 }
 
 void trp_test_random_bytes(trp_test_random_t *random, void *bytes, size_t length) {
@@ -296,8 +298,8 @@ static void call_test(void **state) {
 
 static int end_test(void **state) {
   struct record *record = *state;
-  int status =
-      record->test->teardown_func == NULL ? 0 : record->test->teardown_func(&record->state);
+  int status = record->test->teardown_func == NULL ? 0
+                                                   : record->test->teardown_func(&record->state);
   remove_folder();
   group.current = NULL;
   return status;

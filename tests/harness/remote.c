@@ -1,4 +1,5 @@
-// The other side of a connection, as a test needs it: plain system calls, nothing of troupe, every wait with an end.
+// The other side of a connection, as a test needs it: plain system calls, nothing of troupe, every
+// wait with an end.
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
-// A thread and not a timer's signal: a test may block signals or hang with all of them blocked, as the library's own
-// threads do. The stacks are printed by the threads themselves, in the handler of a SIGTRAP that is sent to each;
-// SIGTRAP counts as synchronous, so nobody has blocked it.
+// A thread and not a timer's signal: a test may block signals or hang with all of them blocked, as
+// the library's own threads do. The stacks are printed by the threads themselves, in the handler of
+// a SIGTRAP that is sent to each; SIGTRAP counts as synchronous, so nobody has blocked it.
 
 #include "tests/harness/watchdog.h"
 
@@ -20,11 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STATUS_HANGS   99
-#define STACK_DEPTH    64
+#define STATUS_HANGS 99
+#define STACK_DEPTH 64
 #define STACK_LIMIT_MS 2000
 
-// AddressSanitizer prints names and lines; ThreadSanitizer could too, but reports itself for what it allocates then.
+// AddressSanitizer prints names and lines; ThreadSanitizer could too, but reports itself for what
+// it allocates then.
 #ifdef __SANITIZE_ADDRESS__
 #define ASAN_PRINTS 1
 #elif defined(__has_feature)
@@ -79,8 +80,8 @@ void trp_watchdog_start(uint64_t seed) {
     exit(STATUS_HANGS);
   }
   pthread_setname_np(dog.thread, "watchdog");
-  while (dog.thread_id ==
-         0) { // counts of threads leave it out, so its id must be known before they begin
+  while (dog.thread_id == 0) { // counts of threads leave it out, so its id must be known before
+                               // they begin
     sched_yield();
   }
 }

@@ -1,5 +1,5 @@
-// Of the harness alone. A thread that sleeps until the running test's deadline; if that comes, it prints the test's name
-// and the stack of every thread, and ends the program with status 99.
+// Of the harness alone. A thread that sleeps until the running test's deadline; if that comes, it
+// prints the test's name and the stack of every thread, and ends the program with status 99.
 
 #ifndef TRP_TESTS_WATCHDOG_H_INCLUDED
 #define TRP_TESTS_WATCHDOG_H_INCLUDED
