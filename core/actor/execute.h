@@ -1,0 +1,28 @@
+/// Private. Runs an actor's main function on an inbox: in its own thread for a live one, in the caller's for a replay.
+#ifndef TRP_EXECUTE_H_INCLUDED
+#define TRP_EXECUTE_H_INCLUDED
+
+#include <stdbool.h>
+
+#include "core/actor/start.h"
+#include "core/message/inbox.h"
+#include "core/trace/tap.h"
+
+struct troupe_system;
+
+typedef struct trp_execution {
+  const trp_start_t *start;          // borrowed
+  trp_inbox_t *inbox;                // borrowed
+  trp_tap_t *tap;                    // borrowed; NULL: not recorded
+  struct troupe_system *system;      // NULL in a replay
+  int (*main)(void *argument);
+  void *argument;
+  void (*on_running)(void *context); // called once, when main enters troupe_actor_run() for the first time; NULL is fine
+  void *context;
+} trp_execution_t;
+
+/// Returns main's result, or an error when the actor could not be set up: `*ran` tells which of the two. While it runs the thread is the actor. Commands that main left
+/// unsent are sent after it returned. Does not send HELLO or BYE.
+int trp_actor_execute(const trp_execution_t *execution, bool *ran);
+
+#endif
