@@ -1,0 +1,39 @@
+// The echo server in Node.js, over `net`, as a Node programmer writes it who minds back-pressure.
+// usage: node echo.js [--host H] [--port P] [--work-us U]
+'use strict';
+
+const net = require('net');
+const { parseArgs } = require('util');
+
+const { values } = parseArgs({
+  options: {
+    host: { type: 'string', default: '127.0.0.1' },
+    port: { type: 'string', default: '0' },
+    'work-us': { type: 'string', default: '0' },
+  },
+});
+const workNs = BigInt(values['work-us']) * 1000n;
+
+function work() {
+  const end = process.hrtime.bigint() + workNs;
+  while (process.hrtime.bigint() < end);
+}
+
+const server = net.createServer({ noDelay: true }, (socket) => {
+  socket.on('data', (chunk) => {
+    if (workNs !== 0n) {
+      work();
+    }
+    if (!socket.write(chunk)) {
+      socket.pause();
+    }
+  });
+  socket.on('drain', () => socket.resume());
+  socket.on('error', () => socket.destroy());
+});
+
+server.listen({ host: values.host, port: Number(values.port), backlog: 4096 }, () => {
+  console.log(`listening ${values.host}:${server.address().port}`);
+});
+
+process.on('SIGTERM', () => process.exit(0));
