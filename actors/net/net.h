@@ -33,9 +33,10 @@ void trp_net_undecodable(trp_net_t *net);
 /// Sends what was collected in this turn. Called once a turn, before the loop waits.
 void trp_net_flush(trp_net_t *net);
 
-/// A stop or another event from the system to an actor (TRP_ID_SYSTEM's messages): forwards it. Returns 0 or TROUPE_ENOACTOR, TROUPE_ENOMEM.
+/// A stop, an abort, a message or another event from the system (sender TRP_ID_SYSTEM) to an actor: forwards it. `bytes` is its payload, borrowed; NULL
+/// with `length` 0 for none. Returns 0 or TROUPE_ENOACTOR, TROUPE_ENOMEM.
 int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64_t subject,
-                 uint32_t grace_ms);
+                 uint32_t grace_ms, const void *bytes, size_t length);
 
 const trp_net_counters_t *trp_net_counters(const trp_net_t *net);
 
