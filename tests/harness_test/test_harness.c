@@ -141,7 +141,7 @@ static void a_test_that_hangs_is_named_with_its_stacks(void **state) {
   char command[512], line[512];
   bool named = false, has_stack = false;
   (void)state;
-  snprintf(command, sizeof command, "/proc/%d/exe hang 2>&1", (int)getpid());
+  snprintf(command, sizeof command, "'%s' hang 2>&1", program_invocation_name);
   FILE *output = popen(command, "re");
   assert_non_null(output);
   while (fgets(line, sizeof line, output) != NULL) {
