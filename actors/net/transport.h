@@ -64,8 +64,8 @@ typedef struct trp_transport_ops {
   /// the call that failed. Returns 0 or an error. Does not accept before TRP_READ is wanted.
   int (*listen)(trp_transport_t *transport, const trp_listen_spec_t *spec, trp_handle_t **handle,
                 const char **syscall);
-  /// Takes over a descriptor. Returns 0 with `*kind`, or TROUPE_ERR_INVALID_FD_TYPE, TROUPE_EBADF, TROUPE_EEXIST (one of ours already), …; the
-  /// descriptor is the caller's then.
+  /// Takes over a descriptor. Returns 0 with `*kind`, or TROUPE_ERR_INVALID_FD_TYPE, TROUPE_EBADF, TROUPE_EEXIST (one of ours already), …. The
+  /// descriptor is consumed in any case: one that cannot be used is closed, unless it is one of ours already.
   int (*adopt)(trp_transport_t *transport, int fd, trp_fd_kind_t *kind, trp_handle_t **handle);
   /// Makes an adopted, bound handle listen. 0 or an error.
   int (*adopt_listen)(trp_transport_t *transport, trp_handle_t *handle, int backlog);
