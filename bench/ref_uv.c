@@ -47,6 +47,7 @@ static const char help[] =
     "  --port P      port; 0, the default, lets the system choose\n"
     "  --path P      listen on this Unix socket instead\n"
     "  --work-us U   compute for so many microseconds per message\n"
+    "  --version     print the version of libuv\n"
     "\n"
     "Prints \"listening HOST:PORT\" (or the path) when ready. Ends on SIGTERM and SIGINT.\n";
 
@@ -75,9 +76,13 @@ static void need(int result, const char *doing);
 
 int main(int count, char **arguments) {
   static const struct option options[] = {
-      {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'P'},
-      {"path", required_argument, NULL, 'U'}, {"work-us", required_argument, NULL, 'w'},
-      {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+      {"host", required_argument, NULL, 'H'},
+      {"port", required_argument, NULL, 'P'},
+      {"path", required_argument, NULL, 'U'},
+      {"work-us", required_argument, NULL, 'w'},
+      {"version", no_argument, NULL, 'v'},
+      {"help", no_argument, NULL, 'h'},
+      {NULL, 0, NULL, 0},
   };
   const char *host = "127.0.0.1";
   const char *path = NULL;
@@ -97,6 +102,9 @@ int main(int count, char **arguments) {
     case 'w':
       work_ns = (uint64_t)read_number("--work-us", optarg, 1000000) * 1000;
       break;
+    case 'v':
+      printf("libuv %s\n", uv_version_string());
+      return EXIT_SUCCESS;
     case 'h':
       fputs(help, stdout);
       return EXIT_SUCCESS;
