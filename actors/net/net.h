@@ -1,4 +1,5 @@
-/// Private. The I/O side's socket logic as a whole: commands in, events out, over any transport and any inbox.
+/// Private. The I/O side's socket logic as a whole: commands in, events out, over any transport and
+/// any inbox.
 #ifndef TRP_NET_H_INCLUDED
 #define TRP_NET_H_INCLUDED
 
@@ -9,12 +10,12 @@ typedef struct trp_net trp_net_t;
 
 /// Counters of what is dropped or refused; each has a reason. Read with trp_net_counters().
 typedef struct trp_net_counters {
-  uint64_t commands, events;         // all so far
-  uint64_t unknown_subject;          // commands for an id that is not there (any more): dropped
-  uint64_t stale_epoch;              // commands of an owner before the last hand-off: dropped
-  uint64_t unknown_kind;             // commands of a kind that does not exist, or without their detail: dropped
-  uint64_t not_owner;                // commands by an actor that does not own the subject: dropped
-  uint64_t undecodable;              // batches that could not be read
+  uint64_t commands, events; // all so far
+  uint64_t unknown_subject;  // commands for an id that is not there (any more): dropped
+  uint64_t stale_epoch;      // commands of an owner before the last hand-off: dropped
+  uint64_t unknown_kind; // commands of a kind that does not exist, or without their detail: dropped
+  uint64_t not_owner;    // commands by an actor that does not own the subject: dropped
+  uint64_t undecodable;  // batches that could not be read
   uint64_t accepted, dropped, parked, unparked, blocked;
   uint64_t undeliverable;            // events to an actor that is gone, or messages to one
   uint64_t sockets, servers, actors; // open now
@@ -24,7 +25,8 @@ typedef struct trp_net_counters {
 int trp_net_new(uint64_t self, trp_transport_t *transport, trp_inbox_t *inbox, trp_pool_t *pool,
                 trp_net_t **net);
 
-/// Executes a batch of commands (or of events from the system). Never fails: what cannot be done is answered or counted.
+/// Executes a batch of commands (or of events from the system). Never fails: what cannot be done is
+/// answered or counted.
 void trp_net_execute(trp_net_t *net, const trp_in_t *in);
 
 /// A batch came that could not be decoded.
@@ -33,8 +35,9 @@ void trp_net_undecodable(trp_net_t *net);
 /// Sends what was collected in this turn. Called once a turn, before the loop waits.
 void trp_net_flush(trp_net_t *net);
 
-/// A stop, an abort, a message or another event from the system (sender TRP_ID_SYSTEM) to an actor: forwards it. `bytes` is its payload, borrowed; NULL
-/// with `length` 0 for none. Returns 0 or TROUPE_ENOACTOR, TROUPE_ENOMEM.
+/// A stop, an abort, a message or another event from the system (sender TRP_ID_SYSTEM) to an actor:
+/// forwards it. `bytes` is its payload, borrowed; NULL with `length` 0 for none. Returns 0 or
+/// TROUPE_ENOACTOR, TROUPE_ENOMEM.
 int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64_t subject,
                  uint32_t grace_ms, const void *bytes, size_t length);
 

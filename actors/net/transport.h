@@ -1,8 +1,11 @@
-/// Private. The first seam: what lies under all socket logic of the I/O side, as calls that answer at once and a `ready` that comes up.
+/// Private. The first seam: what lies under all socket logic of the I/O side, as calls that answer
+/// at once and a `ready` that comes up.
 ///
-/// actors/io serves it with libuv, actors/sim from memory. A data call answers as the system call does: n, -EAGAIN, -errno (Linux's numbers, which
-/// are troupe's error values too). Level-triggered: `ready` comes again until what is wanted was done or is not wanted any more.
-/// Nothing here blocks; everything is called from the I/O actor's thread, inside a callback of the transport or between two of them.
+/// actors/io serves it with libuv, actors/sim from memory. A data call answers as the system call
+/// does: n, -EAGAIN, -errno (Linux's numbers, which are troupe's error values too).
+/// Level-triggered: `ready` comes again until what is wanted was done or is not wanted any more.
+/// Nothing here blocks; everything is called from the I/O actor's thread, inside a callback of the
+/// transport or between two of them.
 #ifndef TRP_TRANSPORT_H_INCLUDED
 #define TRP_TRANSPORT_H_INCLUDED
 
@@ -11,19 +14,22 @@
 #include <troupe/address.h>
 
 typedef struct trp_transport trp_transport_t;
-typedef struct trp_handle trp_handle_t;    // a socket, listening or not
-typedef struct trp_resolve trp_resolve_t;  // a look-up that goes on
+typedef struct trp_handle trp_handle_t;   // a socket, listening or not
+typedef struct trp_resolve trp_resolve_t; // a look-up that goes on
 
 enum {
-  TRP_READ = 1,    // readable, or the peer's FIN or an error can be read; a listener: accept
-  TRP_WRITE = 2,   // writable; while connecting: the attempt has ended, trp_transport_connected() says how
-  TRP_HANGUP = 4,  // an error or the peer's FIN, for handles that are not read from. May come once only.
+  TRP_READ = 1,   // readable, or the peer's FIN or an error can be read; a listener: accept
+  TRP_WRITE = 2,  // writable; while connecting: the attempt has ended, trp_transport_connected()
+                  // says how
+  TRP_HANGUP = 4, // an error or the peer's FIN, for handles that are not read from. May come once
+                  // only.
 };
 
 /// What a look-up found. `error` is 0 or TROUPE_ENOTFOUND, TROUPE_EAI_….
 typedef struct trp_resolved {
   int error;
-  const troupe_address_t *addresses;  // with the port that was asked for; borrowed until the callback returns
+  const troupe_address_t *addresses; // with the port that was asked for; borrowed until the
+                                     // callback returns
   size_t count;
 } trp_resolved_t;
 
@@ -42,38 +48,42 @@ typedef struct trp_listen_spec {
   int backlog;
   bool ipv6_only;
   bool reuse_port;
-  bool readable_all, writable_all;  // mode bits of a path
+  bool readable_all, writable_all; // mode bits of a path
 } trp_listen_spec_t;
 
 typedef enum trp_option {
-  TRP_OPTION_NO_DELAY,             // value 0 or 1
-  TRP_OPTION_KEEP_ALIVE,           // value 0 or 1
-  TRP_OPTION_KEEP_ALIVE_DELAY_S,   // above 0: TCP_KEEPIDLE = value, TCP_KEEPINTVL = 1, TCP_KEEPCNT = 10
-  TRP_OPTION_LINGER_CLOSE,         // value 0 or 1
+  TRP_OPTION_NO_DELAY,           // value 0 or 1
+  TRP_OPTION_KEEP_ALIVE,         // value 0 or 1
+  TRP_OPTION_KEEP_ALIVE_DELAY_S, // above 0: TCP_KEEPIDLE = value, TCP_KEEPINTVL = 1, TCP_KEEPCNT =
+                                 // 10
+  TRP_OPTION_LINGER_CLOSE,       // value 0 or 1
 } trp_option_t;
 
 /// What a descriptor turned out to be.
 typedef enum trp_fd_kind {
-  TRP_FD_STREAM,     // connected (or a pipe end)
-  TRP_FD_BOUND,      // a socket, bound, not listening
+  TRP_FD_STREAM, // connected (or a pipe end)
+  TRP_FD_BOUND,  // a socket, bound, not listening
   TRP_FD_LISTENING,
 } trp_fd_kind_t;
 
 typedef struct trp_transport_ops {
-  /// Binds and listens; a path is created and remembered, and unlinked when the handle is closed (only if it is still ours). `*syscall` names
-  /// the call that failed. Returns 0 or an error. Does not accept before TRP_READ is wanted.
+  /// Binds and listens; a path is created and remembered, and unlinked when the handle is closed
+  /// (only if it is still ours). `*syscall` names the call that failed. Returns 0 or an error. Does
+  /// not accept before TRP_READ is wanted.
   int (*listen)(trp_transport_t *transport, const trp_listen_spec_t *spec, trp_handle_t **handle,
                 const char **syscall);
-  /// Takes over a descriptor. Returns 0 with `*kind`, or TROUPE_ERR_INVALID_FD_TYPE, TROUPE_EBADF, TROUPE_EEXIST (one of ours already), …. The
-  /// descriptor is consumed in any case: one that cannot be used is closed, unless it is one of ours already.
+  /// Takes over a descriptor. Returns 0 with `*kind`, or TROUPE_ERR_INVALID_FD_TYPE, TROUPE_EBADF,
+  /// TROUPE_EEXIST (one of ours already), …. The descriptor is consumed in any case: one that
+  /// cannot be used is closed, unless it is one of ours already.
   int (*adopt)(trp_transport_t *transport, int fd, trp_fd_kind_t *kind, trp_handle_t **handle);
   /// Makes an adopted, bound handle listen. 0 or an error.
   int (*adopt_listen)(trp_transport_t *transport, trp_handle_t *handle, int backlog);
-  /// Takes one waiting connection. 0, -EAGAIN, -EMFILE, -ENFILE, … (-ECONNABORTED and the like are gone over inside).
+  /// Takes one waiting connection. 0, -EAGAIN, -EMFILE, -ENFILE, … (-ECONNABORTED and the like are
+  /// gone over inside).
   int (*accept)(trp_transport_t *transport, trp_handle_t *listener, trp_handle_t **connection,
                 troupe_address_t *remote);
-  /// Begins an attempt; `local` NULL or to be bound first. Returns 0 when it began (TRP_WRITE is wanted already and comes when it ended), or an
-  /// error with `*syscall` "bind" or "connect".
+  /// Begins an attempt; `local` NULL or to be bound first. Returns 0 when it began (TRP_WRITE is
+  /// wanted already and comes when it ended), or an error with `*syscall` "bind" or "connect".
   int (*connect)(trp_transport_t *transport, const troupe_address_t *remote,
                  const troupe_address_t *local, trp_handle_t **handle, const char **syscall);
   /// How the attempt ended: 0 or an error; -EALREADY: it goes on.
@@ -82,8 +92,9 @@ typedef struct trp_transport_ops {
   ssize_t (*read)(trp_transport_t *transport, trp_handle_t *handle, void *bytes, size_t length);
   ssize_t (*write)(trp_transport_t *transport, trp_handle_t *handle, const struct iovec *parts,
                    int count);
-  int (*shutdown)(trp_transport_t *transport, trp_handle_t *handle);  // sends FIN; 0 or an error
-  /// Closes with a reset. Consumes the handle, as close does. TRP_ERR_INVALID_HANDLE_TYPE on other than TCP: then it is not closed.
+  int (*shutdown)(trp_transport_t *transport, trp_handle_t *handle); // sends FIN; 0 or an error
+  /// Closes with a reset. Consumes the handle, as close does. TRP_ERR_INVALID_HANDLE_TYPE on other
+  /// than TCP: then it is not closed.
   int (*reset)(trp_transport_t *transport, trp_handle_t *handle);
   void (*close)(trp_transport_t *transport, trp_handle_t *handle);
   /// The true error that is pending on the socket (SO_ERROR), 0 for none.
@@ -97,9 +108,11 @@ typedef struct trp_transport_ops {
   /// Addresses as the system reports them; either may be NULL. Family 0 where there is none.
   void (*names)(trp_transport_t *transport, trp_handle_t *handle, troupe_address_t *local,
                 troupe_address_t *remote);
-  int (*set_option)(trp_transport_t *transport, trp_handle_t *handle, trp_option_t option, int value);
+  int (*set_option)(trp_transport_t *transport, trp_handle_t *handle, trp_option_t option,
+                    int value);
 
-  /// Looks a name up on another thread. `family` 0, 4, 6; `hints` bits of core/net/hints.h. 0 or an error; later `resolved` once, unless cancelled.
+  /// Looks a name up on another thread. `family` 0, 4, 6; `hints` bits of core/net/hints.h. 0 or an
+  /// error; later `resolved` once, unless cancelled.
   int (*resolve)(trp_transport_t *transport, const char *host, uint16_t port, int family,
                  unsigned hints, void *owner, trp_resolve_t **request);
   void (*cancel)(trp_transport_t *transport, trp_resolve_t *request);
@@ -116,8 +129,8 @@ typedef struct trp_transport_ops {
 
 struct trp_transport {
   const trp_transport_ops_t *ops;
-  trp_transport_callbacks_t callbacks;  // set by the socket logic before anything else is called
-  void *context;                        // of the callbacks
+  trp_transport_callbacks_t callbacks; // set by the socket logic before anything else is called
+  void *context;                       // of the callbacks
 };
 
 #endif
