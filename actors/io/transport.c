@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 #include "actors/io/descriptor.h"
-#include "actors/io/list.h"
 #include "actors/io/listen.h"
 #include "actors/io/resolver.h"
+#include "actors/net/list.h"
 
 enum {
   SPARE_HANDLES = 256, // kept for the next connections
@@ -62,7 +62,7 @@ struct trp_uv_transport {
   uv_timer_t timer, linger_timer;
   uv_async_t resolved;
   trp_resolver_t *resolver;
-  trp_list_t unsettled, lingering, spare;
+  trp_link_t unsettled, lingering, spare; // lists
   size_t spare_count;
   trp_handle_t **by_fd; // all that are open
   size_t by_fd_size;
@@ -82,6 +82,11 @@ static void tell_resolved(void *context, void *owner, const trp_resolved_t *resu
 static void wake_for_resolved(void *context);
 static void drain(trp_handle_t *handle);
 static void shut(trp_handle_t *handle, bool reset);
+
+/// The first of a list, or NULL.
+static trp_link_t *first_of(trp_link_t *list) {
+  return trp_list_empty(list) ? NULL : list->next;
+}
 
 static trp_uv_transport_t *self_of(trp_transport_t *transport) {
   return (trp_uv_transport_t *)(void *)transport;
@@ -154,7 +159,7 @@ void trp_uv_transport_free(trp_uv_transport_t **transport) {
   }
   *transport = NULL;
   trp_link_t *link;
-  while ((link = trp_list_first(&gone->spare)) != NULL) {
+  while ((link = first_of(&gone->spare)) != NULL) {
     trp_list_remove(link);
     free(TRP_LIST_ENTRY(link, trp_handle_t, unsettled));
   }
@@ -206,7 +211,7 @@ static bool has_ipv6(trp_transport_t *transport) {
 // ---- Handles ----
 
 static trp_handle_t *take_handle(trp_uv_transport_t *self) {
-  trp_link_t *link = trp_list_first(&self->spare);
+  trp_link_t *link = first_of(&self->spare);
   trp_handle_t *handle;
   if (link != NULL) {
     trp_list_remove(link);
@@ -219,8 +224,8 @@ static trp_handle_t *take_handle(trp_uv_transport_t *self) {
     memset(handle, 0, sizeof *handle);
     handle->transport = self;
     handle->fd = -1;
-    trp_link_init(&handle->unsettled);
-    trp_link_init(&handle->lingering);
+    trp_list_init(&handle->unsettled);
+    trp_list_init(&handle->lingering);
   }
   return handle;
 }
@@ -303,7 +308,7 @@ static int watch(trp_handle_t *handle) {
 }
 
 static void unsettle(trp_handle_t *handle) {
-  if (!trp_link_is_in(&handle->unsettled)) {
+  if (!trp_list_holds(&handle->unsettled)) {
     trp_list_append(&handle->transport->unsettled, &handle->unsettled);
   }
 }
@@ -354,7 +359,7 @@ static void arm(trp_handle_t *handle) {
 
 void trp_uv_transport_settle(trp_uv_transport_t *transport) {
   trp_link_t *link;
-  while ((link = trp_list_first(&transport->unsettled)) != NULL) {
+  while ((link = first_of(&transport->unsettled)) != NULL) {
     trp_list_remove(link);
     arm(TRP_LIST_ENTRY(link, trp_handle_t, unsettled));
   }
@@ -388,7 +393,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     handle->hung = true;
   }
   self->activity++;
-  if (trp_link_is_in(&handle->lingering)) {
+  if (trp_list_holds(&handle->lingering)) {
     drain(handle);
   } else {
     self->base.callbacks.ready(self->base.context, handle->owner, told);
@@ -620,7 +625,7 @@ static bool begin_to_linger(trp_handle_t *handle) {
   }
   handle->owner = NULL;
   handle->linger_until_ns = now(&self->base) + linger_limit_ns;
-  if (trp_list_first(&self->lingering) == NULL) {
+  if (trp_list_empty(&self->lingering)) {
     start_timer(self, &self->linger_timer, on_linger_timer, handle->linger_until_ns);
   }
   trp_list_append(&self->lingering, &handle->lingering);
@@ -638,7 +643,7 @@ static void on_linger_timer(uv_timer_t *timer) {
   trp_uv_transport_t *self = timer->data;
   self->now_ns = 0;
   trp_link_t *link;
-  while ((link = trp_list_first(&self->lingering)) != NULL) {
+  while ((link = first_of(&self->lingering)) != NULL) {
     trp_handle_t *handle = TRP_LIST_ENTRY(link, trp_handle_t, lingering);
     if (handle->linger_until_ns > now(&self->base)) {
       start_timer(self, timer, on_linger_timer, handle->linger_until_ns);
