@@ -35,6 +35,7 @@ struct trp_object {
   bool queued;         // it is in the first of these
   bool dead;           // removed: it will be released after the current callback
   bool holding;        // counts among what keeps troupe_actor_run() going
+  uint8_t stop_round;  // how far type->stop has been called
   bool draining;       // counts among what a stopping actor still waits for (open sockets, servers that close)
 };
 

@@ -17,6 +17,7 @@ typedef struct trp_out {
   uint64_t cause_sender;    // set by the filler before the first message
   uint64_t cause_sequence;
   uint64_t window;
+  uint64_t window_told;     // what the receiver knows of it
   uint64_t serial;          // which batch this is, over all of the thread
   trp_pool_t *pool;
   trp_arena_t arena;

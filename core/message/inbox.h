@@ -18,6 +18,8 @@ typedef struct trp_inbox_ops {
   int (*send)(trp_inbox_t *inbox, trp_out_t *out);
   /// Monotonic, in nanoseconds.
   int64_t (*now)(trp_inbox_t *inbox);
+  /// Makes the pipe to an actor if there is none yet. 0 or an error.
+  int (*reach)(trp_inbox_t *inbox, uint64_t to);
   /// Closes the pipe to an actor, if there is one.
   void (*forget)(trp_inbox_t *inbox, uint64_t to);
   void (*close)(trp_inbox_t *inbox);

@@ -38,11 +38,18 @@ typedef struct {
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
 static int64_t now(trp_inbox_t *inbox);
+static int reach_op(trp_inbox_t *inbox, uint64_t to);
 static void forget(trp_inbox_t *inbox, uint64_t to);
 static void close_pipes(trp_inbox_t *inbox);
 
 static const trp_inbox_ops_t pipes_ops = {
-    .receive = receive, .send = send_batch, .now = now, .forget = forget, .close = close_pipes};
+    .receive = receive,
+    .send = send_batch,
+    .now = now,
+    .reach = reach_op,
+    .forget = forget,
+    .close = close_pipes,
+};
 
 /// ThreadSanitizer cannot see libzmq's hand-over; sender and receiver of an inbox meet at a byte of their own. Two inboxes on one byte only make it see less.
 static unsigned char hand_over[KEY_COUNT];
@@ -308,6 +315,11 @@ static int send_frame(peer_t *peer, trp_frame_t *frame, bool more) {
 static int reach(pipes_t *pipes, uint64_t to, peer_t **peer) {
   *peer = find_peer(pipes, to);
   return *peer == NULL ? open_peer(pipes, to, peer) : 0;
+}
+
+static int reach_op(trp_inbox_t *inbox, uint64_t to) {
+  peer_t *peer = NULL;
+  return reach((pipes_t *)(void *)inbox, to, &peer);
 }
 
 int trp_pipes_send_raw(trp_inbox_t *inbox, uint64_t to, trp_frame_t *const *frames, size_t count) {

@@ -177,7 +177,8 @@ TROUPE_API int troupe_send_chunk(troupe_actor_t to, const troupe_chunk_t *chunk)
 TROUPE_API int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes,
                            size_t length);
 
-/// Tells once when another actor ends, with its main function's result; at once when it has ended already. Watching does not hold the watcher.
+/// Tells once when another actor ends, with its main function's result; at once when it has ended already. A watch
+/// holds the watcher until then.
 ///
 /// Thread:    owner.
 /// Blocks:    never.

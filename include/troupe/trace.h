@@ -35,12 +35,14 @@ typedef struct troupe_record_report {
   int error;             ///< the first error of writing, 0 for none; recording went on without that file
 } troupe_record_report_t;
 
-/// Ends recording; actors that still run are cut off there, which their traces say. Freeing the system does this too.
+/// Ends recording once all actors have ended. Freeing the system does this too.
 ///
 /// Ownership: `report` is the caller's; NULL is fine.
 /// Thread:    any.
 /// Blocks:    until all is written.
-/// Returns:   0, or TROUPE_ESTALE: the system does not record.
+/// Returns:   0, or
+///            TROUPE_ESTALE   the system does not record,
+///            TROUPE_EBUSY    actors still run; recording goes on.
 TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report);
 
 /// How a replay went.

@@ -1,0 +1,741 @@
+/// Puts core and actors together: a system's I/O actors, the threads of its user actors, and the calls that come from any thread.
+///
+/// The mutex guards the table of actors. It is held for a few instructions only, never while anything is waited for, and never on the way of the data.
+#include <troupe/trace.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "actors/io/loop.h"
+#include "core/actor/actor.h"
+#include "core/actor/map.h"
+#include "core/message/frame_zmq.h"
+#include "core/message/id.h"
+#include "core/message/pipes.h"
+#include "core/support/thread.h"
+#include "core/trace/calls.h"
+#include "core/trace/recorder.h"
+
+enum {
+  COPIES_MAX = 4096,
+  POST_MAX = 16 * 1024 * 1024,
+  SIGNAL_GRACE_MS = 1000,
+  IO_STOP_MS = 5000,
+  COUNTERS_MS = 1000,
+  /// Actors that ended and that nobody joined: so many results are remembered.
+  ENDED_MAX = 1024,
+};
+
+typedef enum { STARTING, RUNNING, ENDED } life_t;
+
+/// One actor, from its spawn until somebody has asked for its result.
+typedef struct record {
+  struct record *next;
+  troupe_system_t *system;
+  trp_start_t start;
+  troupe_main_fn main;
+  void *argument;     // what main gets
+  pthread_t thread;
+  bool joined;        // the thread's memory is given back
+  life_t life;
+  int status;
+  troupe_reason_t reason;
+  // Used by the actor's own thread alone.
+  trp_inbox_t *inbox;
+  trp_tap_t *tap;
+  bool said_hello;
+  bool returned;
+} record_t;
+
+struct troupe_system {
+  trp_hub_t *hub;
+  trp_io_t *io[TRP_IO_ACTORS_MAX];
+  unsigned io_count;
+  int64_t spin_ns;
+  uint64_t seed;
+  trp_recorder_t *recorder;
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;  // an actor came to run, or ended
+  record_t *records;       // the newest first
+  size_t running;          // those that have not ended
+  size_t ended;
+  uint32_t next_number;
+  uint64_t next_group;
+  bool stopping;
+  unsigned stop_grace_ms;
+};
+
+static void *run_actor(void *argument);
+static void end_actor(void *argument);
+static void say_bye(record_t *record);
+static void stop_by_signal(void *context);
+static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options, uint32_t index,
+                      uint64_t group, uint64_t *id);
+static void reap(troupe_system_t *system);
+static void forget(troupe_system_t *system, record_t *record);
+
+static void deadline_after(struct timespec *deadline, int timeout_ms) {
+  clock_gettime(CLOCK_MONOTONIC, deadline);
+  deadline->tv_sec += timeout_ms / 1000;
+  deadline->tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+  if (deadline->tv_nsec >= 1000000000) {
+    deadline->tv_sec++;
+    deadline->tv_nsec -= 1000000000;
+  }
+}
+
+/// Waits for a change until the deadline; false when it is over. With the mutex held.
+static bool wait_for_change(troupe_system_t *system, int timeout_ms,
+                            const struct timespec *deadline) {
+  if (timeout_ms < 0) {
+    pthread_cond_wait(&system->changed, &system->mutex);
+    return true;
+  }
+  return pthread_cond_timedwait(&system->changed, &system->mutex, deadline) != ETIMEDOUT;
+}
+
+int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system) {
+  static const troupe_system_options_t defaults = {0};
+  if (options == NULL) {
+    options = &defaults;
+  }
+  if (system == NULL || options->io_threads > 1) {
+    return TROUPE_EINVAL;
+  }
+  troupe_system_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  made->next_number = TRP_IO_ACTORS_MAX + 1;
+  made->next_group = 1;
+  made->spin_ns = options->spin_us > 0 ? (int64_t)options->spin_us * 1000 : 0;
+  made->seed = options->seed;
+  if (made->seed == 0 && getrandom(&made->seed, sizeof made->seed, GRND_NONBLOCK) < 0) {
+    made->seed = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)made;
+  }
+  int error = 0;
+  if (pthread_mutex_init(&made->mutex, NULL) != 0) {
+    error = TROUPE_ENOMEM;
+    goto no_mutex;
+  }
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  int failed = pthread_cond_init(&made->changed, &attributes);
+  pthread_condattr_destroy(&attributes);
+  if (failed != 0) {
+    error = TROUPE_ENOMEM;
+    goto no_cond;
+  }
+  error = trp_hub_new(&made->hub);
+  if (error != 0) {
+    goto no_hub;
+  }
+  unsigned count = options->io_threads == 0 ? 1 : options->io_threads;
+  for (; made->io_count < count; made->io_count++) {
+    trp_io_options_t io = {
+        .hub = made->hub,
+        .self = trp_id_actor(made->io_count + 1),
+        .spin_ns = made->spin_ns,
+        .on_signal_stop = stop_by_signal,
+        .context = made,
+    };
+    error = trp_io_start(&io, &made->io[made->io_count]);
+    if (error != 0) {
+      goto no_io;
+    }
+  }
+  *system = made;
+  return 0;
+no_io:
+  while (made->io_count > 0) {
+    trp_io_stop(&made->io[--made->io_count], IO_STOP_MS);
+  }
+  trp_hub_free(&made->hub);
+no_hub:
+  pthread_cond_destroy(&made->changed);
+no_cond:
+  pthread_mutex_destroy(&made->mutex);
+no_mutex:
+  free(made);
+  return error;
+}
+
+int troupe_system_free(troupe_system_t **system) {
+  troupe_system_t *s = system == NULL ? NULL : *system;
+  if (s == NULL) {
+    return 0;
+  }
+  if (trp_actor_current() != NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  pthread_mutex_lock(&s->mutex);
+  bool busy = s->running > 0;
+  s->stopping = true;
+  pthread_mutex_unlock(&s->mutex);
+  if (busy) {
+    return TROUPE_EBUSY;
+  }
+  *system = NULL;
+  pthread_mutex_lock(&s->mutex);
+  while (s->records != NULL) {
+    forget(s, s->records);
+  }
+  pthread_mutex_unlock(&s->mutex);
+  if (s->recorder != NULL) {
+    trp_recorder_stop(&s->recorder, NULL);
+  }
+  while (s->io_count > 0) {
+    trp_io_stop(&s->io[--s->io_count], IO_STOP_MS);
+  }
+  trp_hub_free(&s->hub);
+  pthread_cond_destroy(&s->changed);
+  pthread_mutex_destroy(&s->mutex);
+  free(s);
+  return 0;
+}
+
+static int validate(const troupe_spawn_options_t *options) {
+  if (options == NULL || options->main == NULL || options->copies > COPIES_MAX ||
+      (options->argument_size > 0 && options->argument == NULL)) {
+    return TROUPE_EINVAL;
+  }
+  if (options->name != NULL &&
+      (options->name[0] == '\0' || strlen(options->name) > TRP_NAME_MAX ||
+       strchr(options->name, '/') != NULL)) {
+    return TROUPE_EINVAL;
+  }
+  return 0;
+}
+
+static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
+                 troupe_actor_t *actors, uint64_t *ids, unsigned copies) {
+  pthread_mutex_lock(&system->mutex);
+  reap(system);
+  uint64_t group = system->next_group++;
+  pthread_mutex_unlock(&system->mutex);
+  int error = 0;
+  unsigned started = 0;
+  for (; started < copies && error == 0; started++) {
+    error = start_copy(system, options, started, group, &ids[started]);
+  }
+  if (error != 0) {
+    // The last one did not start; the others end again, unheard of.
+    for (unsigned i = 0; i + 1 < started; i++) {
+      troupe_actor_t copy = {.id = ids[i]};
+      if (troupe_actor_stop(system, copy, 0) == 0) {
+        troupe_actor_join(system, copy, -1, NULL);
+      }
+    }
+    return error;
+  }
+  for (unsigned i = 0; i < copies && actors != NULL; i++) {
+    actors[i].id = ids[i];
+  }
+  return 0;
+}
+
+int troupe_spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
+                 troupe_actor_t *actors) {
+  int error = validate(options);
+  if (error != 0) {
+    return error;
+  }
+  unsigned copies = options->copies == 0 ? 1 : options->copies;
+  trp_actor_t *self = trp_actor_current();
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_SPAWN, &value)) {
+    for (unsigned i = 0; i < copies && value == 0; i++) {
+      int64_t id = 0;
+      trp_actor_recall(self, TRP_CALL_SPAWNED, &id);
+      if (actors != NULL) {
+        actors[i].id = (uint64_t)id;
+      }
+    }
+    return (int)value;
+  }
+  if (system == NULL) {
+    return TROUPE_EINVAL;
+  }
+  uint64_t *ids = calloc(copies, sizeof *ids);
+  if (ids == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  error = spawn(system, options, actors, ids, copies);
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_SPAWN, error);
+    for (unsigned i = 0; i < copies && error == 0; i++) {
+      trp_actor_called(self, TRP_CALL_SPAWNED, (int64_t)ids[i]);
+    }
+  }
+  free(ids);
+  return error;
+}
+
+static void free_record(record_t *record) {
+  free((void *)(uintptr_t)record->start.argument);
+  free(record);
+}
+
+static int new_record(troupe_system_t *system, const troupe_spawn_options_t *options,
+                      uint32_t index, uint64_t group, record_t **made) {
+  record_t *record = calloc(1, sizeof *record);
+  if (record == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  record->system = system;
+  record->main = options->main;
+  record->argument = options->argument;
+  trp_start_t *start = &record->start;
+  if (options->argument_size > 0) {
+    void *copy = malloc(options->argument_size);
+    if (copy == NULL) {
+      free(record);
+      return TROUPE_ENOMEM;
+    }
+    memcpy(copy, options->argument, options->argument_size);
+    record->argument = copy;
+    start->argument = copy;
+    start->argument_size = options->argument_size;
+  }
+  snprintf(start->name, sizeof start->name, "%s", options->name == NULL ? "actor" : options->name);
+  start->index = index;
+  start->group = group;
+  start->io_actors = system->io_count;
+  start->auto_select_family = 1;
+  start->attempt_timeout_ms = 250;
+  pthread_mutex_lock(&system->mutex);
+  int error = 0;
+  if (system->stopping) {
+    error = TROUPE_ESTOPPED;
+  } else if (system->next_number > TRP_ID_CREATOR_MAX) {
+    error = TROUPE_EOVERFLOW;
+  } else {
+    start->id = trp_id_actor(system->next_number++);
+    // Each actor draws from a stream of its own, whatever the others do.
+    start->seed = (system->seed ^ start->id) * UINT64_C(0x9e3779b97f4a7c15);
+    record->next = system->records;
+    system->records = record;
+    system->running++;
+  }
+  pthread_mutex_unlock(&system->mutex);
+  if (error != 0) {
+    free_record(record);
+    return error;
+  }
+  *made = record;
+  return 0;
+}
+
+static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options, uint32_t index,
+                      uint64_t group, uint64_t *id) {
+  record_t *record = NULL;
+  int error = new_record(system, options, index, group, &record);
+  if (error != 0) {
+    return error;
+  }
+  *id = record->start.id;
+  error = trp_thread_start(&record->thread, record->start.name, options->stack_size, run_actor,
+                           record);
+  pthread_mutex_lock(&system->mutex);
+  if (error != 0) {
+    record->life = ENDED;
+    record->joined = true;
+    system->running--;
+    system->ended++;
+  }
+  while (record->life == STARTING) {
+    pthread_cond_wait(&system->changed, &system->mutex);
+  }
+  bool failed = record->life == ENDED && (error != 0 || record->status < 0);
+  if (failed && error == 0) {
+    error = record->status;
+  }
+  if (failed) {
+    forget(system, record);
+  }
+  pthread_mutex_unlock(&system->mutex);
+  return error;
+}
+
+static void told_running(void *context) {
+  record_t *record = context;
+  pthread_mutex_lock(&record->system->mutex);
+  record->life = RUNNING;
+  pthread_cond_broadcast(&record->system->changed);
+  pthread_mutex_unlock(&record->system->mutex);
+}
+
+static void *run_actor(void *argument) {
+  record_t *record = argument;
+  troupe_system_t *system = record->system;
+  record->status = 0;
+  pthread_cleanup_push(end_actor, record);
+  int error = trp_pipes_open(system->hub, record->start.id, &record->inbox);
+  if (error == 0) {
+    trp_pipes_set_spin(record->inbox, system->spin_ns);
+    record->start.clock_ns = trp_inbox_now(record->inbox);
+    pthread_mutex_lock(&system->mutex);
+    trp_recorder_t *recorder = system->recorder;
+    pthread_mutex_unlock(&system->mutex);
+    if (recorder != NULL && trp_recorder_wants(recorder, record->start.name)) {
+      // An actor whose trace cannot be begun runs all the same; the recorder's report tells.
+      trp_tap_open(recorder, &record->start, record->inbox, &record->tap);
+    }
+    trp_execution_t execution = {
+        .start = &record->start,
+        .inbox = record->inbox,
+        .tap = record->tap,
+        .system = system,
+        .main = record->main,
+        .argument = record->argument,
+        .on_running = told_running,
+        .context = record,
+    };
+    record->said_hello = true;
+    bool ran = false;
+    error = trp_actor_execute(&execution, &ran);
+  }
+  record->status = error;
+  record->returned = true;
+  pthread_cleanup_pop(1);
+  return NULL;
+}
+
+/// The trampoline: however the actor ended, this is the last that its thread does.
+static void end_actor(void *argument) {
+  record_t *record = argument;
+  troupe_system_t *system = record->system;
+  record->reason = !record->returned      ? TROUPE_REASON_EXITED
+                   : record->status < 0 ? TROUPE_REASON_FAILED
+                                        : TROUPE_REASON_RETURNED;
+  trp_tap_close(&record->tap);
+  if (record->inbox != NULL) {
+    if (record->said_hello) {
+      say_bye(record);
+    }
+    trp_inbox_close(record->inbox);
+    record->inbox = NULL;
+  }
+  trp_frame_thread_end();
+  pthread_mutex_lock(&system->mutex);
+  record->life = ENDED;
+  system->running--;
+  system->ended++;
+  pthread_cond_broadcast(&system->changed);
+  pthread_mutex_unlock(&system->mutex);
+}
+
+/// The last words: packed on the stack, and short enough for libzmq to carry them without memory.
+static void say_bye(record_t *record) {
+  Troupe__Wire__Bye bye = TROUPE__WIRE__BYE__INIT;
+  bye.status = record->status;
+  bye.reason = (Troupe__Wire__Reason)record->reason;
+  trp_message_t message = TROUPE__WIRE__MESSAGE__INIT;
+  message.kind = TRP_KIND(COMMAND_BYE);
+  message.detail_case = TRP_DETAIL(BYE);
+  message.bye = &bye;
+  trp_message_t *messages[] = {&message};
+  trp_wire_batch_t batch = TROUPE__WIRE__BATCH__INIT;
+  batch.sender = record->start.id;
+  batch.n_messages = 1;
+  batch.messages = messages;
+  uint8_t bytes[64];
+  size_t length = troupe__wire__batch__pack(&batch, bytes);
+  for (unsigned i = 0; i < record->system->io_count; i++) {
+    trp_pipes_send_last(record->inbox, trp_id_actor(i + 1), bytes, length);
+  }
+}
+
+/// With the mutex held; NULL: not there.
+static record_t *find_record(troupe_system_t *system, uint64_t id) {
+  record_t *record = system->records;
+  while (record != NULL && record->start.id != id) {
+    record = record->next;
+  }
+  return record;
+}
+
+/// Takes an actor that has ended out of the table and frees it. With the mutex held: the thread has nothing left to do but to end.
+static void forget(troupe_system_t *system, record_t *record) {
+  record_t **link = &system->records;
+  while (*link != record) {
+    link = &(*link)->next;
+  }
+  *link = record->next;
+  system->ended--;
+  if (!record->joined) {
+    pthread_join(record->thread, NULL);
+  }
+  free_record(record);
+}
+
+/// Gives back the threads of those that have ended, and forgets the oldest results when there are too many. With the mutex held.
+static void reap(troupe_system_t *system) {
+  record_t *next = NULL;
+  size_t seen = 0;
+  for (record_t *record = system->records; record != NULL; record = next) {
+    next = record->next;
+    if (record->life != ENDED) {
+      continue;
+    }
+    if (++seen > ENDED_MAX) {
+      forget(system, record);
+    } else if (!record->joined) {
+      pthread_join(record->thread, NULL);
+      record->joined = true;
+    }
+  }
+}
+
+static int post(troupe_system_t *system, const trp_io_call_t *call) {
+  return trp_io_post(system->io[0], call);
+}
+
+int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, unsigned grace_ms) {
+  trp_actor_t *self = trp_actor_current();
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_STOP, &value)) {
+    return (int)value;
+  }
+  pthread_mutex_lock(&system->mutex);
+  record_t *record = find_record(system, actor.id);
+  bool there = record != NULL && record->life != ENDED;
+  pthread_mutex_unlock(&system->mutex);
+  int result = TROUPE_ENOACTOR;
+  if (there) {
+    trp_io_call_t call = {.kind = TRP_IO_CALL_STOP, .actor = actor.id, .grace_ms = grace_ms};
+    result = post(system, &call);
+  }
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_STOP, result);
+  }
+  return result;
+}
+
+int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
+  trp_actor_t *self = trp_actor_current();
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_STOP, &value)) {
+    return (int)value;
+  }
+  int result = 0;
+  pthread_mutex_lock(&system->mutex);
+  system->stopping = true;
+  for (record_t *record = system->records; record != NULL && result == 0; record = record->next) {
+    if (record->life != ENDED) {
+      trp_io_call_t call = {
+          .kind = TRP_IO_CALL_STOP, .actor = record->start.id, .grace_ms = grace_ms};
+      result = post(system, &call);
+    }
+  }
+  pthread_mutex_unlock(&system->mutex);
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_STOP, result);
+  }
+  return result;
+}
+
+int troupe_system_stop_from_signal(troupe_system_t *system) {
+  trp_io_post_from_signal(system->io[0]);
+  return 0;
+}
+
+static void stop_by_signal(void *context) { troupe_system_stop(context, SIGNAL_GRACE_MS); }
+
+int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *stuck,
+                       size_t capacity, size_t *count) {
+  if (trp_actor_current() != NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  struct timespec deadline;
+  deadline_after(&deadline, timeout_ms);
+  pthread_mutex_lock(&system->mutex);
+  while (system->running > 0 && wait_for_change(system, timeout_ms, &deadline)) {
+  }
+  size_t found = 0;
+  for (record_t *record = system->records; record != NULL; record = record->next) {
+    if (record->life == ENDED) {
+      continue;
+    }
+    if (found < capacity && stuck != NULL) {
+      stuck[found].actor = record->start.id;
+      stuck[found].index = record->start.index;
+      memcpy(stuck[found].name, record->start.name, sizeof stuck[found].name);
+    }
+    found++;
+  }
+  reap(system);
+  pthread_mutex_unlock(&system->mutex);
+  if (count != NULL) {
+    *count = found;
+  }
+  return found == 0 ? 0 : TROUPE_ETIMEDOUT;
+}
+
+static int join(troupe_system_t *system, uint64_t id, int timeout_ms, int *status) {
+  struct timespec deadline;
+  deadline_after(&deadline, timeout_ms);
+  pthread_mutex_lock(&system->mutex);
+  record_t *record = find_record(system, id);
+  while (record != NULL && record->life != ENDED) {
+    if (!wait_for_change(system, timeout_ms, &deadline)) {
+      pthread_mutex_unlock(&system->mutex);
+      return TROUPE_ETIMEDOUT;
+    }
+    record = find_record(system, id);
+  }
+  if (record != NULL) {
+    *status = record->status;
+    forget(system, record);
+  }
+  pthread_mutex_unlock(&system->mutex);
+  return record == NULL ? TROUPE_ENOACTOR : 0;
+}
+
+int troupe_actor_join(troupe_system_t *system, troupe_actor_t actor, int timeout_ms, int *status) {
+  trp_actor_t *self = trp_actor_current();
+  if (self != NULL && trp_actor_start(self)->id == actor.id) {
+    return TROUPE_EINVAL;
+  }
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_JOIN, &value)) {
+    int64_t joined = 0;
+    trp_actor_recall(self, TRP_CALL_JOINED, &joined);
+    if (status != NULL && value == 0) {
+      *status = (int)joined;
+    }
+    return (int)value;
+  }
+  int joined = 0;
+  int result = join(system, actor.id, timeout_ms, &joined);
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_JOIN, result);
+    trp_actor_called(self, TRP_CALL_JOINED, joined);
+  }
+  if (status != NULL && result == 0) {
+    *status = joined;
+  }
+  return result;
+}
+
+int troupe_actor_find(troupe_system_t *system, const char *name, unsigned index,
+                      troupe_actor_t *actor) {
+  trp_actor_t *self = trp_actor_current();
+  int64_t id = 0;
+  if (self == NULL || !trp_actor_recall(self, TRP_CALL_FIND, &id)) {
+    id = TROUPE_ENOACTOR;
+    pthread_mutex_lock(&system->mutex);
+    for (record_t *record = system->records; record != NULL; record = record->next) {
+      if (record->life != ENDED && record->start.index == index &&
+          strcmp(record->start.name, name) == 0) {
+        id = (int64_t)record->start.id;
+        break;
+      }
+    }
+    pthread_mutex_unlock(&system->mutex);
+    if (self != NULL) {
+      trp_actor_called(self, TRP_CALL_FIND, id);
+    }
+  }
+  if (id < 0) {
+    return (int)id;
+  }
+  if (actor != NULL) {
+    actor->id = (uint64_t)id;
+  }
+  return 0;
+}
+
+int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes, size_t length) {
+  if (length > POST_MAX || (bytes == NULL && length > 0)) {
+    return TROUPE_EINVAL;
+  }
+  pthread_mutex_lock(&system->mutex);
+  record_t *record = find_record(system, to.id);
+  bool there = record != NULL && record->life != ENDED;
+  pthread_mutex_unlock(&system->mutex);
+  if (!there) {
+    return TROUPE_ENOACTOR;
+  }
+  trp_io_call_t call = {
+      .kind = TRP_IO_CALL_MESSAGE, .actor = to.id, .bytes = bytes, .length = length};
+  return post(system, &call);
+}
+
+int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters) {
+  *counters = (troupe_system_counters_t){0};
+  for (unsigned i = 0; i < system->io_count; i++) {
+    trp_net_counters_t c;
+    int error = trp_io_counters(system->io[i], &c, COUNTERS_MS);
+    if (error != 0) {
+      return error;
+    }
+    counters->commands += c.commands;
+    counters->events += c.events;
+    counters->accepted += c.accepted;
+    counters->dropped += c.dropped;
+    counters->blocked += c.blocked;
+    counters->parked += c.parked;
+    counters->unknown_subject += c.unknown_subject;
+    counters->stale_epoch += c.stale_epoch;
+    counters->unknown_kind += c.unknown_kind;
+    counters->not_owner += c.not_owner;
+    counters->undecodable += c.undecodable;
+    counters->undeliverable += c.undeliverable;
+    counters->sockets += c.sockets;
+    counters->servers += c.servers;
+  }
+  pthread_mutex_lock(&system->mutex);
+  counters->actors = system->running;
+  pthread_mutex_unlock(&system->mutex);
+  return 0;
+}
+
+int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *options) {
+  if (options == NULL || options->directory == NULL) {
+    return TROUPE_EINVAL;
+  }
+  pthread_mutex_lock(&system->mutex);
+  bool already = system->recorder != NULL;
+  uint64_t id = trp_id_actor(system->next_number++);
+  pthread_mutex_unlock(&system->mutex);
+  if (already) {
+    return TROUPE_EALREADY;
+  }
+  trp_recorder_t *recorder = NULL;
+  int error = trp_recorder_start(system->hub, id, options, &recorder);
+  if (error != 0) {
+    return error;
+  }
+  pthread_mutex_lock(&system->mutex);
+  already = system->recorder != NULL;
+  if (!already) {
+    system->recorder = recorder;
+  }
+  pthread_mutex_unlock(&system->mutex);
+  if (already) {
+    trp_recorder_stop(&recorder, NULL);
+    return TROUPE_EALREADY;
+  }
+  return 0;
+}
+
+int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report) {
+  pthread_mutex_lock(&system->mutex);
+  trp_recorder_t *recorder = system->recorder;
+  int error = recorder == NULL ? TROUPE_ESTALE : system->running > 0 ? TROUPE_EBUSY : 0;
+  if (error == 0) {
+    system->recorder = NULL;
+  }
+  pthread_mutex_unlock(&system->mutex);
+  if (error == 0) {
+    trp_recorder_stop(&recorder, report);
+  }
+  return error;
+}

@@ -1,0 +1,560 @@
+/// An actor's life: what it starts with, the loop that takes batches and dispatches them, and its end.
+#include "core/actor/state.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/message/credit.h"
+#include "core/message/frame_zmq.h"
+#include "core/message/id.h"
+#include "core/support/assert.h"
+
+enum {
+  /// A batch of slow callbacks is answered in between, so that the first does not wait for the last.
+  FLUSH_AFTER_NS = 50 * 1000,
+};
+
+static _Thread_local trp_actor_t *current;
+
+static int set_up(trp_actor_t *actor, const trp_execution_t *execution);
+static void tear_down(void *argument);
+static int take(trp_actor_t *actor, int64_t deadline_ns);
+static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message);
+static void dispatch_first(trp_actor_t *actor);
+static bool goes_on(const trp_actor_t *actor);
+static void stop(trp_actor_t *actor, uint32_t grace_ms);
+static void stop_objects(trp_actor_t *actor, bool at_once);
+
+trp_actor_t *trp_actor_current(void) { return current; }
+
+int trp_actor_execute(const trp_execution_t *execution, bool *ran) {
+  *ran = false;
+  trp_actor_t *actor = calloc(1, sizeof *actor);
+  if (actor == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  int result = set_up(actor, execution);
+  if (result != 0) {
+    tear_down(actor);
+    return result;
+  }
+  *ran = true;
+  // main may leave by pthread_exit().
+  pthread_cleanup_push(tear_down, actor);
+  result = execution->main(execution->argument);
+  pthread_cleanup_pop(0);
+  if (actor->tap != NULL) {
+    trp_actor_flush(actor);
+    trp_tap_end(actor->tap, result);
+  }
+  tear_down(actor);
+  return result;
+}
+
+static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
+  actor->execution = execution;
+  actor->start = *execution->start;
+  actor->inbox = execution->inbox;
+  actor->tap = execution->tap;
+  actor->replaying = execution->inbox->ops->recall != NULL;
+  actor->clock_ns = actor->start.clock_ns;
+  actor->last_flush_ns = actor->clock_ns;
+  actor->later_last = &actor->later_first;
+  actor->arrivals_last = &actor->arrivals;
+  actor->next_counter = 1;
+  actor->self_sequence = 1;
+  // splitmix64 spreads the seed over the generator's state, as its authors advise.
+  uint64_t seed = actor->start.seed;
+  for (size_t i = 0; i < 4; i++) {
+    seed += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = (seed ^ (seed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    actor->random[i] = z ^ (z >> 31);
+  }
+  actor->outs = calloc(actor->start.io_actors, sizeof *actor->outs);
+  if (actor->outs == NULL) {
+    actor->start.io_actors = 0;
+    return TROUPE_ENOMEM;
+  }
+  int error = trp_pool_new(&actor->pool);
+  if (error != 0) {
+    actor->start.io_actors = 0;
+    return error;
+  }
+  for (uint32_t i = 0; i < actor->start.io_actors; i++) {
+    trp_out_init(&actor->outs[i], actor->start.id, trp_id_actor(i + 1), actor->pool);
+  }
+  current = actor;
+  for (uint32_t i = 0; i < actor->start.io_actors; i++) {
+    trp_out_t *out = &actor->outs[i];
+    trp_message_t *hello = trp_out_add(out, TRP_KIND(COMMAND_HELLO), 0);
+    Troupe__Wire__Hello *detail = trp_out_take(out, sizeof *detail);
+    if (hello == NULL || detail == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    *detail = (Troupe__Wire__Hello)TROUPE__WIRE__HELLO__INIT;
+    detail->name = trp_out_text(out, actor->start.name);
+    if (detail->name == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    detail->group = actor->start.group;
+    detail->index = actor->start.index;
+    hello->detail_case = TRP_DETAIL(HELLO);
+    hello->hello = detail;
+  }
+  // The pipes to the I/O actors are made here, so that an actor without descriptors for them does not start.
+  for (uint32_t i = 0; i < actor->start.io_actors; i++) {
+    if (actor->tap != NULL) {
+      error = trp_out_pack(&actor->outs[i]);
+      if (error != 0) {
+        return error;
+      }
+      trp_tap_out(actor->tap, &actor->outs[i]);
+    }
+    error = trp_inbox_send(actor->inbox, &actor->outs[i]);
+    if (error != 0) {
+      return error;
+    }
+  }
+  return 0;
+}
+
+static void tear_down(void *argument) {
+  trp_actor_t *actor = argument;
+  if (actor->outs != NULL) {
+    trp_actor_flush(actor);
+  }
+  actor->depth++;  // what is released below makes no callbacks and needs no release of its own
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&actor->objects, &cursor, NULL, &value)) {
+    trp_object_t *object = value;
+    trp_map_remove(&actor->objects, object->id);
+    object->type->release(object);
+    cursor = 0;
+  }
+  while (actor->dead != NULL) {
+    trp_object_t *object = actor->dead;
+    actor->dead = object->next;
+    object->type->release(object);
+  }
+  while (actor->arrivals != NULL) {
+    trp_arrival_t *arrival = actor->arrivals;
+    actor->arrivals = arrival->next;
+    trp_in_free(&arrival->in);
+    free(arrival);
+  }
+  while (actor->spare != NULL) {
+    trp_arrival_t *arrival = actor->spare;
+    actor->spare = arrival->next;
+    trp_in_free(&arrival->in);
+    free(arrival);
+  }
+  trp_messages_free(actor);
+  trp_watch_free(actor);
+  trp_map_free(&actor->objects);
+  trp_heap_free(&actor->timers);
+  for (uint32_t i = 0; i < actor->start.io_actors; i++) {
+    trp_out_free(&actor->outs[i]);
+  }
+  free(actor->outs);
+  trp_pool_close(&actor->pool);
+  current = NULL;
+  free(actor);
+}
+
+int troupe_actor_run(void) {
+  trp_actor_t *actor = current;
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  if (actor->running || actor->depth > 0) {
+    return TROUPE_EBUSY;
+  }
+  actor->running = true;
+  trp_actor_enter(actor);
+  trp_actor_leave(actor);  // work that main put off
+  trp_actor_flush(actor);
+  if (!actor->on_running_told) {
+    actor->on_running_told = true;
+    if (actor->execution->on_running != NULL) {
+      actor->execution->on_running(actor->execution->context);
+    }
+  }
+  int error = 0;
+  while (error == 0 && goes_on(actor)) {
+    error = trp_timers_take_due(actor);
+    if (error == 0 && actor->arrivals == NULL) {
+      error = take(actor, trp_timers_next(actor));
+    }
+    if (error == 0 && actor->arrivals != NULL) {
+      dispatch_first(actor);
+    }
+    trp_actor_flush(actor);
+  }
+  actor->running = false;
+  bool ended = actor->ended;
+  actor->ended = false;
+  if (error != 0 && error != TROUPE_ESTOPPED) {
+    return error;
+  }
+  return ended ? actor->status : 0;
+}
+
+static bool goes_on(const trp_actor_t *actor) {
+  if (actor->ended) {
+    return false;
+  }
+  if (actor->stopping) {
+    return actor->draining > 0;
+  }
+  return actor->holding > 0 || actor->later_first != NULL || trp_map_count(&actor->watches) > 0 ||
+         trp_messages_holding(actor);
+}
+
+int troupe_actor_end(int status) {
+  trp_actor_t *actor = current;
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  actor->ended = true;
+  actor->status = status;
+  return 0;
+}
+
+void trp_actor_fail(trp_actor_t *actor, int error) {
+  actor->ended = true;
+  actor->status = error;
+}
+
+/// Takes the next batch from the inbox, if one comes in time, and puts it behind those that wait.
+static int take(trp_actor_t *actor, int64_t deadline_ns) {
+  trp_arrival_t *arrival = trp_arrival_new(actor);
+  if (arrival == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  int result = trp_inbox_receive(actor->inbox, deadline_ns, &arrival->in);
+  if (result == 1) {
+    if (actor->tap != NULL) {
+      trp_tap_in(actor->tap, &arrival->in);
+    }
+    trp_arrival_queue(actor, arrival);
+    return 0;
+  }
+  trp_arrival_give_back(actor, arrival);
+  // What could not be read is dropped: its sender is this same library, so it is no peer's fault and no reason to end.
+  return result == TROUPE_EBADMESSAGE ? 0 : result;
+}
+
+trp_arrival_t *trp_arrival_new(trp_actor_t *actor) {
+  trp_arrival_t *arrival = actor->spare;
+  if (arrival != NULL) {
+    actor->spare = arrival->next;
+  } else {
+    arrival = malloc(sizeof *arrival);
+    if (arrival == NULL) {
+      return NULL;
+    }
+    trp_in_init(&arrival->in);
+  }
+  arrival->next = NULL;
+  arrival->dispatched = 0;
+  return arrival;
+}
+
+void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival) {
+  // All the cost of what has left the inbox is given back at once: the batch is the actor's own memory from here on.
+  const trp_wire_batch_t *batch = arrival->in.batch;
+  if (trp_id_is_io_actor(batch->sender) &&
+      trp_id_creator(batch->sender) <= actor->start.io_actors) {
+    trp_out_t *out = &actor->outs[trp_id_creator(batch->sender) - 1];
+    for (size_t i = 0; i < batch->n_messages; i++) {
+      if (batch->messages[i]->kind == TRP_KIND(EVENT_DATA)) {
+        out->window += trp_data_cost(batch->messages[i]->length);
+      }
+    }
+  }
+  *actor->arrivals_last = arrival;
+  actor->arrivals_last = &arrival->next;
+}
+
+void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival) {
+  trp_in_reset(&arrival->in);
+  arrival->next = actor->spare;
+  actor->spare = arrival;
+}
+
+/// Dispatches the batch that waits first, whole.
+static void dispatch_first(trp_actor_t *actor) {
+  trp_arrival_t *arrival = actor->arrivals;
+  actor->clock_ns = arrival->in.received_ns;
+  const trp_wire_batch_t *batch = arrival->in.batch;
+  while (arrival->dispatched < batch->n_messages && !actor->ended) {
+    size_t i = arrival->dispatched++;
+    actor->cause_sender = batch->sender;
+    actor->cause_sequence = batch->first_sequence + i;
+    dispatch(actor, &arrival->in, batch->messages[i]);
+    if (arrival->dispatched < batch->n_messages && !actor->replaying) {
+      int64_t now = trp_inbox_now(actor->inbox);
+      if (now - actor->last_flush_ns > FLUSH_AFTER_NS) {
+        trp_actor_flush(actor);
+      }
+    }
+  }
+  if (arrival->dispatched < batch->n_messages) {
+    return;
+  }
+  actor->arrivals = arrival->next;
+  if (actor->arrivals == NULL) {
+    actor->arrivals_last = &actor->arrivals;
+  }
+  trp_arrival_give_back(actor, arrival);
+}
+
+static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message) {
+  trp_actor_enter(actor);
+  switch (message->kind) {
+    case TRP_KIND(KIND_NONE):  // was dispatched before its turn
+      break;
+    case TRP_KIND(EVENT_STOP):
+      stop(actor, message->detail_case == TRP_DETAIL(STOP) ? message->stop->grace_ms : 0);
+      break;
+    case TRP_KIND(EVENT_TIMER):
+      trp_timers_event(actor, message);
+      break;
+    case TRP_KIND(EVENT_MESSAGE):
+    case TRP_KIND(EVENT_MESSAGE_CREDIT):
+    case TRP_KIND(EVENT_GONE):
+      trp_messages_event(actor, in, message);
+      break;
+    case TRP_KIND(EVENT_DOWN):
+      trp_watch_event(actor, message);
+      break;
+    default: {
+      trp_object_t *object = trp_map_get(&actor->objects, message->subject);
+      if (object != NULL && object->type->event != NULL) {
+        object->type->event(object, in, message);
+      } else if (message->kind == TRP_KIND(EVENT_CONNECTION) &&
+                 message->detail_case == TRP_DETAIL(CONNECTION)) {
+        // The server went while the connection was under way: nobody else knows of the socket.
+        trp_actor_command(actor, TRP_KIND(COMMAND_DESTROY), message->connection->socket);
+      }
+      break;
+    }
+  }
+  trp_actor_leave(actor);
+}
+
+int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject,
+                    int timeout_ms) {
+  trp_actor_flush(actor);
+  int64_t deadline =
+      timeout_ms < 0 ? TRP_FOREVER
+                     : trp_inbox_now(actor->inbox) + (int64_t)timeout_ms * 1000000;
+  trp_arrival_t *arrival = actor->arrivals;
+  size_t next = arrival == NULL ? 0 : arrival->dispatched;
+  for (;;) {
+    for (; arrival != NULL; arrival = arrival->next, next = 0) {
+      const trp_wire_batch_t *batch = arrival->in.batch;
+      for (; next < batch->n_messages; next++) {
+        trp_message_t *message = batch->messages[next];
+        if (message->subject != subject || message->kind == TRP_KIND(KIND_NONE)) {
+          continue;
+        }
+        Troupe__Wire__Kind seen = message->kind;
+        dispatch(actor, &arrival->in, message);
+        message->kind = TRP_KIND(KIND_NONE);
+        if (seen == kind || seen == TRP_KIND(EVENT_ERROR)) {
+          trp_actor_flush(actor);
+          return 0;
+        }
+      }
+    }
+    trp_arrival_t **end = actor->arrivals_last;
+    while (*end == NULL) {
+      int error = take(actor, deadline);
+      if (error != 0) {
+        return error;
+      }
+      if (*end == NULL && !actor->replaying && trp_inbox_now(actor->inbox) >= deadline) {
+        return TROUPE_ETIMEDOUT;
+      }
+    }
+    arrival = *end;
+    next = 0;
+  }
+}
+
+static void stop(trp_actor_t *actor, uint32_t grace_ms) {
+  if (!actor->stopping) {
+    actor->stopping = true;
+    stop_objects(actor, false);
+    if (actor->on_stop != NULL) {
+      trp_actor_enter(actor);
+      actor->on_stop(actor->on_stop_context);
+      trp_actor_leave(actor);
+    }
+  }
+  int64_t deadline = actor->clock_ns + (int64_t)grace_ms * 1000000;
+  if (grace_ms == 0) {
+    trp_actor_stop_now(actor);
+  } else if (!trp_heap_holds(&actor->grace) || deadline < actor->grace.deadline_ns) {
+    if (trp_heap_set(&actor->timers, &actor->grace, deadline) != 0) {
+      trp_actor_stop_now(actor);
+    }
+  }
+}
+
+void trp_actor_stop_now(trp_actor_t *actor) {
+  if (actor->grace_over) {
+    return;
+  }
+  actor->grace_over = true;
+  trp_heap_remove(&actor->timers, &actor->grace);
+  stop_objects(actor, true);
+}
+
+/// Each object once. One that goes while the table is gone through moves others, so it is begun again after that.
+static void stop_objects(trp_actor_t *actor, bool at_once) {
+  uint8_t round = at_once ? 2 : 1;
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&actor->objects, &cursor, NULL, &value)) {
+    trp_object_t *object = value;
+    if (object->stop_round >= round || object->type->stop == NULL) {
+      continue;
+    }
+    object->stop_round = round;
+    size_t count = trp_map_count(&actor->objects);
+    object->type->stop(object, at_once);
+    if (trp_map_count(&actor->objects) != count) {
+      cursor = 0;
+    }
+  }
+}
+
+void trp_actor_flush(trp_actor_t *actor) {
+  if (!actor->replaying) {
+    actor->last_flush_ns = trp_inbox_now(actor->inbox);
+  }
+  for (uint32_t i = 0; i < actor->start.io_actors; i++) {
+    trp_out_t *out = &actor->outs[i];
+    // A window that has grown much is told even when there is nothing else to tell.
+    if (trp_out_empty(out) && out->window - out->window_told < TRP_WINDOW_STEP) {
+      continue;
+    }
+    bool first = out->envelope == NULL;
+    if (first && trp_out_pack(out) != 0) {
+      continue;
+    }
+    if (first && actor->tap != NULL) {
+      trp_tap_out(actor->tap, out);
+    }
+    uint64_t window = out->window;
+    if (trp_inbox_send(actor->inbox, out) == 0) {
+      out->window_told = window;
+    }
+  }
+  if (actor->messages != NULL) {
+    trp_messages_flush(actor);
+  }
+}
+
+trp_message_t *trp_actor_command(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject) {
+  trp_out_t *out = trp_actor_out(actor, subject);
+  if (out->envelope != NULL) {
+    // It was packed and could not be sent; what comes now makes it another batch.
+    trp_frame_release(out->envelope);
+    out->envelope = NULL;
+  }
+  if (out->count == 0) {
+    out->cause_sender = actor->cause_sender;
+    out->cause_sequence = actor->cause_sequence;
+  }
+  return trp_out_add(out, kind, subject);
+}
+
+trp_out_t *trp_actor_out(trp_actor_t *actor, uint64_t subject) {
+  // Actors and whatever no I/O actor serves are the first one's business.
+  uint32_t io = trp_id_io(subject);
+  return &actor->outs[io >= 1 && io <= actor->start.io_actors ? io - 1 : 0];
+}
+
+uint64_t trp_actor_new_id(trp_actor_t *actor, int io) {
+  if (actor->next_counter > TRP_ID_COUNTER_MAX) {
+    return 0;
+  }
+  uint32_t number = (uint32_t)io;
+  if (io == TRP_ANY_IO) {
+    number = actor->next_io++ % actor->start.io_actors + 1;
+  }
+  return trp_id_make(number, trp_id_creator(actor->start.id), actor->next_counter++);
+}
+
+const trp_start_t *trp_actor_start(const trp_actor_t *actor) { return &actor->start; }
+
+struct troupe_system *trp_actor_system(const trp_actor_t *actor) {
+  return actor->execution->system;
+}
+
+trp_inbox_t *trp_actor_inbox(const trp_actor_t *actor) { return actor->inbox; }
+
+trp_tap_t *trp_actor_tap(const trp_actor_t *actor) { return actor->tap; }
+
+int64_t trp_actor_now(const trp_actor_t *actor) { return actor->clock_ns; }
+
+bool trp_actor_recall(trp_actor_t *actor, uint32_t call, int64_t *value) {
+  if (!actor->replaying) {
+    return false;
+  }
+  int result = actor->inbox->ops->recall(actor->inbox, call, value);
+  if (result < 0) {
+    *value = result;
+  }
+  return true;
+}
+
+void trp_actor_called(trp_actor_t *actor, uint32_t call, int64_t value) {
+  if (actor->tap != NULL) {
+    trp_tap_call(actor->tap, call, value);
+  }
+}
+
+troupe_actor_t troupe_actor_self(void) {
+  return (troupe_actor_t){.id = current == NULL ? 0 : current->start.id};
+}
+
+const char *troupe_actor_name(void) { return current == NULL ? NULL : current->start.name; }
+
+unsigned troupe_actor_index(void) { return current == NULL ? 0 : current->start.index; }
+
+int64_t troupe_now(void) { return current == NULL ? 0 : current->clock_ns; }
+
+static uint64_t rotate(uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
+
+/// xoshiro256++: small, fast, good enough for everything but secrets.
+uint64_t troupe_random(void) {
+  if (current == NULL) {
+    return 0;
+  }
+  uint64_t *s = current->random;
+  uint64_t result = rotate(s[0] + s[3], 23) + s[0];
+  uint64_t t = s[1] << 17;
+  s[2] ^= s[0];
+  s[3] ^= s[1];
+  s[1] ^= s[2];
+  s[0] ^= s[3];
+  s[2] ^= t;
+  s[3] = rotate(s[3], 45);
+  return result;
+}
+
+int troupe_actor_on_stop(void (*on_stop)(void *context), void *context) {
+  if (current == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  current->on_stop = on_stop;
+  current->on_stop_context = context;
+  return 0;
+}

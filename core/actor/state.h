@@ -1,0 +1,78 @@
+/// Private to core/actor: what an actor is made of.
+#ifndef TRP_ACTOR_STATE_H_INCLUDED
+#define TRP_ACTOR_STATE_H_INCLUDED
+
+#include "core/actor/actor.h"
+
+/// A batch that was taken from the inbox and is not dispatched whole.
+typedef struct trp_arrival {
+  struct trp_arrival *next;
+  size_t dispatched;  // messages before this one are done
+  trp_in_t in;
+} trp_arrival_t;
+
+struct trp_actor {
+  const trp_execution_t *execution;
+  trp_start_t start;
+  trp_inbox_t *inbox;
+  trp_tap_t *tap;
+  trp_pool_t *pool;
+  bool replaying;
+
+  int64_t clock_ns;          // what troupe_now() says
+  int64_t last_flush_ns;
+  uint64_t cause_sender, cause_sequence;  // the event that is being dispatched
+  uint64_t random[4];
+  uint64_t next_counter;
+  uint64_t self_sequence;    // of the batches that it makes for itself
+  uint32_t next_io;
+
+  trp_map_t objects;
+  trp_object_t *later_first, **later_last;
+  trp_object_t *dead;
+  unsigned depth;            // of application callbacks
+  size_t holding, draining;  // counts of objects
+
+  trp_out_t *outs;           // one for each I/O actor, outs[i] for actor i + 1
+  trp_arrival_t *arrivals, **arrivals_last;
+  trp_arrival_t *spare;      // to be used again
+
+  trp_heap_t timers;
+  trp_heap_node_t grace;     // set while stopping; in `timers`
+
+  struct trp_messages *messages;  // peers: made when the first message is sent or comes
+  trp_map_t watches;         // each holds the actor
+
+  bool running, on_running_told, stopping, grace_over, ended;
+  int status;
+  void (*on_stop)(void *context);
+  void *on_stop_context;
+};
+
+/// timer.c
+int64_t trp_timers_next(const trp_actor_t *actor);  // the earliest deadline; TRP_FOREVER
+/// Makes the batch of all timers that are due at the clock's value and takes it as if it had come. 0 or an error.
+int trp_timers_take_due(trp_actor_t *actor);
+void trp_timers_event(trp_actor_t *actor, const trp_message_t *message);
+
+/// messages.c
+void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_message_t *message);
+void trp_messages_flush(trp_actor_t *actor);
+bool trp_messages_holding(const trp_actor_t *actor);
+void trp_messages_free(trp_actor_t *actor);
+
+/// watch.c
+void trp_watch_event(trp_actor_t *actor, const trp_message_t *message);
+void trp_watch_free(trp_actor_t *actor);
+
+/// actor.c: takes an arrival for the end of the queue; dispatched in its turn. NULL: no memory.
+trp_arrival_t *trp_arrival_new(trp_actor_t *actor);
+void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival);
+void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival);
+void trp_actor_stop_now(trp_actor_t *actor);          // the grace is over
+void trp_actor_fail(trp_actor_t *actor, int error);  // troupe_actor_run() returns the error
+
+/// Sends what was collected. Errors keep the batch for the next time.
+void trp_actor_flush(trp_actor_t *actor);
+
+#endif

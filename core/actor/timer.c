@@ -1,0 +1,165 @@
+/// Timers. A timer that is due becomes an event of the actor to itself, so that a trace holds it like any other.
+#include <troupe/timer.h>
+
+#include <stdlib.h>
+
+#include "core/actor/state.h"
+#include "core/message/id.h"
+
+typedef struct {
+  trp_object_t object;
+  trp_heap_node_t node;
+  int64_t repeat_ns;
+  troupe_timer_fn on_timer;
+  void *context;
+} trp_timer_t;
+
+static void release(trp_object_t *object);
+
+static const trp_object_type_t timer_type = {.release = release};
+
+static trp_timer_t *timer_of(trp_heap_node_t *node) {
+  return (trp_timer_t *)(void *)((char *)node - offsetof(trp_timer_t, node));
+}
+
+int troupe_timer_start(troupe_timer_t *timer, unsigned delay_ms, unsigned repeat_ms,
+                       troupe_timer_fn on_timer, void *context) {
+  trp_actor_t *actor = trp_actor_current();
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  if (on_timer == NULL) {
+    return TROUPE_EINVAL;
+  }
+  trp_timer_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  made->object.type = &timer_type;
+  made->object.id = trp_actor_new_id(actor, 0);
+  made->repeat_ns = (int64_t)repeat_ms * 1000000;
+  made->on_timer = on_timer;
+  made->context = context;
+  int error = made->object.id == 0 ? TROUPE_EOVERFLOW : trp_object_add(actor, &made->object);
+  if (error != 0) {
+    free(made);
+    return error;
+  }
+  error = trp_heap_set(&actor->timers, &made->node,
+                       actor->clock_ns + (int64_t)delay_ms * 1000000);
+  if (error != 0) {
+    trp_object_remove(&made->object);
+    return error;
+  }
+  trp_object_hold(&made->object, true);
+  if (timer != NULL) {
+    timer->id = made->object.id;
+  }
+  return 0;
+}
+
+int troupe_timer_stop(troupe_timer_t timer) {
+  trp_object_t *object = NULL;
+  int error = trp_object_get(timer.id, &timer_type, &object);
+  if (error == 0) {
+    trp_object_remove(object);
+  }
+  return error;
+}
+
+static int set_ref(troupe_timer_t timer, bool ref) {
+  trp_object_t *object = NULL;
+  int error = trp_object_get(timer.id, &timer_type, &object);
+  if (error == 0) {
+    trp_object_hold(object, ref);
+  }
+  return error;
+}
+
+int troupe_timer_unref(troupe_timer_t timer) { return set_ref(timer, false); }
+
+int troupe_timer_ref(troupe_timer_t timer) { return set_ref(timer, true); }
+
+static void release(trp_object_t *object) {
+  trp_timer_t *timer = (trp_timer_t *)(void *)object;
+  trp_heap_remove(&object->actor->timers, &timer->node);
+  free(timer);
+}
+
+int64_t trp_timers_next(const trp_actor_t *actor) {
+  const trp_heap_node_t *first = trp_heap_first(&actor->timers);
+  return first == NULL || actor->replaying ? TRP_FOREVER : first->deadline_ns;
+}
+
+int trp_timers_take_due(trp_actor_t *actor) {
+  trp_heap_node_t *first = trp_heap_first(&actor->timers);
+  if (first == NULL || actor->replaying) {
+    return 0;  // a replay's timers are in the trace
+  }
+  int64_t now = trp_inbox_now(actor->inbox);
+  if (first->deadline_ns > now) {
+    return 0;
+  }
+  trp_arrival_t *arrival = trp_arrival_new(actor);
+  if (arrival == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  trp_out_t out;
+  trp_out_init(&out, actor->start.id, actor->start.id, actor->pool);
+  out.next_sequence = actor->self_sequence;
+  int error = 0;
+  while (first != NULL && first->deadline_ns <= now) {
+    uint64_t id = first == &actor->grace ? actor->start.id : timer_of(first)->object.id;
+    if (trp_out_add(&out, TRP_KIND(EVENT_TIMER), id) == NULL) {
+      error = TROUPE_ENOMEM;
+      break;
+    }
+    trp_heap_remove(&actor->timers, first);
+    first = trp_heap_first(&actor->timers);
+  }
+  // Timers that are not in the batch wait in the heap; those in it must not be lost, so an error here ends the actor.
+  if (error == 0 || !trp_out_empty(&out)) {
+    actor->self_sequence += out.count;
+    error = trp_out_pack(&out);
+  }
+  if (error == 0) {
+    error = trp_in_push(&arrival->in, out.envelope);
+  }
+  if (error == 0) {
+    out.envelope = NULL;
+    arrival->in.received_ns = now;
+    error = trp_in_open(&arrival->in);
+  }
+  trp_out_free(&out);
+  if (error != 0) {
+    trp_arrival_give_back(actor, arrival);
+    return error;
+  }
+  if (actor->tap != NULL) {
+    trp_tap_in(actor->tap, &arrival->in);
+  }
+  trp_arrival_queue(actor, arrival);
+  return 0;
+}
+
+void trp_timers_event(trp_actor_t *actor, const trp_message_t *message) {
+  if (message->subject == actor->start.id) {
+    trp_actor_stop_now(actor);
+    return;
+  }
+  trp_object_t *object = trp_object_find(actor, message->subject, &timer_type);
+  if (object == NULL) {
+    return;  // stopped after it was due
+  }
+  trp_timer_t *timer = (trp_timer_t *)(void *)object;
+  if (timer->repeat_ns > 0) {
+    // There is room: the node was in the heap before, or the heap was as large when it was set.
+    if (trp_heap_set(&actor->timers, &timer->node, actor->clock_ns + timer->repeat_ns) != 0) {
+      trp_actor_fail(actor, TROUPE_ENOMEM);
+      return;
+    }
+  } else {
+    trp_object_remove(object);
+  }
+  timer->on_timer((troupe_timer_t){.id = object->id}, timer->context);
+}
