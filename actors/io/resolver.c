@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uv.h>
 
 #include "actors/io/sockaddr.h"
@@ -115,18 +114,6 @@ static void free_requests(queue_t *queue) {
 
 // ---- The loop's side ----
 
-static int make_condition(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  int error = pthread_condattr_init(&attributes);
-  if (error != 0) {
-    return -error;
-  }
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  error = pthread_cond_init(condition, &attributes);
-  pthread_condattr_destroy(&attributes);
-  return -error;
-}
-
 int trp_resolver_new(const trp_resolver_options_t *options, trp_resolver_t **resolver) {
   trp_resolver_t *made = calloc(1, sizeof *made);
   if (made == NULL) {
@@ -138,10 +125,10 @@ int trp_resolver_new(const trp_resolver_options_t *options, trp_resolver_t **res
   if (error != 0) {
     goto no_mutex;
   }
-  if ((error = make_condition(&made->work)) != 0) {
+  if ((error = trp_io_condition_init(&made->work)) != 0) {
     goto no_work;
   }
-  if ((error = make_condition(&made->ended)) != 0) {
+  if ((error = trp_io_condition_init(&made->ended)) != 0) {
     goto no_ended;
   }
   *resolver = made;
@@ -268,13 +255,6 @@ int trp_resolver_threads(trp_resolver_t *resolver) {
   return count;
 }
 
-/// Returns false when the time is over.
-static bool wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline_ns) {
-  struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
-                              .tv_nsec = (long)(deadline_ns % 1000000000)};
-  return pthread_cond_timedwait(condition, mutex, &deadline) != ETIMEDOUT;
-}
-
 int trp_resolver_free(trp_resolver_t **resolver, int64_t deadline_ns) {
   trp_resolver_t *gone = *resolver;
   if (gone == NULL) {
@@ -286,7 +266,7 @@ int trp_resolver_free(trp_resolver_t **resolver, int64_t deadline_ns) {
   free_requests(&gone->waiting);
   free_requests(&gone->done);
   pthread_cond_broadcast(&gone->work);
-  while (gone->alive > 0 && wait_until(&gone->ended, &gone->mutex, deadline_ns)) {
+  while (gone->alive > 0 && trp_io_condition_wait(&gone->ended, &gone->mutex, deadline_ns)) {
   }
   join_ended(gone);
   for (int i = 0; i < TRP_RESOLVER_THREADS; i++) {
@@ -312,7 +292,7 @@ static trp_resolve_t *wait_for_work(trp_resolver_t *resolver) {
   bool in_time = true;
   while (!resolver->closed && resolver->waiting.count == 0 && in_time) {
     resolver->idle++;
-    in_time = wait_until(&resolver->work, &resolver->mutex, deadline_ns);
+    in_time = trp_io_condition_wait(&resolver->work, &resolver->mutex, deadline_ns);
     resolver->idle--;
   }
   return resolver->closed ? NULL : take_first(&resolver->waiting);

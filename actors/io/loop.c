@@ -1,0 +1,510 @@
+/// The I/O actor's thread and loop.
+///
+/// The inbox's descriptor is edge-triggered, whatever epoll thinks of it: it says once that
+/// something came, and nothing more until all of it was received. So one function touches the
+/// inbox, it goes on until nothing is left, and when its budget stops it earlier a uv_idle keeps
+/// the loop from sleeping. It also runs before each wait: what came while the turn was handled is
+/// seen without another system call.
+#include "actors/io/loop.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "actors/io/thread.h"
+#include "actors/io/transport.h"
+#include "core/message/id.h"
+#include "core/support/assert.h"
+
+enum {
+  RECEIVE_BUDGET = 256, // batches, before sockets get their turn again
+  TRIM_AFTER_MS = 1000,
+  // What a loop, an inbox and libzmq's own thread open, with some to spare. libuv and libzmq abort
+  // or leak when they run out of descriptors half-way.
+  DESCRIPTORS_NEEDED = 16,
+};
+
+typedef struct call {
+  struct call *next;
+  trp_io_call_t what; // `bytes` points behind the struct
+} call_t;
+
+typedef struct snapshot {
+  struct snapshot *next;
+  trp_net_counters_t *counters;
+  bool done;
+} snapshot_t;
+
+typedef enum { STARTING, RUNNING, OVER } state_t;
+
+struct trp_io {
+  trp_io_options_t options;
+  pthread_t thread;
+
+  pthread_mutex_t mutex;  // guards what follows up to the next gap; never held while something
+                          // blocks
+  pthread_cond_t changed; // `state`, or a snapshot is done
+  state_t state;
+  int error; // of the start; later of the end
+  bool stopping;
+  int64_t stop_deadline_ns;
+  call_t *first, *last;
+  size_t waiting_bytes;
+  snapshot_t *snapshots; // on the stacks of those who wait for them
+
+  atomic_bool signalled;
+  uv_async_t bell; // rung under the mutex while RUNNING, so never after it was closed; from a
+                   // signal handler without
+
+  // The thread's own.
+  uv_loop_t loop;
+  bool loop_is_open;
+  uv_prepare_t prepare;
+  uv_check_t check;
+  uv_idle_t idle;
+  uv_timer_t trim_timer;
+  uv_poll_t inbox_poll;
+  trp_pool_t *pool;
+  trp_inbox_t *inbox;
+  trp_uv_transport_t *transport;
+  trp_net_t *net;
+  trp_in_t in;
+  bool full;              // the budget stopped receive_all(): there is more in the inbox
+  uint64_t handled;       // batches and calls
+  uint64_t spun_activity; // up to where activity was seen by spins(),
+  int64_t active_ns;      // and when
+  uint64_t trim_activity; // as of the last look of the timer
+  bool trimming;
+};
+
+static void *run(void *argument);
+static int open_all(trp_io_t *io);
+static void close_all(trp_io_t *io);
+static void on_bell(uv_async_t *bell);
+static void on_inbox(uv_poll_t *poll, int status, int events);
+static void on_prepare(uv_prepare_t *prepare);
+static void on_check(uv_check_t *check);
+static void on_idle(uv_idle_t *idle);
+static void on_trim(uv_timer_t *timer);
+
+// ---- Starting and stopping ----
+
+static int wait_for_start(trp_io_t *io) {
+  pthread_mutex_lock(&io->mutex);
+  while (io->state == STARTING) {
+    pthread_cond_wait(&io->changed, &io->mutex);
+  }
+  int error = io->state == RUNNING ? 0 : io->error;
+  pthread_mutex_unlock(&io->mutex);
+  return error;
+}
+
+int trp_io_start(const trp_io_options_t *options, trp_io_t **io) {
+  if (!trp_id_is_io_actor(options->self)) {
+    return TROUPE_EINVAL;
+  }
+  trp_io_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  made->options = *options;
+  made->state = STARTING;
+  int error = -pthread_mutex_init(&made->mutex, NULL);
+  if (error != 0) {
+    goto no_mutex;
+  }
+  if ((error = trp_io_condition_init(&made->changed)) != 0) {
+    goto no_condition;
+  }
+  if ((error = trp_io_thread_start(&made->thread, "troupe-io", run, made)) != 0) {
+    goto no_thread;
+  }
+  if ((error = wait_for_start(made)) != 0) {
+    goto not_started;
+  }
+  *io = made;
+  return 0;
+not_started:
+  pthread_join(made->thread, NULL);
+no_thread:
+  pthread_cond_destroy(&made->changed);
+no_condition:
+  pthread_mutex_destroy(&made->mutex);
+no_mutex:
+  free(made);
+  return error;
+}
+
+int trp_io_stop(trp_io_t **io, int64_t deadline_ns) {
+  trp_io_t *gone = *io;
+  if (gone == NULL) {
+    return 0;
+  }
+  *io = NULL;
+  pthread_mutex_lock(&gone->mutex);
+  gone->stopping = true;
+  gone->stop_deadline_ns = deadline_ns;
+  uv_async_send(&gone->bell);
+  pthread_mutex_unlock(&gone->mutex);
+  pthread_join(gone->thread, NULL);
+  int error = gone->error;
+  pthread_cond_destroy(&gone->changed);
+  pthread_mutex_destroy(&gone->mutex);
+  free(gone);
+  return error;
+}
+
+// ---- The front door ----
+
+static bool is_open(const trp_io_t *io) {
+  return io->state == RUNNING && !io->stopping;
+}
+
+int trp_io_post(trp_io_t *io, const trp_io_call_t *call) {
+  call_t *made = malloc(sizeof *made + call->length);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  made->next = NULL;
+  made->what = *call;
+  made->what.bytes = NULL;
+  if (call->length > 0) {
+    made->what.bytes = memcpy(made + 1, call->bytes, call->length);
+  }
+  int error = 0;
+  pthread_mutex_lock(&io->mutex);
+  if (!is_open(io)) {
+    error = TROUPE_ESTOPPED;
+  } else if (call->length > 0 && call->length + io->waiting_bytes > TRP_IO_POST_LIMIT) {
+    error = TROUPE_ENOBUFS;
+  } else {
+    if (io->last == NULL) {
+      io->first = made;
+    } else {
+      io->last->next = made;
+    }
+    io->last = made;
+    io->waiting_bytes += call->length;
+    uv_async_send(&io->bell);
+  }
+  pthread_mutex_unlock(&io->mutex);
+  if (error != 0) {
+    free(made);
+  }
+  return error;
+}
+
+void trp_io_post_from_signal(trp_io_t *io) {
+  int error = errno;
+  atomic_store(&io->signalled, true);
+  uv_async_send(&io->bell);
+  errno = error;
+}
+
+static void forget_snapshot(trp_io_t *io, const snapshot_t *snapshot) {
+  snapshot_t **link = &io->snapshots;
+  while (*link != snapshot) {
+    link = &(*link)->next;
+  }
+  *link = snapshot->next;
+}
+
+int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters) {
+  int error = 0;
+  pthread_mutex_lock(&io->mutex);
+  snapshot_t mine = {.next = io->snapshots, .counters = counters};
+  if (!is_open(io)) {
+    error = TROUPE_ESTOPPED;
+  } else {
+    io->snapshots = &mine;
+    uv_async_send(&io->bell);
+  }
+  while (error == 0 && !mine.done) {
+    bool in_time = trp_io_condition_wait(&io->changed, &io->mutex, deadline_ns);
+    if (!in_time && !mine.done) {
+      forget_snapshot(io, &mine);
+      error = TROUPE_ETIMEDOUT;
+    }
+  }
+  pthread_mutex_unlock(&io->mutex);
+  return error;
+}
+
+/// Carries calls out, in order, and frees them.
+static void carry_out(trp_io_t *io, call_t *call) {
+  while (call != NULL) {
+    call_t *next = call->next;
+    const trp_io_call_t *what = &call->what;
+    // Whether the actor is still there is for the socket logic to know, and to count.
+    (void)trp_net_post(io->net, what->actor, what->kind, what->subject, what->grace_ms, what->bytes,
+                       what->length);
+    io->handled++;
+    free(call);
+    call = next;
+  }
+}
+
+static call_t *take_calls(trp_io_t *io, bool *stopping) {
+  pthread_mutex_lock(&io->mutex);
+  call_t *calls = io->first;
+  io->first = NULL;
+  io->last = NULL;
+  io->waiting_bytes = 0;
+  *stopping = io->stopping;
+  pthread_mutex_unlock(&io->mutex);
+  return calls;
+}
+
+static void answer_snapshots(trp_io_t *io) {
+  pthread_mutex_lock(&io->mutex);
+  bool any = io->snapshots != NULL;
+  for (snapshot_t *one = io->snapshots; one != NULL; one = one->next) {
+    *one->counters = *trp_net_counters(io->net);
+    one->done = true;
+  }
+  io->snapshots = NULL;
+  if (any) {
+    pthread_cond_broadcast(&io->changed);
+  }
+  pthread_mutex_unlock(&io->mutex);
+}
+
+// ---- The inbox ----
+
+/// The one place where the inbox is received from.
+static void receive_all(trp_io_t *io) {
+  for (int i = 0; i < RECEIVE_BUDGET; i++) {
+    int result = trp_inbox_receive(io->inbox, 0, &io->in);
+    if (result == 1) {
+      trp_net_execute(io->net, &io->in);
+    } else if (result == TROUPE_EBADMESSAGE || result == TROUPE_ENOMEM) {
+      trp_net_undecodable(io->net); // it is lost, those behind it are not
+    } else { // nothing is left; or the hub is closing, and nothing will come any more
+      io->full = false;
+      return;
+    }
+    trp_in_reset(&io->in);
+    io->handled++;
+  }
+  io->full = true;
+}
+
+static void on_inbox(uv_poll_t *poll, int status, int events) {
+  (void)events;
+  TROUPE_ASSERT(status == 0); // an eventfd has no errors
+  receive_all(poll->data);
+}
+
+// ---- A turn ----
+
+static uint64_t activity(const trp_io_t *io) {
+  return io->handled + trp_uv_transport_activity(io->transport);
+}
+
+/// Whether so little time has gone by since something happened that the loop looks again instead of
+/// sleeping: waking a core up takes longer than that.
+static bool spins(trp_io_t *io) {
+  if (io->options.spin_ns <= 0) {
+    return false;
+  }
+  int64_t now_ns = (int64_t)uv_hrtime();
+  if (activity(io) != io->spun_activity) {
+    io->spun_activity = activity(io);
+    io->active_ns = now_ns;
+  }
+  return now_ns - io->active_ns < io->options.spin_ns;
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+  trp_io_t *io = prepare->data;
+  receive_all(io);
+  trp_net_flush(io->net);
+  if (io->full || spins(io)) {
+    uv_idle_start(&io->idle, on_idle);
+  } else {
+    uv_idle_stop(&io->idle);
+  }
+  if (!io->trimming && activity(io) != io->trim_activity) {
+    io->trimming = true;
+    uv_timer_start(&io->trim_timer, on_trim, TRIM_AFTER_MS, 0);
+  }
+  trp_uv_transport_settle(io->transport);
+}
+
+static void on_check(uv_check_t *check) {
+  trp_io_t *io = check->data;
+  trp_net_flush(io->net);
+}
+
+/// That there is an active uv_idle is all that it is for.
+static void on_idle(uv_idle_t *idle) {
+  (void)idle;
+}
+
+/// Gives memory back once nothing has happened for a while. Wakes the loop once after the last
+/// activity, and then not any more.
+static void on_trim(uv_timer_t *timer) {
+  trp_io_t *io = timer->data;
+  if (activity(io) == io->trim_activity) {
+    trp_pool_trim(io->pool);
+    io->trimming = false;
+    return;
+  }
+  io->trim_activity = activity(io);
+  uv_timer_start(timer, on_trim, TRIM_AFTER_MS, 0);
+}
+
+static void on_bell(uv_async_t *bell) {
+  trp_io_t *io = bell->data;
+  bool stopping = false;
+  if (atomic_exchange(&io->signalled, false) && io->options.on_signal_stop != NULL) {
+    io->options.on_signal_stop(io->options.context);
+  }
+  carry_out(io, take_calls(io, &stopping));
+  answer_snapshots(io);
+  if (stopping) {
+    receive_all(io); // the last words of actors
+    uv_stop(&io->loop);
+  }
+}
+
+// ---- The thread ----
+
+/// Whether so many descriptors can be opened now. Somebody else may take them a moment later, so
+/// this makes an abort improbable, not impossible.
+static int check_descriptors(void) {
+  int fds[DESCRIPTORS_NEEDED];
+  int count = 0;
+  int error = 0;
+  while (count < DESCRIPTORS_NEEDED && error == 0) {
+    fds[count] = eventfd(0, EFD_CLOEXEC);
+    if (fds[count] < 0) {
+      error = -errno;
+    } else {
+      count++;
+    }
+  }
+  while (count > 0) {
+    close(fds[--count]);
+  }
+  return error;
+}
+
+static int open_loop(trp_io_t *io) {
+  int error = uv_loop_init(&io->loop);
+  if (error != 0) {
+    return error;
+  }
+  io->loop_is_open = true;
+  uv_prepare_init(&io->loop, &io->prepare);
+  uv_check_init(&io->loop, &io->check);
+  uv_idle_init(&io->loop, &io->idle);
+  uv_timer_init(&io->loop, &io->trim_timer);
+  io->prepare.data = io->check.data = io->idle.data = io->trim_timer.data = io;
+  uv_prepare_start(&io->prepare, on_prepare);
+  uv_check_start(&io->check, on_check);
+  error = uv_async_init(&io->loop, &io->bell, on_bell);
+  io->bell.data = io;
+  return error;
+}
+
+static int open_inbox(trp_io_t *io) {
+  int error = trp_pipes_open(io->options.hub, io->options.self, &io->inbox);
+  if (error != 0) {
+    return error;
+  }
+  int fd = trp_pipes_fd(io->inbox);
+  if (fd < 0) {
+    return fd;
+  }
+  error = uv_poll_init(&io->loop, &io->inbox_poll, fd);
+  if (error != 0) {
+    return error;
+  }
+  io->inbox_poll.data = io;
+  return uv_poll_start(&io->inbox_poll, UV_READABLE, on_inbox);
+}
+
+/// What it has opened when it fails is for close_all().
+static int open_all(trp_io_t *io) {
+  trp_in_init(&io->in);
+  int error = check_descriptors();
+  if (error == 0) {
+    error = trp_pool_new(&io->pool);
+  }
+  if (error == 0) {
+    error = open_loop(io);
+  }
+  if (error == 0) {
+    error = open_inbox(io);
+  }
+  if (error == 0) {
+    error = trp_uv_transport_new(&io->loop, &io->transport);
+  }
+  if (error == 0) {
+    error = trp_net_new(io->options.self, trp_uv_transport_base(io->transport), io->inbox, io->pool,
+                        &io->net);
+  }
+  return error;
+}
+
+static void close_handle(uv_handle_t *handle, void *argument) {
+  (void)argument;
+  if (!uv_is_closing(handle)) {
+    uv_close(handle, NULL);
+  }
+}
+
+static void close_all(trp_io_t *io) {
+  if (io->net != NULL) {
+    trp_net_free(&io->net);
+  }
+  if (io->transport != NULL) {
+    int error = trp_uv_transport_close(io->transport, io->stop_deadline_ns);
+    if (io->error == 0) {
+      io->error = error;
+    }
+  }
+  if (io->loop_is_open) {
+    uv_walk(&io->loop, close_handle, NULL);
+    uv_run(&io->loop, UV_RUN_DEFAULT);
+    TROUPE_ASSERT(uv_loop_close(&io->loop) == 0);
+  }
+  trp_uv_transport_free(&io->transport);
+  if (io->inbox != NULL) {
+    trp_inbox_close(io->inbox);
+  }
+  trp_in_free(&io->in);
+  if (io->pool != NULL) {
+    trp_pool_close(&io->pool);
+  }
+}
+
+static void *run(void *argument) {
+  trp_io_t *io = argument;
+  int error = open_all(io);
+  if (error == 0) {
+    receive_all(io); // what was sent before the descriptor was watched does not show there
+    pthread_mutex_lock(&io->mutex);
+    io->state = RUNNING;
+    pthread_cond_broadcast(&io->changed);
+    pthread_mutex_unlock(&io->mutex);
+    uv_run(&io->loop, UV_RUN_DEFAULT);
+    pthread_mutex_lock(&io->mutex);
+    io->state = OVER;
+    pthread_mutex_unlock(&io->mutex);
+    close_all(io);
+    return NULL;
+  }
+  io->error = error;
+  close_all(io);
+  pthread_mutex_lock(&io->mutex);
+  io->state = OVER;
+  pthread_cond_broadcast(&io->changed);
+  pthread_mutex_unlock(&io->mutex);
+  return NULL;
+}

@@ -1,0 +1,65 @@
+/// Private. The I/O actor: a thread with a libuv loop, an inbox and the socket logic over the libuv
+/// transport.
+///
+/// The way of a turn: what is ready, due or posted is handled; `check` sends the events that came
+/// of it; `prepare` empties the inbox, sends again and tells libuv what is to be watched; then the
+/// loop waits.
+#ifndef TRP_IO_LOOP_H_INCLUDED
+#define TRP_IO_LOOP_H_INCLUDED
+
+#include "actors/net/net.h"
+#include "core/message/pipes.h"
+
+typedef struct trp_io trp_io_t;
+
+typedef struct trp_io_options {
+  trp_hub_t *hub;
+  uint64_t self;   // trp_id_actor(1) to trp_id_actor(TRP_IO_ACTORS_MAX)
+  int64_t spin_ns; // how long the loop looks again and again after something happened before it
+                   // sleeps; 0: it sleeps at once
+  void (*on_signal_stop)(void *context); // in the I/O thread, after trp_io_post_from_signal(); must
+                                         // not block; NULL is fine
+  void *context;
+} trp_io_options_t;
+
+/// What a thread that is no actor asks for: an event from the system to an actor.
+typedef struct trp_io_call {
+  Troupe__Wire__Kind kind; // EVENT_STOP, EVENT_ABORT, EVENT_MESSAGE …
+  uint64_t actor;          // who gets it
+  uint64_t subject;        // of the event: the token of an abort; else 0
+  uint32_t grace_ms;       // of a stop
+  const void *bytes;       // payload, borrowed until the call returns; NULL with length 0
+  size_t length;
+} trp_io_call_t;
+
+enum {
+  /// Payload that waits in front of the door at the most. Without payload (stop, abort) a call is
+  /// always taken: control is never refused.
+  TRP_IO_POST_LIMIT = 16 * 1024 * 1024,
+};
+
+/// Starts the thread and waits until it has opened all that it needs. Returns 0, or what it failed
+/// with (TROUPE_EINVAL, TROUPE_ENOMEM, TROUPE_EMFILE, TROUPE_EAGAIN, TROUPE_EADDRINUSE: the hub has
+/// this actor already); then nothing is left.
+int trp_io_start(const trp_io_options_t *options, trp_io_t **io);
+
+/// Any thread. Calls of one thread are carried out in their order. Returns 0 (the actor may be gone
+/// by then: it is counted), TROUPE_ENOMEM, TROUPE_ESTOPPED, or TROUPE_ENOBUFS: more than
+/// TRP_IO_POST_LIMIT bytes wait.
+int trp_io_post(trp_io_t *io, const trp_io_call_t *call);
+
+/// For signal handlers: an atomic store and one write to an eventfd. Leaves errno alone. Not after
+/// trp_io_stop() was called.
+void trp_io_post_from_signal(trp_io_t *io);
+
+/// Any thread but the I/O thread; blocks until the loop has come to it. The calls posted before are
+/// in the counts. Returns 0, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
+int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters);
+
+/// No other thread may be in a call, or make one, on this I/O actor. Carries out what was posted,
+/// closes all sockets, joins the thread and frees everything. Waits for look-ups until the deadline
+/// (of the clock that the inbox's now() reads); with TROUPE_ETIMEDOUT a thread that hangs in one
+/// was left behind, everything else is gone all the same. Else 0.
+int trp_io_stop(trp_io_t **io, int64_t deadline_ns);
+
+#endif
