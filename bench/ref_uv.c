@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -118,6 +119,7 @@ int main(int count, char **arguments) {
     return EXIT_USAGE;
   }
 
+  signal(SIGPIPE, SIG_IGN); // a peer that has gone is an error of the write
   uv_loop_t *loop = uv_default_loop();
   need(uv_signal_init(loop, &terminate), "signal");
   need(uv_signal_init(loop, &interrupt), "signal");

@@ -112,6 +112,9 @@ void load_options_parse(load_options_t *options, int count, char **arguments) {
     misuse("one HOST:PORT or PATH is needed, after an optional mode");
   }
   options->target = arguments[optind];
+  if (strpbrk(options->target, ":/") == NULL) {
+    misuse("%s is neither HOST:PORT nor a path with a slash in it", options->target);
+  }
   if (options->mode == LOAD_MODE_OPEN && options->rate <= 0) {
     misuse("open mode needs --rate");
   }

@@ -75,7 +75,7 @@ static void parse_path(load_target_t *target) {
 static void parse_host_and_port(load_target_t *target) {
   const char *colon = strrchr(target->text, ':');
   if (colon == NULL || colon == target->text || colon[1] == '\0') {
-    load_die("%s is neither HOST:PORT nor a path with a slash in it", target->text);
+    load_die("%s is not HOST:PORT", target->text);
   }
   const char *start = target->text;
   const char *end = colon;
