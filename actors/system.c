@@ -89,6 +89,13 @@ static void deadline_after(struct timespec *deadline, int timeout_ms) {
   }
 }
 
+/// Of the clock that inboxes read.
+static int64_t deadline_ns(int timeout_ms) {
+  struct timespec deadline;
+  deadline_after(&deadline, timeout_ms);
+  return (int64_t)deadline.tv_sec * 1000000000 + deadline.tv_nsec;
+}
+
 /// Waits for a change until the deadline; false when it is over. With the mutex held.
 static bool wait_for_change(troupe_system_t *system, int timeout_ms,
                             const struct timespec *deadline) {
@@ -154,7 +161,7 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
   return 0;
 no_io:
   while (made->io_count > 0) {
-    trp_io_stop(&made->io[--made->io_count], IO_STOP_MS);
+    trp_io_stop(&made->io[--made->io_count], deadline_ns(IO_STOP_MS));
   }
   trp_hub_free(&made->hub);
 no_hub:
@@ -191,7 +198,7 @@ int troupe_system_free(troupe_system_t **system) {
     trp_recorder_stop(&s->recorder, NULL);
   }
   while (s->io_count > 0) {
-    trp_io_stop(&s->io[--s->io_count], IO_STOP_MS);
+    trp_io_stop(&s->io[--s->io_count], deadline_ns(IO_STOP_MS));
   }
   trp_hub_free(&s->hub);
   pthread_cond_destroy(&s->changed);
@@ -509,7 +516,7 @@ int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, unsigned gr
   pthread_mutex_unlock(&system->mutex);
   int result = TROUPE_ENOACTOR;
   if (there) {
-    trp_io_call_t call = {.kind = TRP_IO_CALL_STOP, .actor = actor.id, .grace_ms = grace_ms};
+    trp_io_call_t call = {.kind = TRP_KIND(EVENT_STOP), .actor = actor.id, .grace_ms = grace_ms};
     result = post(system, &call);
   }
   if (self != NULL) {
@@ -530,7 +537,7 @@ int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
   for (record_t *record = system->records; record != NULL && result == 0; record = record->next) {
     if (record->life != ENDED) {
       trp_io_call_t call = {
-          .kind = TRP_IO_CALL_STOP, .actor = record->start.id, .grace_ms = grace_ms};
+          .kind = TRP_KIND(EVENT_STOP), .actor = record->start.id, .grace_ms = grace_ms};
       result = post(system, &call);
     }
   }
@@ -664,7 +671,7 @@ int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes, s
     return TROUPE_ENOACTOR;
   }
   trp_io_call_t call = {
-      .kind = TRP_IO_CALL_MESSAGE, .actor = to.id, .bytes = bytes, .length = length};
+      .kind = TRP_KIND(EVENT_MESSAGE), .actor = to.id, .bytes = bytes, .length = length};
   return post(system, &call);
 }
 
@@ -672,7 +679,7 @@ int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *co
   *counters = (troupe_system_counters_t){0};
   for (unsigned i = 0; i < system->io_count; i++) {
     trp_net_counters_t c;
-    int error = trp_io_counters(system->io[i], &c, COUNTERS_MS);
+    int error = trp_io_counters(system->io[i], deadline_ns(COUNTERS_MS), &c);
     if (error != 0) {
       return error;
     }

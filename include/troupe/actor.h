@@ -172,6 +172,7 @@ TROUPE_API int troupe_send_chunk(troupe_actor_t to, const troupe_chunk_t *chunk)
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ENOACTOR   there is no such actor (any more),
+///            TROUPE_ENOBUFS    more than 16 MiB posted wait for the I/O actor already; nothing was sent,
 ///            TROUPE_ENOMEM     there is no memory,
 ///            TROUPE_EINVAL     `length` is more than 16 MiB.
 TROUPE_API int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes,

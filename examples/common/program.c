@@ -1,0 +1,159 @@
+#include "program.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { POLL_MS = 100, STUCK_MAX = 16, STOP_SLACK_MS = 2000 };
+
+static void complain(const char *format, va_list arguments) {
+  fprintf(stderr, "%s: ", program_invocation_short_name);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+}
+
+void program_fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  complain(format, arguments);
+  va_end(arguments);
+  exit(1);
+}
+
+void program_usage_error(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  complain(format, arguments);
+  va_end(arguments);
+  fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
+  exit(2);
+}
+
+long program_number(const char *option, const char *text, long low, long high) {
+  char *end = NULL;
+  errno = 0;
+  long number = strtol(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || number < low || number > high) {
+    program_usage_error("%s wants a whole number from %ld to %ld, not '%s'", option, low, high, text);
+  }
+  return number;
+}
+
+void program_target(program_target_t *target, const char *text) {
+  memset(target, 0, sizeof *target);
+  target->port = -1;
+  if (text[0] == '@' || strchr(text, '/') != NULL) {
+    if (strlen(text) >= sizeof target->path || text[1] == '\0') {
+      program_usage_error("a socket's path has 1 to %d bytes, not '%s'", TROUPE_PATH_MAX, text);
+    }
+    memcpy(target->path, text, strlen(text) + 1);
+    return;
+  }
+  const char *colon = strrchr(text, ':');
+  if (colon == NULL) {
+    program_usage_error("'%s' is neither HOST:PORT nor a path (which has a '/')", text);
+  }
+  target->port = (int)program_number("the port", colon + 1, 0, 65535);
+  const char *host = text;
+  size_t length = (size_t)(colon - text);
+  if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+    host++;
+    length -= 2;
+  }
+  if (length >= sizeof target->host) {
+    program_usage_error("the host's name is too long");
+  }
+  memcpy(target->host, host, length);
+}
+
+/* An abstract name starts with a NUL for the system, and with '@' for people. */
+static const char *system_path(const program_target_t *target, size_t *length) {
+  static _Thread_local char path[PROGRAM_PATH_SIZE];
+  *length = strlen(target->path);
+  memcpy(path, target->path, *length + 1);
+  if (path[0] == '@') {
+    path[0] = '\0';
+  }
+  return path;
+}
+
+void program_listen_options(const program_target_t *target, troupe_listen_options_t *options) {
+  if (target->path[0] != '\0') {
+    options->path = system_path(target, &options->path_length);
+    return;
+  }
+  options->host = target->host[0] == '\0' ? NULL : target->host;
+  options->port = target->port;
+}
+
+void program_connect_options(const program_target_t *target, troupe_connect_options_t *options) {
+  if (target->path[0] != '\0') {
+    options->path = system_path(target, &options->path_length);
+    return;
+  }
+  options->host = target->host[0] == '\0' ? NULL : target->host;
+  options->port = target->port;
+}
+
+static void stop_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+}
+
+void program_block_signals(void) {
+  sigset_t set;
+  stop_signals(&set);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int program_run(troupe_system_t *system, unsigned grace_ms) {
+  sigset_t set;
+  stop_signals(&set);
+  const struct timespec moment = {.tv_nsec = POLL_MS * 1000000L};
+  /* Actors that end by themselves end the program too; that is looked at now and then, a signal is seen at once. */
+  while (sigtimedwait(&set, NULL, &moment) < 0) {
+    if (troupe_system_wait(system, 0, NULL, 0, NULL) == 0) {
+      break;
+    }
+  }
+  return program_stop(system, grace_ms);
+}
+
+int program_stop(troupe_system_t *system, unsigned grace_ms) {
+  troupe_system_stop(system, grace_ms);
+  troupe_stuck_t stuck[STUCK_MAX];
+  size_t count = 0;
+  if (troupe_system_wait(system, (int)grace_ms + STOP_SLACK_MS, stuck, STUCK_MAX, &count) != 0) {
+    for (size_t i = 0; i < count && i < STUCK_MAX; i++) {
+      fprintf(stderr, "%s: actor %s %u did not stop\n", program_invocation_short_name,
+              stuck[i].name, stuck[i].index);
+    }
+    return 1;
+  }
+  int error = troupe_system_free(&system);
+  if (error < 0) {
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, troupe_error_message(error));
+    return 1;
+  }
+  return 0;
+}
+
+void program_address_text(const troupe_address_t *address, char *text, size_t size) {
+  char host[TROUPE_ADDRESS_TEXT_SIZE];
+  troupe_address_text(address, host, sizeof host);
+  switch (address->family) {
+    case TROUPE_FAMILY_IPV6:
+      snprintf(text, size, "[%s]:%u", host, address->port);
+      break;
+    case TROUPE_FAMILY_IPV4:
+      snprintf(text, size, "%s:%u", host, address->port);
+      break;
+    default:
+      snprintf(text, size, "%s", host);
+  }
+}

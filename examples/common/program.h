@@ -1,0 +1,45 @@
+/* What the example programs have in common: options, targets, running until a signal. Uses troupe's public headers alone. */
+#ifndef EXAMPLES_PROGRAM_H_INCLUDED
+#define EXAMPLES_PROGRAM_H_INCLUDED
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdnoreturn.h>
+#include <troupe/troupe.h>
+
+enum { PROGRAM_HOST_SIZE = 256, PROGRAM_PATH_SIZE = TROUPE_PATH_MAX + 1 };
+
+/* Where to listen or to connect to: a host and a port, or the path of a Unix socket ("@name": an abstract one). */
+typedef struct {
+  char host[PROGRAM_HOST_SIZE]; /* empty: none */
+  int port;
+  char path[PROGRAM_PATH_SIZE]; /* empty: none; abstract names begin with '@' */
+} program_target_t;
+
+/* Prints "PROGRAM: …" on stderr and ends with status 1; program_usage_error() ends with 2 and points to --help. */
+noreturn void program_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+noreturn void program_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A whole number from `low` to `high`, or a usage error that names the option. */
+long program_number(const char *option, const char *text, long low, long high);
+
+/* "HOST:PORT", "[::1]:80", ":80" (any host), a path with a '/', or "@name"; or a usage error. */
+void program_target(program_target_t *target, const char *text);
+
+/* The target in the words of troupe's options. `path` gets the bytes of an abstract name. */
+void program_listen_options(const program_target_t *target, troupe_listen_options_t *options);
+void program_connect_options(const program_target_t *target, troupe_connect_options_t *options);
+
+/* Blocks SIGINT and SIGTERM: called first, before any thread is there. */
+void program_block_signals(void);
+
+/* Waits for SIGINT or SIGTERM, or until all actors have ended; then stops the system with some grace and frees it. Returns the program's exit status. */
+int program_run(troupe_system_t *system, unsigned grace_ms);
+
+/* Stops the system (asked by the application), waits and frees it, saying which actors did not stop. Returns the exit status. */
+int program_stop(troupe_system_t *system, unsigned grace_ms);
+
+/* "HOST:PORT" with brackets around IPv6, or the path. */
+void program_address_text(const troupe_address_t *address, char *text, size_t size);
+
+#endif

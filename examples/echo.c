@@ -1,0 +1,211 @@
+/* echo: sends back what comes, on as many actors as you like. One handler, N threads, one address; recorded and replayed if asked to. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/program.h"
+
+enum { GRACE_MS = 1000, LISTEN_MS = 10000, ACTORS_MAX = 1024, HIGH_WATER_MARK = 256 * 1024 };
+
+/* Given to each actor as a copy of its own, so that a trace holds it too. */
+typedef struct {
+  program_target_t target;
+  unsigned actors;
+  unsigned work_us;
+} config_t;
+
+/* Burns processor time as a handler that computes something would. */
+static void work(unsigned work_us) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  long long end = t.tv_sec * 1000000000LL + t.tv_nsec + work_us * 1000LL;
+  do {
+    clock_gettime(CLOCK_MONOTONIC, &t);
+  } while (t.tv_sec * 1000000000LL + t.tv_nsec < end);
+}
+
+/* The chunk goes back by reference; while the peer does not read, nothing more is read from it. */
+static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  const config_t *config = context;
+  if (config->work_us > 0) {
+    work(config->work_us);
+  }
+  int result = troupe_socket_write_chunk(socket, chunk, NULL, NULL);
+  if (result == 0) {
+    troupe_socket_pause(socket);
+  } else if (result < 0) {
+    troupe_socket_destroy(socket, 0);
+  }
+}
+
+static void on_drain(troupe_socket_t socket, void *context) {
+  (void)context;
+  troupe_socket_resume(socket);
+}
+
+static const troupe_socket_handlers_t socket_handlers = {.on_data = on_data, .on_drain = on_drain};
+
+static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
+  (void)server;
+  troupe_socket_set_handlers(socket, &socket_handlers, context);
+}
+
+static const troupe_server_handlers_t server_handlers = {.on_connection = on_connection};
+
+/* What each actor runs. */
+static int echo_actor(void *argument) {
+  config_t *config = argument;
+  troupe_server_t server;
+  int error = troupe_server_new(&(troupe_server_options_t){.no_delay = TROUPE_ON,
+                                                           .high_water_mark = HIGH_WATER_MARK},
+                                &server_handlers, config, &server);
+  if (error < 0) {
+    return error;
+  }
+  troupe_listen_options_t listen = {0};
+  program_listen_options(&config->target, &listen);
+  error = troupe_server_listen(server, &listen);
+  if (error == 0) {
+    error = troupe_server_listen_wait(server, LISTEN_MS);
+  }
+  if (error < 0) {
+    return error;
+  }
+  if (troupe_actor_index() + 1 == config->actors) {
+    troupe_address_t address;
+    char text[TROUPE_ADDRESS_TEXT_SIZE + 16];
+    troupe_server_address(server, &address);
+    program_address_text(&address, text, sizeof text);
+    printf("listening %s\n", text);
+    fflush(stdout);
+  }
+  return troupe_actor_run();
+}
+
+static int replay(char **files, int count) {
+  int status = 0;
+  for (int i = 0; i < count; i++) {
+    troupe_replay_report_t report;
+    int result = troupe_replay(echo_actor, NULL, files[i], &report);
+    if (result == 0) {
+      printf("%s: the same, %llu events and %llu commands\n", files[i],
+             (unsigned long long)report.events, (unsigned long long)report.commands);
+    } else {
+      printf("%s: %s\n%s\n", files[i], troupe_error_message(result), report.text);
+      status = 1;
+    }
+  }
+  return status;
+}
+
+static void help(void) {
+  puts("usage: echo [OPTION]...\n"
+       "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the path once it is ready.\n"
+       "\n"
+       "  --host H         the address to listen on (default: all)\n"
+       "  --port P         the port (default: 0, the system picks one)\n"
+       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+       "  --actors N       handlers, each on a thread of its own, that share the address (default: 1)\n"
+       "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
+       "  --work-us U      compute for U microseconds for each message (default: 0)\n"
+       "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
+       "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
+       "  --help           this text");
+}
+
+int main(int argc, char **argv) {
+  enum { HOST = 1, PORT, PATH, ACTORS, IO_THREADS, WORK, RECORD, REPLAY, HELP };
+  static const struct option options[] = {
+      {"host", required_argument, NULL, HOST},
+      {"port", required_argument, NULL, PORT},
+      {"path", required_argument, NULL, PATH},
+      {"actors", required_argument, NULL, ACTORS},
+      {"io-threads", required_argument, NULL, IO_THREADS},
+      {"work-us", required_argument, NULL, WORK},
+      {"record", required_argument, NULL, RECORD},
+      {"replay", no_argument, NULL, REPLAY},
+      {"help", no_argument, NULL, HELP},
+      {0},
+  };
+  config_t config = {.actors = 1};
+  const char *record = NULL;
+  bool replays = false;
+  for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    switch (option) {
+      case HOST:
+        if (strlen(optarg) >= sizeof config.target.host) {
+          program_usage_error("--host is too long");
+        }
+        memcpy(config.target.host, optarg, strlen(optarg) + 1);
+        break;
+      case PORT:
+        config.target.port = (int)program_number("--port", optarg, 0, 65535);
+        break;
+      case PATH:
+        if (strlen(optarg) >= sizeof config.target.path || optarg[0] == '\0') {
+          program_usage_error("--path wants 1 to %d bytes", TROUPE_PATH_MAX);
+        }
+        memcpy(config.target.path, optarg, strlen(optarg) + 1);
+        break;
+      case ACTORS:
+        config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
+        break;
+      case IO_THREADS:
+        if (program_number("--io-threads", optarg, 1, 63) > 1) {
+          program_usage_error("more than one I/O thread is not supported yet");
+        }
+        break;
+      case WORK:
+        config.work_us = (unsigned)program_number("--work-us", optarg, 0, 1000000);
+        break;
+      case RECORD:
+        record = optarg;
+        break;
+      case REPLAY:
+        replays = true;
+        break;
+      case HELP:
+        help();
+        return 0;
+      default:
+        program_usage_error("unknown option");
+    }
+  }
+  if (replays) {
+    if (optind == argc) {
+      program_usage_error("--replay wants files");
+    }
+    return replay(argv + optind, argc - optind);
+  }
+  if (optind < argc) {
+    program_usage_error("unexpected '%s'", argv[optind]);
+  }
+
+  program_block_signals();
+  troupe_system_t *system = NULL;
+  int error = troupe_system_new(NULL, &system);
+  if (error < 0) {
+    program_fail("cannot start: %s", troupe_error_message(error));
+  }
+  if (record != NULL) {
+    error = troupe_record_start(system, &(troupe_record_options_t){.directory = record});
+    if (error < 0) {
+      program_stop(system, 0);
+      program_fail("cannot record into %s: %s", record, troupe_error_message(error));
+    }
+  }
+  error = troupe_spawn(system,
+                       &(troupe_spawn_options_t){.name = "echo",
+                                                 .main = echo_actor,
+                                                 .argument = &config,
+                                                 .argument_size = sizeof config,
+                                                 .copies = config.actors},
+                       NULL);
+  if (error < 0) {
+    program_stop(system, 0);
+    program_fail("cannot listen: %s (%s)", troupe_error_message(error), troupe_error_name(error));
+  }
+  return program_run(system, GRACE_MS);
+}
