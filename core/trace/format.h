@@ -1,0 +1,96 @@
+/// Private. The format of a trace file: a header, then records, each with its own length and
+/// checksum. Little endian throughout.
+///
+/// A file that is cut anywhere reads to its last whole record. A later minor version may add kinds
+/// of records, which readers skip, and may append to the header and to the start record, which both
+/// say how long they are; everything else makes a new major one, which older readers refuse.
+///
+///   header   "troupe trace"  major:2 minor:2  size:4  flags:4  troupe's version:3*2  0:2  checksum
+///   of all before:4 record   checksum of all behind it:4  kind:2  0:2  length of the body:8
+///   sequence:8  clock:8  subject:8  body
+///
+/// The sequence counts an actor's records from 1, lost ones too. Kinds, with `subject` and body:
+///
+///   START    -                  what the actor started with; the first record
+///   IN       0                  a batch was taken: count:4, count sizes:4 each, the frames' bytes;
+///   the first frame is the envelope OUT      to whom            a batch was sent, likewise CALL
+///   core/trace/calls.h the result of a synchronous call:8 END      -                  main
+///   returned: its status:8 GAP      records lost       bytes lost:8; the records around it are
+///   whole
+#ifndef TRP_FORMAT_H_INCLUDED
+#define TRP_FORMAT_H_INCLUDED
+
+#include <stdbool.h>
+
+#include "core/actor/start.h"
+#include "core/message/batch.h"
+
+enum {
+  TRP_TRACE_MAJOR = 1,
+  TRP_TRACE_MINOR = 0,
+  TRP_TRACE_HEADER_SIZE = 36,
+  TRP_TRACE_HEADER_MAX = 4096, // a later minor version's, at the most
+  TRP_RECORD_HEAD_SIZE = 40,
+  TRP_RECORD_VALUE_SIZE = 8, // the body of CALL, END and GAP
+};
+
+/// A bit of the header's flags: the trace began with its actor and lost nothing. Set when it
+/// begins, taken away at the first gap. (That it was cut off before the actor's end is seen from
+/// the missing END.)
+enum { TRP_TRACE_COMPLETE = 1 };
+
+typedef enum trp_record_type {
+  TRP_RECORD_START = 1,
+  TRP_RECORD_IN = 2,
+  TRP_RECORD_OUT = 3,
+  TRP_RECORD_CALL = 4,
+  TRP_RECORD_END = 5,
+  TRP_RECORD_GAP = 6,
+} trp_record_type_t;
+
+typedef struct trp_trace_header {
+  uint16_t major, minor;
+  uint32_t size; // of the header
+  uint32_t flags;
+  uint16_t version[3]; // of the library that wrote it
+} trp_trace_header_t;
+
+/// A record without its body.
+typedef struct trp_record_head {
+  uint32_t checksum;
+  uint16_t type;
+  uint64_t length;
+  uint64_t sequence;
+  int64_t clock_ns;
+  uint64_t subject;
+} trp_record_head_t;
+
+void trp_format_header(uint8_t bytes[TRP_TRACE_HEADER_SIZE], uint32_t flags);
+
+/// Returns 0, TROUPE_EBADTRACE, or TROUPE_ETRACEVERSION. It looks at our part of the header alone.
+int trp_parse_header(const uint8_t bytes[TRP_TRACE_HEADER_SIZE], trp_trace_header_t *header);
+/// Whether the checksum of a whole header fits; `size` is header->size.
+bool trp_header_is_sound(const uint8_t *bytes, size_t size);
+
+/// `head->checksum` must be there already: trp_record_checksum() of the head, gone on with
+/// trp_crc() over the body.
+void trp_format_head(uint8_t bytes[TRP_RECORD_HEAD_SIZE], const trp_record_head_t *head);
+void trp_parse_head(const uint8_t bytes[TRP_RECORD_HEAD_SIZE], trp_record_head_t *head);
+uint32_t trp_record_checksum(const trp_record_head_t *head);
+
+/// How long the body of a start record is, and the body. The argument is in it.
+size_t trp_start_size(const trp_start_t *start);
+void trp_format_start(uint8_t *bytes, const trp_start_t *start);
+/// `start->argument` points into `bytes`. Returns 0 or TROUPE_EBADTRACE.
+int trp_parse_start(const uint8_t *bytes, size_t length, trp_start_t *start);
+
+void trp_put_u32(uint8_t *bytes, uint32_t value);
+void trp_put_u64(uint8_t *bytes, uint64_t value);
+uint32_t trp_get_u32(const uint8_t *bytes);
+uint64_t trp_get_u64(const uint8_t *bytes);
+
+/// Fills `in` (which was reset) with copies of the frames of an IN or OUT body, and opens it.
+/// Returns 0, TROUPE_EBADTRACE or TROUPE_ENOMEM.
+int trp_parse_batch(const uint8_t *body, size_t length, trp_in_t *in);
+
+#endif

@@ -1,0 +1,671 @@
+/// The recorder: one thread that writes what the taps hand over. It sleeps on its inbox and on an
+/// eventfd that ends it; what it has not written when nothing more comes for a moment it writes
+/// then. An error of one file ends that file alone.
+///
+/// Files are readable by their owner alone, since they hold what went over the network. A file of
+/// an earlier run that has the name of a new one is removed first, so that whoever reads it goes on
+/// reading the old one.
+#include "core/trace/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <troupe/error.h>
+#include <unistd.h>
+
+#include "core/actor/map.h"
+#include "core/message/frame_zmq.h"
+#include "core/trace/crc.h"
+#include "core/trace/line.h"
+
+enum {
+  BACKLOG_BYTES = 64 * 1024 * 1024,
+  BUFFER_SIZE = 64 * 1024,
+  DIRECT_SIZE = 16 * 1024, // a frame from this size on is written from where it lies
+  IDLE_MS = 20,
+  FLUSH_NS = 100 * 1000 * 1000,
+  DRAIN_MAX = 1024, // messages between two looks at the clock
+  FILE_NAME_SIZE = TRP_NAME_MAX + 48,
+};
+
+/// The trace of one actor, being written.
+typedef struct file {
+  struct file *next_dirty;
+  bool dirty; // in the list of files with bytes in their buffer
+  int fd;     // -1 after an error
+  bool complete;
+  uint64_t sequence; // that the next record should have; 0: any, a gap was told
+  uint8_t *buffer;   // NULL until something is in it
+  size_t used;
+} file_t;
+
+/// How often an actor of this name and index has begun. They stay until recording ends.
+typedef struct {
+  char name[TRP_NAME_MAX + 1];
+  uint32_t index;
+  uint32_t count;
+} used_name_t;
+
+struct trp_recorder {
+  trp_hub_t *hub;
+  uint64_t self;
+  char **names; // NULL: all
+  trp_backlog_t *backlog;
+  int directory;
+  int wake; // an eventfd: written to when all is to end
+  pthread_t thread;
+  sem_t opened;
+  int open_error;
+  // From here on the thread's alone.
+  trp_inbox_t *inbox;
+  trp_map_t files; // by tap + 1
+  file_t *dirty;
+  used_name_t *used; // looked through from the start: fine up to some ten thousand names
+  size_t used_count, used_capacity;
+  troupe_record_report_t report;
+};
+
+/// What drain() left in the inbox: nothing; something, perhaps; nothing for ever, since the system
+/// is gone.
+typedef enum { DRAINED_EMPTY, DRAINED_PART, DRAINED_GONE } drained_t;
+
+static int copy_names(trp_recorder_t *recorder, const char *const *names);
+static int open_directory(const char *path, int *fd);
+static int start_thread(trp_recorder_t *recorder);
+static void release(trp_recorder_t *recorder);
+static void *run(void *argument);
+static void write_until_told(trp_recorder_t *recorder, int fd);
+static drained_t drain(trp_recorder_t *recorder);
+static void take(trp_recorder_t *recorder, const trp_in_t *in);
+static void fill_hole(trp_recorder_t *recorder, file_t *file, const trp_line_t *line);
+static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp_frame_t *body);
+static int open_file(trp_recorder_t *recorder, const trp_start_t *start, int *fd);
+static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32_t *count);
+static void write_record(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
+                         const trp_in_t *in);
+static int append(trp_recorder_t *recorder, file_t *file, const void *bytes, size_t length);
+static int flush(file_t *file, const void *bytes, size_t length);
+static void flush_all(trp_recorder_t *recorder);
+static void mark_incomplete(trp_recorder_t *recorder, file_t *file);
+static void fail(trp_recorder_t *recorder, file_t *file, int error);
+static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file);
+
+int trp_recorder_start(trp_hub_t *hub, uint64_t self, const troupe_record_options_t *options,
+                       trp_recorder_t **recorder) {
+  if (options == NULL || options->directory == NULL || options->directory[0] == '\0') {
+    return TROUPE_EINVAL;
+  }
+  trp_recorder_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  made->hub = hub;
+  made->self = self;
+  made->directory = made->wake = -1;
+  int error = copy_names(made, options->names);
+  if (error == 0) {
+    made->backlog = calloc(1, sizeof *made->backlog);
+    error = made->backlog == NULL ? TROUPE_ENOMEM : 0;
+  }
+  if (error == 0) {
+    made->backlog->recorder = self;
+    made->backlog->limit_bytes = options->backlog_bytes == 0 ? BACKLOG_BYTES
+                                                             : options->backlog_bytes;
+    atomic_init(&made->backlog->users, 1);
+    error = open_directory(options->directory, &made->directory);
+  }
+  if (error == 0) {
+    made->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    error = made->wake < 0 ? -errno : 0;
+  }
+  if (error == 0) {
+    error = start_thread(made);
+  }
+  if (error != 0) {
+    release(made);
+    return error;
+  }
+  *recorder = made;
+  return 0;
+}
+
+void trp_recorder_stop(trp_recorder_t **recorder, troupe_record_report_t *report) {
+  trp_recorder_t *r = *recorder;
+  if (r == NULL) {
+    return;
+  }
+  *recorder = NULL;
+  atomic_store_explicit(&r->backlog->stopped, true, memory_order_release);
+  uint64_t one = 1;
+  while (write(r->wake, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+  pthread_join(r->thread, NULL);
+  if (report != NULL) {
+    *report = r->report;
+  }
+  release(r);
+}
+
+bool trp_recorder_wants(const trp_recorder_t *recorder, const char *name) {
+  if (recorder->names == NULL) {
+    return true;
+  }
+  for (char **wanted = recorder->names; *wanted != NULL; wanted++) {
+    if (strcmp(*wanted, name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+trp_backlog_t *trp_recorder_backlog(trp_recorder_t *recorder) {
+  return recorder->backlog;
+}
+
+static int copy_names(trp_recorder_t *recorder, const char *const *names) {
+  if (names == NULL) {
+    return 0;
+  }
+  size_t count = 0;
+  while (names[count] != NULL) {
+    count++;
+  }
+  recorder->names = calloc(count + 1, sizeof *recorder->names);
+  if (recorder->names == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  for (size_t i = 0; i < count; i++) {
+    recorder->names[i] = strdup(names[i]);
+    if (recorder->names[i] == NULL) {
+      return TROUPE_ENOMEM;
+    }
+  }
+  return 0;
+}
+
+/// Makes the directory, with those above it, and checks that files can be made in it: the first
+/// actor should not be the one to find out.
+static int open_directory(const char *path, int *fd) {
+  char *copy = strdup(path);
+  if (copy == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  for (char *at = copy + 1; at[-1] != '\0'; at++) {
+    if (*at == '/' || *at == '\0') {
+      char saved = *at;
+      *at = '\0';
+      // What cannot be made may be there and closed to us; opening it says what is wrong.
+      (void)mkdir(copy, 0777);
+      *at = saved;
+    }
+  }
+  free(copy);
+  *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*fd < 0 || faccessat(*fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+    return -errno;
+  }
+  return 0;
+}
+
+/// Starts the thread and waits until it has its inbox.
+static int start_thread(trp_recorder_t *recorder) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  // Those that the thread's own faults raise must not be blocked: they would end the process
+  // without its handlers.
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+    sigdelset(&all, faults[i]);
+  }
+  sem_init(&recorder->opened, 0, 0);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&recorder->thread, NULL, run, recorder);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error == 0) {
+    while (sem_wait(&recorder->opened) != 0) {
+    }
+    if (recorder->open_error != 0) {
+      pthread_join(recorder->thread, NULL);
+    }
+  }
+  sem_destroy(&recorder->opened);
+  return error != 0 ? -error : recorder->open_error;
+}
+
+static void release(trp_recorder_t *recorder) {
+  for (char **name = recorder->names; name != NULL && *name != NULL; name++) {
+    free(*name);
+  }
+  free(recorder->names);
+  if (recorder->backlog != NULL) {
+    trp_backlog_release(recorder->backlog);
+  }
+  if (recorder->directory >= 0) {
+    close(recorder->directory);
+  }
+  if (recorder->wake >= 0) {
+    close(recorder->wake);
+  }
+  free(recorder->used);
+  free(recorder);
+}
+
+static void *run(void *argument) {
+  trp_recorder_t *recorder = argument;
+  pthread_setname_np(pthread_self(), "troupe-rec");
+  int error = trp_pipes_open(recorder->hub, recorder->self, &recorder->inbox);
+  int fd = -1;
+  if (error == 0) {
+    fd = trp_pipes_fd(recorder->inbox);
+    if (fd < 0) {
+      error = fd;
+      trp_inbox_close(recorder->inbox);
+    }
+  }
+  recorder->open_error = error;
+  sem_post(&recorder->opened);
+  if (error != 0) {
+    return NULL;
+  }
+  write_until_told(recorder, fd);
+  trp_inbox_close(recorder->inbox);
+  size_t cursor = 0;
+  uint64_t key = 0;
+  void *file = NULL;
+  while (trp_map_iterate(&recorder->files, &cursor, &key, &file)) {
+    end_file(recorder, key, file);
+    cursor = 0;
+  }
+  trp_map_free(&recorder->files);
+  trp_frame_thread_end();
+  return NULL;
+}
+
+static void write_until_told(trp_recorder_t *recorder, int fd) {
+  bool stopping = false;
+  int64_t flushed_ns = 0;
+  for (;;) {
+    drained_t drained = drain(recorder);
+    int64_t now_ns = trp_inbox_now(recorder->inbox);
+    // A quiet actor's last records must not wait for the others to be quiet, too.
+    if (recorder->dirty != NULL && now_ns - flushed_ns >= FLUSH_NS) {
+      flush_all(recorder);
+      flushed_ns = now_ns;
+    }
+    if (drained == DRAINED_GONE || (drained == DRAINED_EMPTY && stopping)) {
+      return;
+    }
+    if (drained == DRAINED_PART) {
+      continue;
+    }
+    // The inbox's descriptor is edge-triggered: there was nothing left, so whatever comes now makes
+    // it readable.
+    struct pollfd polled[2] = {{.fd = fd, .events = POLLIN},
+                               {.fd = recorder->wake, .events = POLLIN}};
+    int count = poll(polled, 2, recorder->dirty == NULL ? -1 : IDLE_MS);
+    if (count == 0) {
+      flush_all(recorder);
+    }
+    // All that was handed over before the end was asked for is in the inbox by now: it is emptied
+    // once more.
+    stopping = stopping || (count > 0 && polled[1].revents != 0);
+  }
+}
+
+static drained_t drain(trp_recorder_t *recorder) {
+  trp_in_t in;
+  trp_in_init(&in);
+  int result = 1;
+  for (int i = 0; i < DRAIN_MAX && result != 0 && result != TROUPE_ESTOPPED; i++) {
+    // Without memory for a message it is lost: take() finds the hole in the sequence. What it cost
+    // stays in the backlog.
+    result = trp_pipes_receive_raw(recorder->inbox, 0, &in);
+    if (result == 1) {
+      take(recorder, &in);
+    }
+    trp_in_reset(&in);
+  }
+  trp_in_free(&in);
+  return result == 0 ? DRAINED_EMPTY : result == TROUPE_ESTOPPED ? DRAINED_GONE : DRAINED_PART;
+}
+
+static void take(trp_recorder_t *recorder, const trp_in_t *in) {
+  trp_line_t line;
+  if (in->envelope->size != sizeof line) {
+    return;
+  }
+  memcpy(&line, in->envelope->bytes, sizeof line);
+  if (line.tag != TRP_LINE_TAG) {
+    return;
+  }
+  uint64_t key = (uint64_t)line.tap + 1;
+  file_t *file = trp_map_get(&recorder->files, key);
+  if (line.type == TRP_LINE_CLOSE) {
+    if (file != NULL) {
+      end_file(recorder, key, file);
+    }
+    return;
+  }
+  if (line.type == TRP_RECORD_START && file == NULL) {
+    file = begin(recorder, &line, in->frames[0]);
+  }
+  if (file != NULL && file->fd >= 0) {
+    if (line.type == TRP_RECORD_GAP) {
+      recorder->report.gaps++;
+      mark_incomplete(recorder, file);
+      file->sequence = 0;
+    } else {
+      fill_hole(recorder, file, &line);
+      file->sequence = line.sequence + 1;
+    }
+    if (file->fd >= 0) {
+      write_record(recorder, file, &line, in);
+    }
+  }
+  if (line.type != TRP_RECORD_GAP) {
+    size_t cost = TRP_LINE_COST;
+    for (size_t i = 0; i < in->frame_count; i++) {
+      cost += in->frames[i]->size;
+    }
+    atomic_fetch_sub_explicit(&recorder->backlog->bytes, cost, memory_order_relaxed);
+  }
+}
+
+/// What was lost between the tap and here, for want of memory, is a gap, too. How many bytes it had
+/// nobody knows.
+static void fill_hole(trp_recorder_t *recorder, file_t *file, const trp_line_t *line) {
+  if (file->sequence == 0 || line->sequence <= file->sequence) {
+    return;
+  }
+  trp_record_head_t head = {.type = TRP_RECORD_GAP,
+                            .length = TRP_RECORD_VALUE_SIZE,
+                            .sequence = line->sequence,
+                            .clock_ns = line->clock_ns,
+                            .subject = line->sequence - file->sequence};
+  uint8_t bytes[TRP_RECORD_HEAD_SIZE + TRP_RECORD_VALUE_SIZE] = {0};
+  head.checksum = trp_crc(trp_record_checksum(&head), bytes + TRP_RECORD_HEAD_SIZE,
+                          TRP_RECORD_VALUE_SIZE);
+  trp_format_head(bytes, &head);
+  recorder->report.gaps++;
+  mark_incomplete(recorder, file);
+  if (file->fd < 0) {
+    return;
+  }
+  int error = append(recorder, file, bytes, sizeof bytes);
+  if (error != 0) {
+    fail(recorder, file, error);
+    return;
+  }
+  recorder->report.records++;
+  recorder->report.bytes += sizeof bytes;
+}
+
+/// Makes the file of an actor. NULL: no memory; its records are dropped like those of a file that
+/// failed.
+static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp_frame_t *body) {
+  trp_start_t start;
+  file_t *file = calloc(1, sizeof *file);
+  if (file == NULL || trp_map_put(&recorder->files, (uint64_t)line->tap + 1, file) != 0) {
+    free(file);
+    file = NULL;
+    if (recorder->report.error == 0) {
+      recorder->report.error = TROUPE_ENOMEM;
+    }
+    return NULL;
+  }
+  file->fd = -1;
+  int error = trp_parse_start(body->bytes, body->size, &start);
+  if (error == 0) {
+    error = open_file(recorder, &start, &file->fd);
+  }
+  if (error != 0) {
+    fail(recorder, file, error);
+    return file;
+  }
+  recorder->report.actors++;
+  file->complete = true;
+  uint8_t header[TRP_TRACE_HEADER_SIZE];
+  trp_format_header(header, TRP_TRACE_COMPLETE);
+  // The header goes out at once: what looks at the file finds a trace.
+  error = flush(file, header, sizeof header);
+  if (error != 0) {
+    fail(recorder, file, error);
+  }
+  recorder->report.bytes += sizeof header;
+  return file;
+}
+
+static int open_file(trp_recorder_t *recorder, const trp_start_t *start, int *fd) {
+  uint32_t count = 0;
+  int error = count_name(recorder, start, &count);
+  if (error != 0) {
+    return error;
+  }
+  char name[FILE_NAME_SIZE];
+  if (count == 1) {
+    snprintf(name, sizeof name, "%s-%u.trace", start->name, start->index);
+  } else {
+    snprintf(name, sizeof name, "%s-%u.%u.trace", start->name, start->index, count);
+  }
+  // Two recorders on one directory may take the name from each other, a few times at the most.
+  for (int attempt = 0; attempt < 3; attempt++) {
+    if (unlinkat(recorder->directory, name, 0) != 0 && errno != ENOENT) {
+      return -errno;
+    }
+    *fd = openat(recorder->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                 0600);
+    if (*fd >= 0) {
+      return 0;
+    }
+    if (errno != EEXIST) {
+      return -errno;
+    }
+  }
+  return TROUPE_EEXIST;
+}
+
+static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32_t *count) {
+  for (size_t i = 0; i < recorder->used_count; i++) {
+    used_name_t *used = &recorder->used[i];
+    if (used->index == start->index && strcmp(used->name, start->name) == 0) {
+      *count = ++used->count;
+      return 0;
+    }
+  }
+  if (recorder->used_count == recorder->used_capacity) {
+    size_t capacity = recorder->used_capacity == 0 ? 16 : 2 * recorder->used_capacity;
+    used_name_t *grown = realloc(recorder->used, capacity * sizeof *grown);
+    if (grown == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    recorder->used = grown;
+    recorder->used_capacity = capacity;
+  }
+  used_name_t *used = &recorder->used[recorder->used_count++];
+  memcpy(used->name, start->name, sizeof used->name);
+  used->index = start->index;
+  *count = used->count = 1;
+  return 0;
+}
+
+static void write_record(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
+                         const trp_in_t *in) {
+  bool batch = line->type == TRP_RECORD_IN || line->type == TRP_RECORD_OUT;
+  trp_record_head_t head = {.type = line->type,
+                            .sequence = line->sequence,
+                            .clock_ns = line->clock_ns,
+                            .subject = line->subject};
+  bool fits = in->frame_count <= UINT32_MAX;
+  for (size_t i = 0; i < in->frame_count; i++) {
+    head.length += in->frames[i]->size;
+    fits = fits && in->frames[i]->size <= UINT32_MAX;
+  }
+  if (!fits) { // more than 4 GiB in one piece
+    fail(recorder, file, TROUPE_EOVERFLOW);
+    return;
+  }
+  uint8_t size[4];
+  head.length += batch ? sizeof size * (1 + in->frame_count) : 0;
+  uint32_t checksum = trp_record_checksum(&head);
+  if (batch) {
+    trp_put_u32(size, (uint32_t)in->frame_count);
+    checksum = trp_crc(checksum, size, sizeof size);
+    for (size_t i = 0; i < in->frame_count; i++) {
+      trp_put_u32(size, (uint32_t)in->frames[i]->size);
+      checksum = trp_crc(checksum, size, sizeof size);
+    }
+  }
+  for (size_t i = 0; i < in->frame_count; i++) {
+    checksum = trp_crc(checksum, in->frames[i]->bytes, in->frames[i]->size);
+  }
+  head.checksum = checksum;
+  uint8_t bytes[TRP_RECORD_HEAD_SIZE];
+  trp_format_head(bytes, &head);
+  int error = append(recorder, file, bytes, sizeof bytes);
+  if (error == 0 && batch) {
+    trp_put_u32(size, (uint32_t)in->frame_count);
+    error = append(recorder, file, size, sizeof size);
+    for (size_t i = 0; i < in->frame_count && error == 0; i++) {
+      trp_put_u32(size, (uint32_t)in->frames[i]->size);
+      error = append(recorder, file, size, sizeof size);
+    }
+  }
+  for (size_t i = 0; i < in->frame_count && error == 0; i++) {
+    error = append(recorder, file, in->frames[i]->bytes, in->frames[i]->size);
+  }
+  if (error != 0) {
+    fail(recorder, file, error);
+    return;
+  }
+  recorder->report.records++;
+  recorder->report.bytes += sizeof bytes + head.length;
+}
+
+static int append(trp_recorder_t *recorder, file_t *file, const void *bytes, size_t length) {
+  if (file->buffer == NULL) {
+    file->buffer = malloc(BUFFER_SIZE);
+    if (file->buffer == NULL) {
+      return TROUPE_ENOMEM;
+    }
+  }
+  if (length >= DIRECT_SIZE || length > BUFFER_SIZE - file->used) {
+    if (length >= DIRECT_SIZE) {
+      return flush(file, bytes, length);
+    }
+    int error = flush(file, NULL, 0);
+    if (error != 0) {
+      return error;
+    }
+  }
+  if (length > 0) {
+    memcpy(file->buffer + file->used, bytes, length);
+    file->used += length;
+  }
+  if (!file->dirty && file->used > 0) {
+    file->dirty = true;
+    file->next_dirty = recorder->dirty;
+    recorder->dirty = file;
+  }
+  return 0;
+}
+
+/// Writes the buffer and then the bytes.
+static int flush(file_t *file, const void *bytes, size_t length) {
+  struct iovec parts[2] = {{.iov_base = file->buffer, .iov_len = file->used},
+                           {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}};
+  file->used = 0;
+  while (parts[0].iov_len + parts[1].iov_len > 0) {
+    ssize_t written = writev(file->fd, parts, 2);
+    if (written < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return -errno;
+    }
+    for (size_t i = 0; i < 2; i++) {
+      size_t part = (size_t)written < parts[i].iov_len ? (size_t)written : parts[i].iov_len;
+      parts[i].iov_base = (uint8_t *)parts[i].iov_base + part;
+      parts[i].iov_len -= part;
+      written -= (ssize_t)part;
+    }
+  }
+  return 0;
+}
+
+/// Nothing has come for a moment: all that is buffered is written, and the buffers are given back.
+static void flush_all(trp_recorder_t *recorder) {
+  while (recorder->dirty != NULL) {
+    file_t *file = recorder->dirty;
+    recorder->dirty = file->next_dirty;
+    file->dirty = false;
+    if (file->fd < 0) {
+      continue;
+    }
+    int error = flush(file, NULL, 0);
+    if (error != 0) {
+      fail(recorder, file, error);
+      continue;
+    }
+    free(file->buffer);
+    file->buffer = NULL;
+  }
+}
+
+/// Tells it in the header, so that a reader knows before it begins; the gap's own record tells
+/// where.
+static void mark_incomplete(trp_recorder_t *recorder, file_t *file) {
+  if (!file->complete) {
+    return;
+  }
+  file->complete = false;
+  uint8_t header[TRP_TRACE_HEADER_SIZE];
+  trp_format_header(header, 0);
+  if (pwrite(file->fd, header, sizeof header, 0) != (ssize_t)sizeof header) {
+    fail(recorder, file, errno == 0 ? TROUPE_EIO : -errno);
+  }
+}
+
+/// What was written before stays.
+static void fail(trp_recorder_t *recorder, file_t *file, int error) {
+  if (recorder->report.error == 0) {
+    recorder->report.error = error;
+  }
+  if (file->fd >= 0) {
+    close(file->fd);
+    file->fd = -1;
+  }
+  free(file->buffer);
+  file->buffer = NULL;
+  file->used = 0;
+}
+
+static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
+  if (file->fd >= 0) {
+    int error = flush(file, NULL, 0);
+    if (error != 0) {
+      fail(recorder, file, error);
+    } else if (close(file->fd) != 0 && errno != EINTR) {
+      file->fd = -1;
+      fail(recorder, file, -errno);
+    }
+  }
+  for (file_t **link = &recorder->dirty; *link != NULL; link = &(*link)->next_dirty) {
+    if (*link == file) {
+      *link = file->next_dirty;
+      break;
+    }
+  }
+  trp_map_remove(&recorder->files, key);
+  free(file->buffer);
+  free(file);
+}

@@ -1,0 +1,217 @@
+/// Taps: the recorded actor's side of recording. A record goes to the recorder by reference, over
+/// the actor's own inbox; the only things made here are a head of 32 bytes and a list of pointers.
+#include <stdlib.h>
+#include <troupe/error.h>
+
+#include "core/trace/line.h"
+
+struct trp_tap {
+  trp_backlog_t *backlog;
+  trp_inbox_t *inbox;
+  uint32_t number;
+  uint64_t sequence;     // of the last record
+  int64_t clock_ns;      // of the last batch that was taken
+  uint64_t lost_records; // since the last one that was handed over
+  uint64_t lost_bytes;
+  trp_frame_t **frames; // room for the message that is being put together
+  size_t capacity;
+};
+
+static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *envelope,
+                   trp_frame_t *const *frames, size_t frame_count);
+static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value);
+static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
+                     trp_frame_t *const *frames, size_t frame_count);
+static bool tell_gap(trp_tap_t *tap);
+static bool has_ended(trp_tap_t *tap);
+
+int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t *inbox,
+                 trp_tap_t **tap) {
+  trp_tap_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  made->backlog = trp_recorder_backlog(recorder);
+  atomic_fetch_add(&made->backlog->users, 1);
+  made->inbox = inbox;
+  made->number = atomic_fetch_add(&made->backlog->next_tap, 1);
+  made->clock_ns = start->clock_ns;
+  int error = TROUPE_ENOMEM;
+  trp_frame_t *body = trp_frame_new(trp_start_size(start));
+  if (body != NULL) {
+    trp_format_start(trp_frame_fill(body), start);
+    // What tells how it began is taken even when the backlog is full.
+    size_t cost = TRP_LINE_COST + body->size;
+    atomic_fetch_add(&made->backlog->bytes, cost);
+    trp_line_t line = {.tag = TRP_LINE_TAG,
+                       .tap = made->number,
+                       .type = TRP_RECORD_START,
+                       .sequence = ++made->sequence,
+                       .clock_ns = made->clock_ns};
+    error = hand_over(made, &line, body, NULL, 0);
+    if (error != 0) {
+      atomic_fetch_sub(&made->backlog->bytes, cost);
+    }
+    trp_frame_release(body);
+  }
+  if (error != 0) {
+    trp_backlog_release(made->backlog);
+    free(made->frames);
+    free(made);
+    return error;
+  }
+  *tap = made;
+  return 0;
+}
+
+void trp_tap_close(trp_tap_t **tap) {
+  trp_tap_t *t = *tap;
+  if (t == NULL) {
+    return;
+  }
+  *tap = NULL;
+  if (!has_ended(t)) {
+    tell_gap(t);
+    trp_line_t line = {.tag = TRP_LINE_TAG, .tap = t->number, .type = TRP_LINE_CLOSE};
+    // Without memory for this the file is closed when recording ends.
+    (void)hand_over(t, &line, NULL, NULL, 0);
+  }
+  trp_backlog_release(t->backlog);
+  free(t->frames);
+  free(t);
+}
+
+void trp_tap_in(trp_tap_t *tap, const trp_in_t *in) {
+  tap->clock_ns = in->received_ns;
+  record(tap, TRP_RECORD_IN, 0, in->envelope, in->frames, in->frame_count);
+}
+
+void trp_tap_out(trp_tap_t *tap, const trp_out_t *out) {
+  record(tap, TRP_RECORD_OUT, out->to, out->envelope, out->frames, out->frame_count);
+}
+
+void trp_tap_call(trp_tap_t *tap, uint32_t call, int64_t value) {
+  record_value(tap, TRP_RECORD_CALL, call, value);
+}
+
+void trp_tap_end(trp_tap_t *tap, int status) {
+  record_value(tap, TRP_RECORD_END, 0, status);
+}
+
+static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value) {
+  uint8_t bytes[TRP_RECORD_VALUE_SIZE];
+  trp_put_u64(bytes, (uint64_t)value);
+  trp_frame_t *body = trp_frame_copy(bytes, sizeof bytes);
+  if (body == NULL) {
+    tap->sequence++;
+    tap->lost_records++;
+    tap->lost_bytes += sizeof bytes;
+    return;
+  }
+  record(tap, type, subject, body, NULL, 0);
+  trp_frame_release(body);
+}
+
+/// Hands a record over, or counts it as lost.
+static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *first,
+                   trp_frame_t *const *frames, size_t frame_count) {
+  if (has_ended(tap)) {
+    return;
+  }
+  size_t bytes = first->size;
+  for (size_t i = 0; i < frame_count; i++) {
+    bytes += frames[i]->size;
+  }
+  trp_backlog_t *backlog = tap->backlog;
+  size_t cost = bytes + TRP_LINE_COST;
+  size_t waiting = atomic_fetch_add_explicit(&backlog->bytes, cost, memory_order_relaxed);
+  tap->sequence++;
+  // Into an empty backlog goes a record of any size.
+  bool taken = waiting == 0 ||
+               (waiting < backlog->limit_bytes && cost <= backlog->limit_bytes - waiting);
+  if (taken && (tap->lost_records == 0 || tell_gap(tap))) {
+    trp_line_t line = {.tag = TRP_LINE_TAG,
+                       .tap = tap->number,
+                       .type = (uint16_t)type,
+                       .sequence = tap->sequence,
+                       .clock_ns = tap->clock_ns,
+                       .subject = subject};
+    if (hand_over(tap, &line, first, frames, frame_count) == 0) {
+      return;
+    }
+  }
+  atomic_fetch_sub_explicit(&backlog->bytes, cost, memory_order_relaxed);
+  tap->lost_records++;
+  tap->lost_bytes += bytes;
+}
+
+/// Says what was lost, in front of what comes next. It counts nothing in the backlog: there is at
+/// most one for each record that does.
+static bool tell_gap(trp_tap_t *tap) {
+  if (tap->lost_records == 0) {
+    return true;
+  }
+  uint8_t bytes[TRP_RECORD_VALUE_SIZE];
+  trp_put_u64(bytes, tap->lost_bytes);
+  trp_frame_t *body = trp_frame_copy(bytes, sizeof bytes);
+  if (body == NULL) {
+    return false;
+  }
+  trp_line_t line = {.tag = TRP_LINE_TAG,
+                     .tap = tap->number,
+                     .type = TRP_RECORD_GAP,
+                     .sequence = tap->sequence,
+                     .clock_ns = tap->clock_ns,
+                     .subject = tap->lost_records};
+  int error = hand_over(tap, &line, body, NULL, 0);
+  trp_frame_release(body);
+  if (error != 0) {
+    return false;
+  }
+  tap->lost_records = 0;
+  tap->lost_bytes = 0;
+  return true;
+}
+
+static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
+                     trp_frame_t *const *frames, size_t frame_count) {
+  size_t count = frame_count + 2;
+  if (count > tap->capacity) {
+    trp_frame_t **grown = realloc(tap->frames, 2 * count * sizeof(trp_frame_t *));
+    if (grown == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    tap->frames = grown;
+    tap->capacity = 2 * count;
+  }
+  trp_frame_t *head = trp_frame_copy(line, sizeof *line);
+  if (head == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  count = 0;
+  tap->frames[count++] = head;
+  if (first != NULL) {
+    tap->frames[count++] = first;
+  }
+  for (size_t i = 0; i < frame_count; i++) {
+    tap->frames[count++] = frames[i];
+  }
+  int error = trp_pipes_send_raw(tap->inbox, tap->backlog->recorder, tap->frames, count);
+  trp_frame_release(head);
+  return error;
+}
+
+/// Whether recording has ended under this tap; then the pipe to the recorder is closed, once.
+static bool has_ended(trp_tap_t *tap) {
+  if (!atomic_load_explicit(&tap->backlog->stopped, memory_order_acquire)) {
+    return false;
+  }
+  trp_inbox_forget(tap->inbox, tap->backlog->recorder);
+  return true;
+}
+
+void trp_backlog_release(trp_backlog_t *backlog) {
+  if (atomic_fetch_sub(&backlog->users, 1) == 1) {
+    free(backlog);
+  }
+}
