@@ -1,4 +1,5 @@
 /* echo: sends back what comes, on as many actors as you like. One handler, N threads, one address; recorded and replayed if asked to. */
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,9 @@ typedef struct {
   unsigned work_us;
 } config_t;
 
+/* --upper: another handler than the one that was recorded, perhaps. Set before any actor is there, and never changed. */
+static bool upper;
+
 /* Burns processor time as a handler that computes something would. */
 static void work(unsigned work_us) {
   struct timespec t;
@@ -26,13 +30,28 @@ static void work(unsigned work_us) {
   } while (t.tv_sec * 1000000000LL + t.tv_nsec < end);
 }
 
+static int write_upper(troupe_socket_t socket, const troupe_chunk_t *chunk) {
+  troupe_chunk_t *answer = NULL;
+  int result = troupe_chunk_new(&answer, troupe_chunk_bytes(chunk), troupe_chunk_length(chunk));
+  if (result < 0) {
+    return result;
+  }
+  char *bytes = (char *)(uintptr_t)troupe_chunk_bytes(answer);
+  for (size_t i = 0; i < troupe_chunk_length(answer); i++) {
+    bytes[i] = (char)toupper((unsigned char)bytes[i]);
+  }
+  result = troupe_socket_write_chunk(socket, answer, NULL, NULL);
+  troupe_chunk_free(&answer);
+  return result;
+}
+
 /* The chunk goes back by reference; while the peer does not read, nothing more is read from it. */
 static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
   const config_t *config = context;
   if (config->work_us > 0) {
     work(config->work_us);
   }
-  int result = troupe_socket_write_chunk(socket, chunk, NULL, NULL);
+  int result = upper ? write_upper(socket, chunk) : troupe_socket_write_chunk(socket, chunk, NULL, NULL);
   if (result == 0) {
     troupe_socket_pause(socket);
   } else if (result < 0) {
@@ -111,12 +130,13 @@ static void help(void) {
        "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
        "  --work-us U      compute for U microseconds for each message (default: 0)\n"
        "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
+       "  --upper          answer in capital letters\n"
        "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
        "  --help           this text");
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, ACTORS, IO_THREADS, WORK, RECORD, REPLAY, HELP };
+  enum { HOST = 1, PORT, PATH, ACTORS, IO_THREADS, WORK, RECORD, REPLAY, UPPER, HELP };
   static const struct option options[] = {
       {"host", required_argument, NULL, HOST},
       {"port", required_argument, NULL, PORT},
@@ -126,6 +146,7 @@ int main(int argc, char **argv) {
       {"work-us", required_argument, NULL, WORK},
       {"record", required_argument, NULL, RECORD},
       {"replay", no_argument, NULL, REPLAY},
+      {"upper", no_argument, NULL, UPPER},
       {"help", no_argument, NULL, HELP},
       {0},
   };
@@ -165,6 +186,9 @@ int main(int argc, char **argv) {
         break;
       case REPLAY:
         replays = true;
+        break;
+      case UPPER:
+        upper = true;
         break;
       case HELP:
         help();
