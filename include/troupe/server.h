@@ -1,0 +1,220 @@
+/// Servers: they listen on an address and get the connections that come. Node: net.Server.
+///
+/// Servers of one system that listen on the same address share it, and connections are dealt out
+/// among them: start the same actor N times, and it is served by N threads.
+#ifndef TROUPE_SERVER_H_INCLUDED
+#define TROUPE_SERVER_H_INCLUDED
+
+#include <troupe/socket.h>
+
+TROUPE_BEGIN
+
+/// Connections that were accepted and closed at once, because every server that shares the address
+/// has `max_connections`. Node: the argument of 'drop'.
+///
+/// Ownership: borrowed; valid until the callback that got it returns.
+typedef struct troupe_drop {
+  troupe_address_t local; ///< of the last of them; family TROUPE_FAMILY_UNIX where Node says
+                          ///< undefined
+  troupe_address_t remote;
+  uint64_t count; ///< how many since the last call
+} troupe_drop_t;
+
+/// What a server tells. Every slot may be NULL and may do anything, free the server included.
+///
+/// Ownership: borrowed as long as it is set; make it `static const`.
+typedef struct troupe_server_handlers {
+  /// It listens: once for each listen. Node: 'listening'.
+  void (*on_listening)(troupe_server_t server, void *context);
+  /// A connection came. Give the socket its handlers here, unless the server's options have some
+  /// for all. Node: 'connection'.
+  void (*on_connection)(troupe_server_t server, troupe_socket_t socket, void *context);
+  /// Connections were dropped. Node: 'drop'.
+  void (*on_drop)(troupe_server_t server, const troupe_drop_t *drop, void *context);
+  /// It cannot listen. on_close does not follow, and it may listen again at once. Node: 'error'.
+  void (*on_error)(troupe_server_t server, const troupe_error_t *error, void *context);
+  /// After troupe_server_close(): the last connection is gone. Once for each close that returned 0.
+  /// Node: 'close'.
+  void (*on_close)(troupe_server_t server, void *context);
+  /// No file descriptor was free: connections wait in the kernel, and are accepted once there is
+  /// one. Node sheds them in silence.
+  void (*on_parked)(troupe_server_t server, const troupe_error_t *error, void *context);
+  /// Connections are accepted again.
+  void (*on_unparked)(troupe_server_t server, void *context);
+} troupe_server_handlers_t;
+
+/// How connections are dealt out among servers that share an address.
+typedef enum troupe_policy {
+  TROUPE_POLICY_ROUND_ROBIN = 0,
+  TROUPE_POLICY_LEAST_CONNECTIONS = 1,
+  TROUPE_POLICY_HASH = 2, ///< by the peer's address
+} troupe_policy_t;
+
+/// How a server is made. Right when zeroed. Node: the options of net.createServer().
+typedef struct troupe_server_options {
+  bool allow_half_open;   ///< of accepted sockets. Node: allowHalfOpen
+  bool pause_on_connect;  ///< accepted sockets are paused; not a byte is read. Node: pauseOnConnect
+  size_t high_water_mark; ///< of accepted sockets, as in troupe_socket_options_t. Node:
+                          ///< highWaterMark
+  size_t write_limit;     ///< of accepted sockets, as in troupe_socket_options_t
+  troupe_choice_t no_delay;             ///< of accepted sockets. Node: noDelay
+  troupe_choice_t keep_alive;           ///< of accepted sockets. Node: keepAlive
+  unsigned keep_alive_initial_delay_ms; ///< Node: keepAliveInitialDelay
+  int64_t max_connections; ///< 0: unlimited; below 0: none at all. Node: server.maxConnections
+  const troupe_socket_handlers_t *socket_handlers; ///< of accepted sockets from the start; NULL:
+                                                   ///< on_connection sets them
+  void *socket_context;
+} troupe_server_options_t;
+
+/// Where to listen, and how. Right when zeroed: every address, a port of the system's choice. Node:
+/// the options of server.listen().
+typedef struct troupe_listen_options {
+  const char *path;   ///< a Unix socket's path; goes before host and port. A leading NUL: abstract.
+                      ///< Node: path
+  size_t path_length; ///< 0: `path` ends with a NUL
+  const troupe_address_t *address; ///< where to, as a value; goes before host and port
+  const char *host; ///< a name or an IP literal. NULL or "": '::', or 0.0.0.0 where there is no
+                    ///< IPv6. Node: host
+  int port; ///< 0 to 65535; 0: the system picks one. Copies of one spawn then share what the first
+            ///< got. Node: port
+  int backlog;    ///< 0 or less: 511. Node: backlog
+  bool exclusive; ///< do not share the address: TROUPE_EADDRINUSE when another server has it. Node:
+                  ///< exclusive
+  bool ipv6_only; ///< '::' does not take IPv4. Node: ipv6Only
+  bool readable_all; ///< everybody may read the path. Node: readableAll
+  bool writable_all; ///< everybody may write it. Node: writableAll
+  bool reuse_port;   ///< SO_REUSEPORT, for sharing with other processes
+  bool standby;      ///< take part in the address without getting connections
+  troupe_policy_t policy;
+  bool use_fd;                ///< listen on `fd`, which is bound or listens already. Node: fd
+  int fd;                     ///< belongs to troupe once 0 was returned
+  troupe_server_t share_with; ///< take part in what this server listens on, whichever actor has it.
+                              ///< Node: listen(handle)
+} troupe_listen_options_t;
+
+/// Makes a server that does not listen yet. Node: net.createServer().
+///
+/// Ownership: `options` (NULL: defaults) is borrowed until the call returns, `handlers` as long as
+/// the server lives. `*server` is owned; free it with
+///            troupe_server_free(), or leave it to the end of the actor.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ENOMEM         there is no memory,
+///            TROUPE_EINVAL         `server` is NULL,
+///            TROUPE_EOVERFLOW      the actor has used up its ids,
+///            TROUPE_EWRONGTHREAD   this thread is no actor.
+TROUPE_API int troupe_server_new(const troupe_server_options_t *options,
+                                 const troupe_server_handlers_t *handlers, void *context,
+                                 troupe_server_t *server);
+
+/// Frees a server. One that listens is closed first, and freed after its on_close.
+///
+/// Ownership: the handle is consumed: stale at once, or after on_close.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_server_free(troupe_server_t server);
+
+/// Starts to listen. Also after a close, even while earlier connections are open, and after an
+/// error. Node: server.listen().
+///
+/// Ownership: `options` (NULL: every address, any port) is borrowed until the call returns.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_SERVER_ALREADY_LISTEN   it listens, or is about to,
+///            TROUPE_ERR_SOCKET_BAD_PORT         a port below 0 or above 65535,
+///            TROUPE_ERR_INVALID_ARG_VALUE       a negative `fd`, an `address` of no family, a path
+///            with a NUL inside, TROUPE_ENAMETOOLONG                the path is longer than
+///            TROUPE_PATH_MAX, or the host longer than 1024 bytes, TROUPE_ENOMEM, TROUPE_EOVERFLOW,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+/// Events:    after 0: on_listening or on_error, unless it is closed before.
+TROUPE_API int troupe_server_listen(troupe_server_t server, const troupe_listen_options_t *options);
+
+/// The short forms. `host` NULL: every address; `backlog` 0: 511; `path` ends with a NUL. Node:
+/// server.listen(port[, host[, backlog]]), server.listen(path[, backlog]).
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   as troupe_server_listen().
+TROUPE_API int troupe_server_listen_port(troupe_server_t server, int port, const char *host,
+                                         int backlog);
+TROUPE_API int troupe_server_listen_path(troupe_server_t server, const char *path, int backlog);
+
+/// Waits until the server listens or has failed, so that troupe_server_address() can be asked at
+/// once. Its on_listening or on_error is called inside; other events of the actor wait, in order.
+///
+/// Thread:    owner.
+/// Blocks:    for `timeout_ms` at most; below 0 without limit.
+/// Returns:   0, or
+///            the error with which it cannot listen,
+///            TROUPE_ERR_SERVER_NOT_RUNNING   it was not asked to listen, or was closed meanwhile,
+///            TROUPE_ETIMEDOUT                it has not answered yet; the answer comes as an
+///            event, TROUPE_ESTOPPED, TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_server_listen_wait(troupe_server_t server, int timeout_ms);
+
+/// Stops accepting and releases the address; connections go on. Node: server.close().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_SERVER_NOT_RUNNING   it does not listen (Node emits 'close' nevertheless),
+///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+/// Events:    after 0: on_close once, when the last of its connections is gone.
+TROUPE_API int troupe_server_close(troupe_server_t server);
+
+/// Where it listens, as the system reported it. Node: server.address().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ENOTCONN   it does not listen (Node: null), or on an adopted Unix socket;
+///            `*address` is zeroed, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_server_address(troupe_server_t server, troupe_address_t *address);
+
+/// Whether it listens: between on_listening and close. Node: server.listening.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API bool troupe_server_listening(troupe_server_t server);
+
+/// Tells how many connections that this server accepted are open, in whichever actor they live now.
+typedef void (*troupe_connections_fn)(troupe_server_t server, uint64_t count, void *context);
+
+/// Asks for that. Node: server.getConnections().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_EINVAL   no callback,
+///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+/// Events:    after 0: `on_count` once, unless the server is freed before.
+TROUPE_API int troupe_server_get_connections(troupe_server_t server, troupe_connections_fn on_count,
+                                             void *context);
+
+/// Sets how many connections there may be at a time; 0: unlimited, below 0: none at all. At any
+/// time. Node: server.maxConnections.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_server_set_max_connections(troupe_server_t server, int64_t max_connections);
+
+/// Lets the actor end although the server listens, and back. Node: server.unref(), server.ref().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_server_unref(troupe_server_t server);
+TROUPE_API int troupe_server_ref(troupe_server_t server);
+
+/// The context that was given to troupe_server_new(); NULL for a handle that is not open here.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API void *troupe_server_context(troupe_server_t server);
+
+TROUPE_END
+
+#endif

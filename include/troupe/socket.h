@@ -1,0 +1,489 @@
+/// Sockets: TCP and Unix stream connections of an actor. Node: net.Socket.
+///
+/// A socket belongs to the actor that made it or accepted it, and is used in its thread alone. A
+/// handle is a small value; one whose socket is gone is answered with TROUPE_ESTALE, one of another
+/// actor with TROUPE_EWRONGTHREAD. All events come through the functions of a handler table, never
+/// from inside a call. What Node throws is returned by the call, and then no event follows.
+#ifndef TROUPE_SOCKET_H_INCLUDED
+#define TROUPE_SOCKET_H_INCLUDED
+
+#include <troupe/address.h>
+#include <troupe/chunk.h>
+
+TROUPE_BEGIN
+
+/// Names a socket. {0} is none.
+typedef struct troupe_socket {
+  uint64_t id;
+} troupe_socket_t;
+
+/// Names a server (<troupe/server.h>). {0} is none.
+typedef struct troupe_server {
+  uint64_t id;
+} troupe_server_t;
+
+/// A boolean option that can be left alone.
+typedef enum troupe_choice {
+  TROUPE_DEFAULT = 0,
+  TROUPE_ON = 1,
+  TROUPE_OFF = -1,
+} troupe_choice_t;
+
+/// What a host's name turned out to be. Node: the arguments of 'lookup'.
+///
+/// Ownership: borrowed; valid until the callback that got it returns.
+typedef struct troupe_lookup {
+  const troupe_error_t *error;     ///< NULL: it went well, and the rest is set
+  const troupe_address_t *address; ///< one event for each address
+  int family;                      ///< 4 or 6
+  const char *host;                ///< the name that was looked up
+} troupe_lookup_t;
+
+/// What a socket tells. Every slot may be NULL; `context` is what was given with the table. Every
+/// function may do anything: destroy its socket, free it, close the server, stop the actor. After
+/// troupe_socket_destroy() nothing is called but the callbacks of writes, `on_error` if an error
+/// was given, and `on_close`.
+///
+/// Ownership: borrowed as long as it is set; make it `static const`.
+typedef struct troupe_socket_handlers {
+  /// A name was looked up, once for each address found. Not for addresses and paths. Node:
+  /// 'lookup'.
+  void (*on_lookup)(troupe_socket_t socket, const troupe_lookup_t *lookup, void *context);
+  /// An attempt to connect begins. Node: 'connectionAttempt'.
+  void (*on_connection_attempt)(troupe_socket_t socket, const troupe_address_t *address,
+                                void *context);
+  /// It failed. Node: 'connectionAttemptFailed'.
+  void (*on_connection_attempt_failed)(troupe_socket_t socket, const troupe_address_t *address,
+                                       const troupe_error_t *error, void *context);
+  /// It took too long, and the next address is tried. Node: 'connectionAttemptTimeout'.
+  void (*on_connection_attempt_timeout)(troupe_socket_t socket, const troupe_address_t *address,
+                                        void *context);
+  /// Connected: once for each connect. Not for accepted and adopted sockets. Node: 'connect'.
+  void (*on_connect)(troupe_socket_t socket, void *context);
+  /// Right after on_connect, even when that one destroyed the socket. Node: 'ready'.
+  void (*on_ready)(troupe_socket_t socket, void *context);
+  /// Bytes came. Without this slot (and without `onread`) they wait, and the peer feels it. Node:
+  /// 'data'.
+  void (*on_data)(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context);
+  /// A write had said 0, and everything is with the kernel now. Not after troupe_socket_end().
+  /// Node: 'drain'.
+  void (*on_drain)(troupe_socket_t socket, void *context);
+  /// The peer has ended its side, and all its bytes were given out. Unless `allow_half_open` is
+  /// set, this side is ended after the callback. Node: 'end'.
+  void (*on_end)(troupe_socket_t socket, void *context);
+  /// Nothing came or went for the time of troupe_socket_set_timeout(). The socket stays as it is.
+  /// Node: 'timeout'.
+  void (*on_timeout)(troupe_socket_t socket, void *context);
+  /// It failed; on_close follows. At most once for each connect. Node: 'error'.
+  void (*on_error)(troupe_socket_t socket, const troupe_error_t *error, void *context);
+  /// The last call, exactly once for each connect. Then the library frees the socket, unless it was
+  /// connected again in here or comes from troupe_socket_new(). Node: 'close'.
+  void (*on_close)(troupe_socket_t socket, bool had_error, void *context);
+} troupe_socket_handlers_t;
+
+/// The bytes of a write are with the kernel, or will never be: `error` is 0; what the socket failed
+/// with; TROUPE_ERR_STREAM_DESTROYED; or TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION for the first
+/// of those that waited for a connection. Called in the order of the writes, each once.
+typedef void (*troupe_written_fn)(troupe_socket_t socket, int error, void *context);
+
+/// Receives into memory of the application's own instead of on_data. Node: the `onread` option.
+///
+/// Ownership: borrowed as long as the socket lives; the buffer too.
+typedef struct troupe_onread {
+  void *buffer; ///< used for every piece; NULL: next_buffer is asked
+  size_t size;
+  /// Gives the next buffer and its size: called once before the first piece and after each. A NULL
+  /// or empty one pauses the socket.
+  void *(*next_buffer)(troupe_socket_t socket, size_t *size, void *context);
+  /// A piece came, at most as long as the buffer. False pauses the socket; what is left comes after
+  /// troupe_socket_resume().
+  bool (*callback)(troupe_socket_t socket, size_t length, void *buffer, void *context);
+} troupe_onread_t;
+
+/// Node's highWaterMark 0: every write says 0.
+#define TROUPE_HIGH_WATER_MARK_ZERO SIZE_MAX
+/// No write is refused.
+#define TROUPE_WRITE_LIMIT_NONE SIZE_MAX
+
+/// How a socket is made. Right when zeroed. Node: the options of new net.Socket().
+typedef struct troupe_socket_options {
+  bool allow_half_open;       ///< the peer's end does not end this side. Node: allowHalfOpen
+  size_t high_water_mark;     ///< unacknowledged bytes from which a write says 0. 0: 16 KiB. Node:
+                              ///< highWaterMark
+  size_t write_limit;         ///< unacknowledged bytes above which a write is refused. 0: 16 MiB
+  troupe_choice_t no_delay;   ///< Node: noDelay
+  troupe_choice_t keep_alive; ///< Node: keepAlive
+  unsigned keep_alive_initial_delay_ms; ///< whole seconds count. Node: keepAliveInitialDelay
+  unsigned timeout_ms;                  ///< as troupe_socket_set_timeout(). Node: timeout
+  bool paused;                          ///< as if troupe_socket_pause() had been called
+  const troupe_onread_t *onread;        ///< Node: onread
+} troupe_socket_options_t;
+
+/// Looks a name up in place of the library's resolver: starts whatever finds it, and answers, at
+/// once or later, by troupe_socket_answer_lookup(). Runs after the call that connects. Node: the
+/// `lookup` option.
+typedef void (*troupe_lookup_fn)(troupe_socket_t socket, const char *host, int family,
+                                 unsigned hints, void *context);
+
+/// Bits of `hints`. Node: dns.ADDRCONFIG, dns.V4MAPPED, dns.ALL.
+enum {
+  TROUPE_HINT_V4MAPPED = 8,
+  TROUPE_HINT_ALL = 16,
+  TROUPE_HINT_ADDRCONFIG = 32,
+};
+
+/// Where to connect to, and how. Right when zeroed, but for the goal. Node: the options of
+/// socket.connect().
+typedef struct troupe_connect_options {
+  const char *path; ///< a Unix socket's path; goes before everything else. A leading NUL: abstract.
+                    ///< Node: path
+  size_t path_length;              ///< 0: `path` ends with a NUL
+  const troupe_address_t *address; ///< where to, as a value; goes before host and port
+  const char *host;                ///< a name or an IP literal. NULL or "": "localhost". Node: host
+  int port;                        ///< 0 to 65535; 0 is nobody's, and fails later. Node: port
+  int family;                      ///< of the look-up: 0, 4, 6. Node: family
+  unsigned hints; ///< of the look-up; 0 with family 0: TROUPE_HINT_ADDRCONFIG. Node: hints
+  const char *local_address; ///< an IP literal to bind to; NULL or "": none. Node: localAddress
+  int local_port;            ///< 0: none. Node: localPort
+  troupe_choice_t auto_select_family;             ///< Node: autoSelectFamily
+  unsigned auto_select_family_attempt_timeout_ms; ///< 0: the default; below 10 means 10. Node:
+                                                  ///< autoSelectFamilyAttemptTimeout
+  troupe_lookup_fn lookup;                        ///< NULL: the library's resolver. Node: lookup
+  void *lookup_context;
+} troupe_connect_options_t;
+
+/// Makes a socket that is connected later, and as often as you like, once it is closed. Node: new
+/// net.Socket().
+///
+/// Ownership: `options` (NULL: defaults) is borrowed until the call returns, `handlers` as long as
+/// it is set. `*socket` is owned; free it with
+///            troupe_socket_free(). One that was never connected may be left to the end of the
+///            actor.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ENOMEM          there is no memory,
+///            TROUPE_EINVAL          `socket` is NULL, or `onread` has no buffer or no callback,
+///            TROUPE_EOVERFLOW       the actor has used up its ids,
+///            TROUPE_EWRONGTHREAD    this thread is no actor.
+TROUPE_API int troupe_socket_new(const troupe_socket_options_t *options,
+                                 const troupe_socket_handlers_t *handlers, void *context,
+                                 troupe_socket_t *socket);
+
+/// Frees a socket of troupe_socket_new(). One that is open is destroyed, and freed after its
+/// on_close.
+///
+/// Ownership: the handle is consumed: stale at once, or after on_close.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_free(troupe_socket_t socket);
+
+/// Connects a socket that was made by troupe_socket_new(), or any that is closed, inside its
+/// on_close too. Byte counts begin anew; handlers, options and timeout stay. Node:
+/// socket.connect().
+///
+/// Ownership: `options` is borrowed until the call returns.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_EALREADY                     it is connecting already (Node destroys the
+///            socket), TROUPE_EISCONN                      it is open, or not closed yet,
+///            TROUPE_ERR_SOCKET_BAD_PORT          a port below 0 or above 65535,
+///            TROUPE_ERR_INVALID_IP_ADDRESS       `local_address` is no IP literal,
+///            TROUPE_ERR_INVALID_ARG_VALUE        `family` or `hints`, which count only where a
+///            name is looked up; an `address` of no family; a path with a NUL inside,
+///            TROUPE_ENAMETOOLONG                 the path is longer than TROUPE_PATH_MAX (Node
+///            truncates), or the host longer than 1024 bytes, TROUPE_ERR_OUT_OF_RANGE the attempt
+///            timeout is above 2^31-1, TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE,
+///            TROUPE_EWRONGTHREAD.
+/// Events:    after 0: on_lookup, on_connection_attempt, … then on_connect and on_ready, or
+/// on_error and on_close.
+TROUPE_API int troupe_socket_connect(troupe_socket_t socket,
+                                     const troupe_connect_options_t *options);
+
+/// Makes a socket and connects it. Node: net.connect(), net.createConnection().
+///
+/// Ownership: both options (`socket_options` NULL: defaults) are borrowed until the call returns.
+/// The library frees the socket after its on_close. Thread:    owner. Blocks:    never. Returns: as
+/// troupe_socket_new() and troupe_socket_connect(). `socket` may be NULL.
+TROUPE_API int troupe_connect(const troupe_connect_options_t *options,
+                              const troupe_socket_options_t *socket_options,
+                              const troupe_socket_handlers_t *handlers, void *context,
+                              troupe_socket_t *socket);
+
+/// The short forms. `host` NULL: "localhost"; `path` ends with a NUL. Node: net.connect(port[,
+/// host]), net.connect(path).
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   as troupe_connect().
+TROUPE_API int troupe_connect_port(int port, const char *host,
+                                   const troupe_socket_handlers_t *handlers, void *context,
+                                   troupe_socket_t *socket);
+TROUPE_API int troupe_connect_path(const char *path, const troupe_socket_handlers_t *handlers,
+                                   void *context, troupe_socket_t *socket);
+
+/// Answers a look-up of the application's own: either an error below 0 (the socket fails with it),
+/// or the addresses in the order in which to try them. Their ports do not count. Without family
+/// autoselection the first one alone is tried. Node: the callback of the `lookup` option.
+///
+/// Ownership: `addresses` is borrowed until the call returns.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_EALREADY   no look-up is waiting for an answer,
+///            TROUPE_ENOMEM     there is no memory; it can be answered again,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+/// Events:    after 0: on_lookup, later. No address at all: on_error with TROUPE_ENOTFOUND; none of
+/// family 4 or 6: TROUPE_ERR_INVALID_ADDRESS_FAMILY.
+TROUPE_API int troupe_socket_answer_lookup(troupe_socket_t socket, int error,
+                                           const troupe_address_t *addresses, size_t count);
+
+enum {
+  TROUPE_READABLE = 1,
+  TROUPE_WRITABLE = 2,
+};
+
+/// Makes a socket of a file descriptor: a connected stream socket or an end of a pipe. It is open
+/// at once. Node: new net.Socket({fd, readable, writable}).
+///
+/// Ownership: once 0 was returned, `fd` belongs to troupe. `options` (NULL: defaults) is borrowed
+/// until the call returns. The library frees the socket after its on_close. Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_OUT_OF_RANGE   `fd` is negative,
+///            TROUPE_EINVAL             `directions` is not made of TROUPE_READABLE and
+///            TROUPE_WRITABLE; and those of troupe_socket_new().
+/// Events:    a descriptor of another kind: on_error with TROUPE_ERR_INVALID_FD_TYPE (which Node
+/// throws) and on_close.
+TROUPE_API int troupe_socket_adopt(int fd, unsigned directions,
+                                   const troupe_socket_options_t *options,
+                                   const troupe_socket_handlers_t *handlers, void *context,
+                                   troupe_socket_t *socket);
+
+/// Sets what the socket tells to whom; bytes that waited for an on_data come after the current
+/// callback. NULL: nobody.
+///
+/// Ownership: `handlers` is borrowed as long as it is set.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_set_handlers(troupe_socket_t socket,
+                                          const troupe_socket_handlers_t *handlers, void *context);
+
+/// The context that was set last; NULL for a handle that is not open here.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API void *troupe_socket_context(troupe_socket_t socket);
+
+/// Queues `length` bytes for writing. Bytes leave in the order of the calls; before there is a
+/// connection they wait for it. Node: socket.write().
+///
+/// Ownership: `bytes` is borrowed until the call returns (copied once).
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   1 go on; 0 queued, at least `high_water_mark` bytes are not with the kernel as far as
+/// is known here: `on_drain` follows; or
+///            TROUPE_ESTALE                 the socket is gone,
+///            TROUPE_EPIPE                  this side has ended (Node: ERR_STREAM_WRITE_AFTER_END,
+///            and destroys the socket), TROUPE_ERR_STREAM_DESTROYED   it is destroyed, or closed,
+///            TROUPE_ERR_SOCKET_CLOSED      it was never connected (Node destroys it),
+///            TROUPE_ENOBUFS                nothing was queued: with these bytes more than the
+///            write limit would wait. One write of any size into an empty queue is taken,
+///            TROUPE_EINVAL                 more than 4 GiB less 1, or NULL bytes,
+///            TROUPE_ENOMEM                 there is no memory; nothing was queued,
+///            TROUPE_EWRONGTHREAD           this thread is no actor, or the socket is another's.
+/// Events:    after 1 or 0, `on_written` once if it is not NULL, with 0 or the error; never inside
+/// the call.
+TROUPE_API int troupe_socket_write(troupe_socket_t socket, const void *bytes, size_t length,
+                                   troupe_written_fn on_written, void *context);
+
+/// The same for a chunk: by reference, not copied, however many sockets it is written to.
+///
+/// Ownership: `chunk` is borrowed until the call returns.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   as troupe_socket_write().
+TROUPE_API int troupe_socket_write_chunk(troupe_socket_t socket, const troupe_chunk_t *chunk,
+                                         troupe_written_fn on_written, void *context);
+
+/// Ends this side: FIN follows what was written. Before there is a connection, FIN waits for it.
+/// Once both sides have ended the socket closes. Again: no effect, but the callback. Node:
+/// socket.end([callback]).
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_STREAM_ALREADY_FINISHED   `on_finished` is given, but FIN was sent before,
+///            TROUPE_ERR_STREAM_DESTROYED          `on_finished` is given, but the socket is
+///            destroyed, TROUPE_ENOMEM                        there is no memory; nothing happened,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+/// Events:    after 0: `on_finished` once if it is not NULL: with 0 when FIN was sent, or with an
+/// error as for a write.
+TROUPE_API int troupe_socket_end(troupe_socket_t socket, troupe_written_fn on_finished,
+                                 void *context);
+
+/// Writes and then ends. Node: socket.end(data[, callback]).
+///
+/// Ownership: `bytes` is borrowed until the call returns.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or the errors of troupe_socket_write() and troupe_socket_end(); then neither has
+/// happened.
+TROUPE_API int troupe_socket_end_with(troupe_socket_t socket, const void *bytes, size_t length,
+                                      troupe_written_fn on_finished, void *context);
+
+/// Drops the connection now, with what was not sent and what was not read. No effect on a socket
+/// that is destroyed. Node: socket.destroy([error]).
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_EINVAL   `error` is above 0,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+/// Events:    callbacks of writes that wait; on_error if `error` is not 0; on_close.
+TROUPE_API int troupe_socket_destroy(troupe_socket_t socket, int error);
+
+/// Ends this side, and destroys the socket when all is written and FIN is sent, whatever the peer
+/// still sends. Node: socket.destroySoon().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_destroy_soon(troupe_socket_t socket);
+
+/// Drops a TCP connection with a reset: the peer gets ECONNRESET. While connecting, that happens
+/// right after on_ready. One that was never connected is destroyed with TROUPE_ERR_SOCKET_CLOSED.
+/// Node: socket.resetAndDestroy().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_INVALID_HANDLE_TYPE   it is not TCP; nothing happened,
+///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_reset_and_destroy(troupe_socket_t socket);
+
+/// Stops on_data, and the peer feels it; what has come waits in order. Before connecting: not a
+/// byte is read until troupe_socket_resume(). Node: socket.pause(), socket.resume(),
+/// socket.isPaused().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD; is_paused: false for a
+/// handle that is not open here. Events:    after resume, what waited comes after the current
+/// callback.
+TROUPE_API int troupe_socket_pause(troupe_socket_t socket);
+TROUPE_API int troupe_socket_resume(troupe_socket_t socket);
+TROUPE_API bool troupe_socket_is_paused(troupe_socket_t socket);
+
+/// Sends small writes at once instead of gathering them (Nagle's algorithm). Before connecting it
+/// is remembered; without effect on Unix sockets and on destroyed ones. Node: socket.setNoDelay().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_set_no_delay(troupe_socket_t socket, bool no_delay);
+
+/// Lets the kernel probe an idle peer: first after `initial_delay_ms` (whole seconds; below one
+/// second the times are left alone), then each second, 10 times. As troupe_socket_set_no_delay()
+/// otherwise. Node: socket.setKeepAlive().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_set_keep_alive(troupe_socket_t socket, bool enable,
+                                            unsigned initial_delay_ms);
+
+/// Calls on_timeout once when nothing came or went for so long; whatever comes or goes starts it
+/// anew. 0: not. Stays over reconnects. Node: socket.setTimeout(), socket.timeout.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_OUT_OF_RANGE   above 2^31-1,
+///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD; timeout: 0 for none, and for a
+///            handle that is not open here.
+TROUPE_API int troupe_socket_set_timeout(troupe_socket_t socket, unsigned timeout_ms);
+TROUPE_API unsigned troupe_socket_timeout(troupe_socket_t socket);
+
+/// Lets the actor end although the socket is open, and back. Node: socket.unref(), socket.ref().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_unref(troupe_socket_t socket);
+TROUPE_API int troupe_socket_ref(troupe_socket_t socket);
+
+/// The addresses of both ends, as the system reported them. Those of Unix sockets have family
+/// TROUPE_FAMILY_UNIX and may have no path. Node: socket.address(), localAddress, localPort,
+/// localFamily, remoteAddress, remotePort, remoteFamily.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ENOTCONN   it is not connected, or destroyed; `*address` is zeroed,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_local_address(troupe_socket_t socket, troupe_address_t *address);
+TROUPE_API int troupe_socket_remote_address(troupe_socket_t socket, troupe_address_t *address);
+
+/// Counts of bytes: those that have come; those written, waiting ones too; those of them that wait.
+/// 0 for a handle that is not open here. Node: bytesRead, bytesWritten, writableLength and
+/// bufferSize.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API uint64_t troupe_socket_bytes_read(troupe_socket_t socket);
+TROUPE_API uint64_t troupe_socket_bytes_written(troupe_socket_t socket);
+TROUPE_API size_t troupe_socket_writable_length(troupe_socket_t socket);
+
+/// What can be done with a socket. Node: socket.readyState.
+typedef enum troupe_ready_state {
+  TROUPE_CLOSED = 0, ///< both sides have ended, or it is destroyed, or the handle is not open here.
+                     ///< Node: 'closed'
+  TROUPE_OPENING = 1,    ///< Node: 'opening'
+  TROUPE_OPEN = 2,       ///< also before the first connect, as in Node. Node: 'open'
+  TROUPE_READ_ONLY = 3,  ///< this side has ended. Node: 'readOnly'
+  TROUPE_WRITE_ONLY = 4, ///< the peer's side has ended. Node: 'writeOnly'
+} troupe_ready_state_t;
+
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API troupe_ready_state_t troupe_socket_ready_state(troupe_socket_t socket);
+
+/// Gives Node's word: "opening", "open", "readOnly", "writeOnly", "closed".
+///
+/// Thread:    any.
+/// Blocks:    never.
+TROUPE_API const char *troupe_ready_state_name(troupe_ready_state_t state);
+
+/// Whether it is on its way to be connected; whether it is not connected (yet, or any more);
+/// whether it is destroyed. A handle that is not open here: false, true, true. Node:
+/// socket.connecting, socket.pending, socket.destroyed.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API bool troupe_socket_connecting(troupe_socket_t socket);
+TROUPE_API bool troupe_socket_pending(troupe_socket_t socket);
+TROUPE_API bool troupe_socket_destroyed(troupe_socket_t socket);
+
+/// The addresses that family autoselection has tried; the last one is the connected one. Node:
+/// socket.autoSelectFamilyAttemptedAddresses.
+///
+/// Ownership: at most `capacity` of them are written to `addresses`, which may be NULL.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   how many there are; TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_attempted_addresses(troupe_socket_t socket,
+                                                 troupe_address_t *addresses, size_t capacity);
+
+/// The server that accepted it; {0} when none did. It may be gone. Node: socket.server.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+TROUPE_API troupe_server_t troupe_socket_server(troupe_socket_t socket);
+
+TROUPE_END
+
+#endif

@@ -1,0 +1,15 @@
+/// All of troupe's public headers but <troupe/cmocka.h>, which is for tests.
+#ifndef TROUPE_TROUPE_H_INCLUDED
+#define TROUPE_TROUPE_H_INCLUDED
+
+#include <troupe/actor.h>
+#include <troupe/address.h>
+#include <troupe/chunk.h>
+#include <troupe/error.h>
+#include <troupe/server.h>
+#include <troupe/socket.h>
+#include <troupe/system.h>
+#include <troupe/timer.h>
+#include <troupe/trace.h>
+
+#endif
