@@ -34,7 +34,9 @@ int trp_fd_connected(int fd);
 
 ssize_t trp_fd_read(int fd, void *bytes, size_t length);
 
-/// Never raises SIGPIPE on a socket. On a pipe it does; see thread.h.
+/// Raises no SIGPIPE on a socket. A pipe without a reader does, to the thread that writes, and all
+/// threads of the library block it: it stays pending where nobody ever sees it, and is gone with
+/// the thread.
 ssize_t trp_fd_write(int fd, trp_fd_type_t type, const struct iovec *parts, int count);
 
 int trp_fd_set_option(int fd, trp_option_t option, int value);

@@ -15,10 +15,11 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "actors/io/thread.h"
+#include "actors/io/condition.h"
 #include "actors/io/transport.h"
 #include "core/message/id.h"
 #include "core/support/assert.h"
+#include "core/support/thread.h"
 
 enum {
   RECEIVE_BUDGET = 256, // batches, before sockets get their turn again
@@ -120,7 +121,7 @@ int trp_io_start(const trp_io_options_t *options, trp_io_t **io) {
   if ((error = trp_io_condition_init(&made->changed)) != 0) {
     goto no_condition;
   }
-  if ((error = trp_io_thread_start(&made->thread, "troupe-io", run, made)) != 0) {
+  if ((error = trp_thread_start(&made->thread, "troupe-io", 0, run, made)) != 0) {
     goto no_thread;
   }
   if ((error = wait_for_start(made)) != 0) {

@@ -12,9 +12,10 @@
 #include <string.h>
 #include <uv.h>
 
+#include "actors/io/condition.h"
 #include "actors/io/sockaddr.h"
-#include "actors/io/thread.h"
 #include "core/net/hints.h"
+#include "core/support/thread.h"
 
 _Static_assert((int)TRP_HINT_V4MAPPED == AI_V4MAPPED && (int)TRP_HINT_ALL == AI_ALL &&
                    (int)TRP_HINT_ADDRCONFIG == AI_ADDRCONFIG,
@@ -164,7 +165,7 @@ static int add_thread(trp_resolver_t *resolver) {
   for (int i = 0; i < TRP_RESOLVER_THREADS; i++) {
     slot_t *slot = &resolver->slots[i];
     if (slot->state == NO_THREAD) {
-      int error = trp_io_thread_start(&slot->thread, "troupe-resolve", serve, resolver);
+      int error = trp_thread_start(&slot->thread, "troupe-resolve", 0, serve, resolver);
       if (error == 0) {
         slot->state = ALIVE;
         resolver->alive++;
