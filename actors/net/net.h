@@ -15,7 +15,11 @@ typedef struct trp_net_counters {
   uint64_t stale_epoch;      // commands of an owner before the last hand-off: dropped
   uint64_t unknown_kind; // commands of a kind that does not exist, or without their detail: dropped
   uint64_t not_owner;    // commands by an actor that does not own the subject: dropped
-  uint64_t undecodable;  // batches that could not be read
+  uint64_t refused; // commands that the state of their subject forbids, as a write after the end:
+                    // dropped
+  uint64_t bad_credit;  // commands that say more was consumed than was sent: that part is not
+                        // believed
+  uint64_t undecodable; // batches that could not be read
   uint64_t accepted, dropped, parked, unparked, blocked;
   uint64_t undeliverable;            // events to an actor that is gone, or messages to one
   uint64_t sockets, servers, actors; // open now

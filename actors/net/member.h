@@ -1,0 +1,71 @@
+/// Private. Servers: each is one actor's share in a listening socket, with its own limits and its
+/// own count of connections.
+#ifndef TRP_MEMBER_H_INCLUDED
+#define TRP_MEMBER_H_INCLUDED
+
+#include "actors/net/context.h"
+#include "actors/net/details.h"
+#include "actors/net/options.h"
+#include "actors/net/placement.h"
+
+/// How many connections of one member one address has.
+typedef struct trp_peer {
+  struct trp_peer *next; // another address with the same hash
+  uint8_t bytes[16];
+  uint32_t count;
+} trp_peer_t;
+
+/// A COMMAND_LISTEN that waits for the look-up of its host.
+typedef struct trp_request trp_request_t;
+
+struct trp_member {
+  trp_subject_t subject;
+  trp_net_t *net;
+  trp_owner_t *owner; // NULL: it has ended, only connections that live elsewhere keep this
+  trp_link_t in_owner;
+  trp_listener_t *listener;     // NULL: it does not listen
+  trp_place_t place;            // among the listener's
+  uint64_t dealt;               // connections so far, and
+  uint64_t dispatched;          // how many of them its actor has dispatched, as it told
+  trp_socket_options_t options; // inherited by its connections
+  uint64_t block_list;
+  uint32_t max_per_address;
+  trp_map_t peers; // hash of the address -> trp_peer_t, while max_per_address is set
+  trp_request_t *request;
+  bool closing;       // EVENT_CLOSE is due when the last connection is gone
+  trp_link_t in_list; // of members that dropped connections in this turn, or that owe their
+                      // EVENT_CLOSE
+  uint64_t drops;     // not told yet
+  troupe_address_t drop_local, drop_remote; // of the last of them
+};
+
+// Commands.
+void trp_member_listen(const trp_command_t *command);
+void trp_member_close(trp_member_t *member);
+void trp_member_count(const trp_command_t *command);
+void trp_member_change_options(trp_member_t *member, const Troupe__Wire__Options *options);
+/// Its actor has dispatched so many connections.
+void trp_member_set_dispatched(trp_member_t *member, uint64_t through);
+
+/// The look-up of its host ended.
+void trp_member_resolved(trp_member_t *member, const trp_resolved_t *result);
+
+/// A connection that the placement gave to it: takes the handle in any case.
+void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote);
+
+/// It is full, and so are the others.
+void trp_member_refuse(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote);
+
+/// A connection that it accepted is gone, wherever that lived.
+void trp_member_lose(trp_member_t *member, trp_stream_t *stream);
+
+/// Tells that its listener is parked, or that it accepts again.
+void trp_member_tell_parked(trp_member_t *member, int code, bool parked);
+
+/// Its actor has ended: closes it without a word.
+void trp_member_drop(trp_member_t *member);
+
+/// The turn ends: tells of dropped connections, and of closes that there was no memory for.
+void trp_members_flush(trp_net_t *net);
+
+#endif

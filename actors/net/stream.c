@@ -1,0 +1,936 @@
+// Every socket has one exit: step() with a next state of CLOSED (or trp_stream_drop() when there is
+// nobody to tell), and release() behind it. Its memory lives on until the turn ends, so a function
+// that has just called step() may still look at the state.
+
+#include "actors/net/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <troupe/error.h>
+
+#include "actors/net/connector.h"
+#include "actors/net/member.h"
+#include "actors/net/owners.h"
+#include "core/support/assert.h"
+
+enum {
+  SPARE_STREAMS_MAX = 1024,
+  WRITE_ROUNDS = 8, // writev()s of one socket in a turn: a peer that reads as fast as we write
+                    // keeps nobody waiting
+  NS_PER_MS = 1000000,
+};
+
+static void step(trp_stream_t *stream, trp_stream_event_t event, const trp_failure_t *failure);
+static void release(trp_stream_t *stream);
+static void free_memory(trp_net_t *net, trp_subject_t *subject);
+static void owe_close(trp_stream_t *stream);
+static bool tell_connect(trp_stream_t *stream);
+static bool tell_error(trp_stream_t *stream, const trp_failure_t *failure);
+static bool tell_close(trp_stream_t *stream);
+static void fail_with(trp_stream_t *stream, int code, const char *syscall);
+static void start(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted);
+static void mark_dirty(trp_stream_t *stream);
+static void pump(trp_stream_t *stream);
+static int write_queue(trp_stream_t *stream);
+static void read_some(trp_stream_t *stream);
+static void look_at_hangup(trp_stream_t *stream);
+static uint64_t credit_left(const trp_stream_t *stream);
+static void consume(trp_stream_t *stream, uint64_t through);
+static void update_want(trp_stream_t *stream);
+static void note_activity(trp_stream_t *stream);
+static int64_t next_deadline(const trp_stream_t *stream);
+static void arm(trp_stream_t *stream);
+static void run_due(trp_due_t *due);
+static void write_command(trp_stream_t *stream, const trp_command_t *command);
+static void change_options(trp_stream_t *stream, const Troupe__Wire__Options *options);
+static void freeze(trp_stream_t *stream);
+static void give(trp_stream_t *stream, const trp_command_t *command);
+static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_command_t *command,
+                      uint32_t unread);
+static void refuse_give(trp_stream_t *stream, int code);
+static void answer_failure(const trp_command_t *command, const trp_failure_t *failure);
+
+// ---- Life ----
+
+int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t **result) {
+  if (trp_map_get(&net->subjects, id) != NULL) {
+    return TROUPE_EEXIST;
+  }
+  trp_stream_t *stream = net->spare_streams;
+  if (stream != NULL) {
+    net->spare_streams = (trp_stream_t *)(void *)stream->subject.next_buried;
+    net->spare_stream_count--;
+  } else {
+    stream = malloc(sizeof *stream);
+    if (stream == NULL) {
+      return TROUPE_ENOMEM;
+    }
+  }
+  *stream = (trp_stream_t){
+      .subject = {.tag = TRP_TAG_STREAM, .release = free_memory, .id = id},
+      .net = net,
+      .owner = owner,
+      .state = TRP_STREAM_CONNECTING,
+      .credit = TRP_SOCKET_CREDIT,
+      .opened_ns = net->now_ns,
+      .active_ns = net->now_ns,
+      .progress_ns = net->now_ns,
+      .due = {.run = run_due},
+  };
+  if (trp_map_put(&net->subjects, id, stream) != 0) {
+    free_memory(net, &stream->subject);
+    return TROUPE_ENOMEM;
+  }
+  trp_list_init(&stream->in_owner);
+  trp_list_init(&stream->in_dirty);
+  trp_list_init(&stream->in_due);
+  trp_list_init(&stream->in_stalled);
+  trp_list_append(&owner->streams, &stream->in_owner);
+  net->counters.sockets++;
+  *result = stream;
+  return 0;
+}
+
+void trp_stream_connected(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted) {
+  start(stream, handle, wanted);
+  step(stream, TRP_STREAM_CONNECTED, NULL);
+  if (stream->state != TRP_STREAM_CLOSED) {
+    arm(stream);
+  }
+  if (stream->state != TRP_STREAM_CLOSED) {
+    pump(stream);
+  }
+}
+
+void trp_stream_accepted(trp_stream_t *stream, trp_handle_t *handle) {
+  start(stream, handle, 0);
+  stream->state = TRP_STREAM_OPEN;
+  arm(stream);
+  if (stream->state != TRP_STREAM_CLOSED) {
+    update_want(stream);
+  }
+}
+
+void trp_stream_fail(trp_stream_t *stream, const trp_failure_t *failure) {
+  stream->had_error = true;
+  step(stream, TRP_STREAM_FAILED, failure);
+}
+
+void trp_stream_drop(trp_stream_t *stream) {
+  if (stream->connector != NULL) {
+    trp_connector_cancel(stream->connector, false);
+    stream->connector = NULL;
+  }
+  if (stream->handle != NULL) {
+    trp_net_close_handle(stream->net, stream->handle);
+    stream->handle = NULL;
+  }
+  stream->state = TRP_STREAM_CLOSED;
+  release(stream);
+}
+
+void trp_stream_connect(const trp_command_t *command) {
+  trp_net_t *net = command->net;
+  const trp_message_t *message = command->message;
+  trp_stream_t *stream = NULL;
+  int error = trp_stream_new(net, command->owner, message->subject, &stream);
+  if (error == TROUPE_EEXIST) {
+    net->counters.unknown_kind++; // an id that was used before: the sender is confused
+    return;
+  }
+  if (error != 0) {
+    answer_failure(command, &(trp_failure_t){.code = error, .syscall = "connect"});
+    return;
+  }
+  trp_options_merge(&stream->options, message->connect->options);
+  stream->held = stream->options.pause;
+  arm(stream);
+  if (stream->state != TRP_STREAM_CLOSED) {
+    trp_connector_begin(stream, message->connect);
+  }
+}
+
+void trp_stream_adopt(const trp_command_t *command) {
+  trp_net_t *net = command->net;
+  const trp_message_t *message = command->message;
+  const Troupe__Wire__Adopt *adopt = message->adopt;
+  if (trp_map_get(&net->subjects, message->subject) != NULL) {
+    net->counters.unknown_kind++;
+    return;
+  }
+  trp_fd_kind_t kind;
+  trp_handle_t *handle = NULL;
+  int error = net->ops->adopt(net->transport, adopt->fd, &kind, &handle);
+  if (error == 0 && kind != TRP_FD_STREAM) {
+    error = TROUPE_ENOTCONN;
+    trp_net_close_handle(net, handle);
+  }
+  trp_stream_t *stream = NULL;
+  if (error == 0) {
+    error = trp_stream_new(net, command->owner, message->subject, &stream);
+    if (error != 0) {
+      trp_net_close_handle(net, handle);
+    }
+  }
+  if (error != 0) {
+    answer_failure(command, &(trp_failure_t){.code = error, .syscall = "open"});
+    return;
+  }
+  trp_options_merge(&stream->options, adopt->options);
+  stream->held = stream->options.pause;
+  trp_stream_connected(stream, handle, 0);
+  // A descriptor that is open in one direction only begins with the other one ended, which nobody
+  // needs to be told.
+  if (stream->state == TRP_STREAM_OPEN && !(adopt->readable && adopt->writable)) {
+    stream->state = adopt->writable ? TRP_STREAM_PEER_ENDED : TRP_STREAM_ENDED;
+    if (!adopt->readable && !adopt->writable) {
+      step(stream, TRP_STREAM_DESTROY, NULL);
+    } else {
+      update_want(stream);
+    }
+  }
+}
+
+/// The one way in and out: what happened, what follows, in the order of the actions.
+static void step(trp_stream_t *stream, trp_stream_event_t event, const trp_failure_t *failure) {
+  trp_stream_step_t next = trp_stream_next(stream->state, event);
+  if (next.actions & TRP_STREAM_REFUSE) {
+    stream->net->counters.refused++;
+    return;
+  }
+  bool told = true;
+  stream->state = next.next;
+  if (next.actions & TRP_STREAM_CANCEL && stream->connector != NULL) {
+    trp_connector_cancel(stream->connector, true);
+    stream->connector = NULL;
+  }
+  if (next.actions & TRP_STREAM_TELL_CONNECT) {
+    told &= tell_connect(stream);
+  }
+  if (next.actions & TRP_STREAM_TELL_END) {
+    told &= trp_stream_tell(stream, TRP_KIND(EVENT_END)) != NULL;
+  }
+  if (next.actions & TRP_STREAM_TELL_FINISH) {
+    told &= trp_stream_tell(stream, TRP_KIND(EVENT_FINISH)) != NULL;
+  }
+  if (next.actions & TRP_STREAM_TELL_ERROR) {
+    told &= tell_error(stream, failure);
+  }
+  if (next.actions & TRP_STREAM_HANG_UP_HARD && stream->handle != NULL &&
+      stream->net->ops->reset(stream->net->transport, stream->handle) == 0) {
+    stream->handle = NULL;
+    stream->net->retry_parked = true;
+  }
+  if (next.actions & (TRP_STREAM_HANG_UP | TRP_STREAM_HANG_UP_HARD) && stream->handle != NULL) {
+    trp_net_close_handle(stream->net, stream->handle);
+    stream->handle = NULL;
+  }
+  stream->had_error |= !told;
+  if (next.actions & TRP_STREAM_TELL_CLOSE && told && tell_close(stream)) {
+    release(stream);
+  } else if (!told || next.actions & TRP_STREAM_TELL_CLOSE) {
+    owe_close(stream);
+  }
+}
+
+/// The actor cannot be told what happened to its socket, for lack of memory: it is closed, and told
+/// so as soon as it can be.
+static void owe_close(trp_stream_t *stream) {
+  if (stream->connector != NULL) {
+    trp_connector_cancel(stream->connector, false);
+    stream->connector = NULL;
+  }
+  if (stream->handle != NULL) {
+    trp_net_close_handle(stream->net, stream->handle);
+    stream->handle = NULL;
+  }
+  stream->state = TRP_STREAM_CLOSED;
+  stream->had_error = true;
+  trp_timers_remove(&stream->net->timers, &stream->due);
+  trp_writes_clear(&stream->writes, &stream->net->write_store);
+  trp_list_remove(&stream->in_due);
+  trp_list_remove(&stream->in_stalled);
+  trp_list_remove(&stream->in_dirty);
+  trp_list_append(&stream->net->owing_streams, &stream->in_dirty);
+  trp_net_retry(stream->net, TRP_RETRY_NS);
+}
+
+static void release(trp_stream_t *stream) {
+  trp_net_t *net = stream->net;
+  trp_timers_remove(&net->timers, &stream->due);
+  trp_writes_clear(&stream->writes, &net->write_store);
+  trp_list_remove(&stream->in_owner);
+  trp_list_remove(&stream->in_dirty);
+  trp_list_remove(&stream->in_due);
+  trp_list_remove(&stream->in_stalled);
+  net->counters.sockets--;
+  trp_subject_bury(net, &stream->subject);
+  if (stream->member != NULL) {
+    trp_member_lose(stream->member, stream);
+    stream->member = NULL;
+  }
+}
+
+static void free_memory(trp_net_t *net, trp_subject_t *subject) {
+  trp_stream_t *stream = (trp_stream_t *)(void *)subject;
+  if (net->spare_stream_count >= SPARE_STREAMS_MAX) {
+    free(stream);
+    return;
+  }
+  stream->subject.tag = TRP_TAG_BURIED;
+  stream->subject.next_buried = (trp_subject_t *)(void *)net->spare_streams;
+  net->spare_streams = stream;
+  net->spare_stream_count++;
+}
+
+void trp_streams_free(trp_net_t *net) {
+  while (net->spare_streams != NULL) {
+    trp_stream_t *stream = net->spare_streams;
+    net->spare_streams = (trp_stream_t *)(void *)stream->subject.next_buried;
+    free(stream);
+  }
+}
+
+/// The handle is this socket's from now on.
+static void start(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted) {
+  trp_net_t *net = stream->net;
+  stream->handle = handle;
+  stream->wanted = wanted;
+  stream->opened_ns = net->now_ns;
+  stream->progress_ns = net->now_ns;
+  net->ops->set_owner(net->transport, handle, stream);
+  trp_options_apply(&stream->options, net->transport, handle);
+  stream->active_ns = net->now_ns;
+  stream->timeout_told = false;
+}
+
+// ---- Telling ----
+
+trp_message_t *trp_stream_tell(trp_stream_t *stream, Troupe__Wire__Kind kind) {
+  trp_message_t *message = trp_owner_tell(stream->owner, kind, stream->subject.id);
+  if (message == NULL) {
+    stream->net->counters.undeliverable++;
+    return NULL;
+  }
+  message->through = stream->written;
+  message->epoch = stream->epoch;
+  trp_list_remove(&stream->in_due); // whoever waits for a write learns it from this
+  return message;
+}
+
+static bool tell_connect(trp_stream_t *stream) {
+  trp_net_t *net = stream->net;
+  trp_out_t *out = &stream->owner->out;
+  trp_message_t *message = trp_stream_tell(stream, TRP_KIND(EVENT_CONNECT));
+  if (message == NULL) {
+    return false;
+  }
+  troupe_address_t local = {0}, remote = {0};
+  net->ops->names(net->transport, stream->handle, &local, &remote);
+  Troupe__Wire__Connected *connected = trp_out_take(out, sizeof *connected);
+  if (connected != NULL) {
+    *connected = (Troupe__Wire__Connected)TROUPE__WIRE__CONNECTED__INIT;
+    connected->local = trp_address_to_wire(out, &local);
+    connected->remote = trp_address_to_wire(out, &remote);
+  }
+  if (connected == NULL || connected->local == NULL || connected->remote == NULL) {
+    trp_out_undo(out);
+    return false;
+  }
+  message->detail_case = TRP_DETAIL(CONNECTED);
+  message->connected = connected;
+  return true;
+}
+
+static bool tell_error(trp_stream_t *stream, const trp_failure_t *failure) {
+  trp_out_t *out = &stream->owner->out;
+  trp_message_t *message = trp_stream_tell(stream, TRP_KIND(EVENT_ERROR));
+  Troupe__Wire__Error *error = message == NULL ? NULL : trp_put_error(out, failure);
+  if (error == NULL) {
+    if (message != NULL) {
+      trp_out_undo(out);
+    }
+    return false;
+  }
+  message->detail_case = TRP_DETAIL(ERROR);
+  message->error = error;
+  return true;
+}
+
+static bool tell_close(trp_stream_t *stream) {
+  trp_message_t *message = trp_stream_tell(stream, TRP_KIND(EVENT_CLOSE));
+  if (message == NULL) {
+    return false;
+  }
+  message->flags = stream->had_error ? TRP_FLAG(HAD_ERROR) : TRP_FLAG(NONE);
+  return true;
+}
+
+static void fail_with(trp_stream_t *stream, int code, const char *syscall) {
+  trp_stream_fail(stream, &(trp_failure_t){.code = code, .syscall = syscall});
+}
+
+/// A socket that could not even begin: the answer of one that was there and failed.
+static void answer_failure(const trp_command_t *command, const trp_failure_t *failure) {
+  trp_owner_t *owner = command->owner;
+  uint64_t id = command->message->subject;
+  trp_message_t *message = trp_owner_tell(owner, TRP_KIND(EVENT_ERROR), id);
+  if (message != NULL) {
+    message->error = trp_put_error(&owner->out, failure);
+    if (message->error != NULL) {
+      message->detail_case = TRP_DETAIL(ERROR);
+    } else {
+      trp_out_undo(&owner->out);
+    }
+  }
+  message = trp_owner_tell(owner, TRP_KIND(EVENT_CLOSE), id);
+  if (message == NULL) {
+    command->net->counters.undeliverable++;
+    return;
+  }
+  message->flags = TRP_FLAG(HAD_ERROR);
+}
+
+void trp_streams_flush(trp_net_t *net) {
+  while (!trp_list_empty(&net->due_streams)) {
+    trp_stream_t *stream = TRP_LIST_ENTRY(net->due_streams.next, trp_stream_t, in_due);
+    if (trp_stream_tell(stream, TRP_KIND(EVENT_WRITTEN)) == NULL) {
+      trp_net_retry(net, TRP_RETRY_NS);
+      break;
+    }
+  }
+  while (!trp_list_empty(&net->owing_streams)) {
+    trp_stream_t *stream = TRP_LIST_ENTRY(net->owing_streams.next, trp_stream_t, in_dirty);
+    if (!tell_close(stream)) {
+      trp_net_retry(net, TRP_RETRY_NS);
+      break;
+    }
+    release(stream);
+  }
+}
+
+// ---- Events of the transport ----
+
+void trp_stream_ready(trp_stream_t *stream, unsigned mask) {
+  mask &= stream->wanted;
+  // Reading comes first: of a reset that meets a write that waits, Node tells "read ECONNRESET".
+  if (mask & TRP_READ) {
+    read_some(stream);
+  }
+  if (mask & TRP_HANGUP && stream->state != TRP_STREAM_CLOSED) {
+    look_at_hangup(stream);
+  }
+  if (stream->state == TRP_STREAM_CLOSED) {
+    return;
+  }
+  if (mask & TRP_WRITE) {
+    pump(stream);
+  } else {
+    update_want(stream);
+  }
+}
+
+/// One read, straight into the batch of the owner.
+static void read_some(trp_stream_t *stream) {
+  trp_net_t *net = stream->net;
+  trp_owner_t *owner = stream->owner;
+  if (trp_owner_window_is_full(owner)) {
+    stream->stalled = true;
+    trp_list_remove(&stream->in_stalled);
+    trp_list_append(&owner->stalled, &stream->in_stalled);
+    return;
+  }
+  uint64_t left = credit_left(stream);
+  if (left < TRP_READ_MINIMUM + TRP_EVENT_COST) {
+    stream->stopped = stream->grows = true;
+    return;
+  }
+  size_t most = left - TRP_EVENT_COST < TRP_READ_SIZE ? (size_t)(left - TRP_EVENT_COST)
+                                                      : (size_t)TRP_READ_SIZE;
+  // A block's end is good enough for a socket with short messages; one that fills its reads gets
+  // whole ones.
+  size_t least = (size_t)stream->last_read * 2;
+  least = least < TRP_READ_MINIMUM ? (size_t)TRP_READ_MINIMUM : least;
+  least = least > most ? most : least;
+  trp_message_t *message = trp_owner_tell(owner, TRP_KIND(EVENT_DATA), stream->subject.id);
+  if (message == NULL) {
+    fail_with(stream, TROUPE_ENOMEM, "read");
+    return;
+  }
+  size_t room = 0;
+  uint8_t *bytes = trp_out_reserve(&owner->out, least, &room);
+  if (bytes == NULL) {
+    trp_out_undo(&owner->out);
+    fail_with(stream, TROUPE_ENOMEM, "read");
+    return;
+  }
+  ssize_t length = net->ops->read(net->transport, stream->handle, bytes, room < most ? room : most);
+  if (length <= 0) {
+    trp_out_undo(&owner->out);
+    if (length == 0) {
+      note_activity(stream);
+      step(stream, TRP_STREAM_FIN_RECEIVED, NULL);
+    } else if (length != -EAGAIN) {
+      fail_with(stream, (int)length, "read");
+    }
+    return;
+  }
+  if (trp_out_commit(&owner->out, message, (uint32_t)length) != 0) {
+    trp_out_undo(&owner->out);
+    fail_with(stream, TROUPE_ENOMEM, "read");
+    return;
+  }
+  message->through = stream->written;
+  message->epoch = stream->epoch;
+  trp_list_remove(&stream->in_due);
+  uint64_t cost = trp_data_cost((uint32_t)length);
+  stream->last_read = (uint32_t)length;
+  stream->bytes_read += (uint64_t)length;
+  stream->sent_cost += cost;
+  owner->sent_cost += cost;
+  note_activity(stream);
+  if (credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST) {
+    stream->stopped = stream->grows = true;
+  }
+}
+
+/// A socket that is not read from has an error or the peer's FIN. The error is told; FIN waits
+/// until it is read.
+static void look_at_hangup(trp_stream_t *stream) {
+  int error = stream->net->ops->error(stream->net->transport, stream->handle);
+  if (error != 0) {
+    fail_with(stream, error, "read");
+    return;
+  }
+  stream->hangup_seen = true;
+}
+
+static uint64_t credit_left(const trp_stream_t *stream) {
+  uint64_t outstanding = stream->sent_cost - stream->consumed;
+  return outstanding >= stream->credit ? 0 : stream->credit - outstanding;
+}
+
+/// The actor has consumed so much. Reading goes on when half of the credit is free, so that it does
+/// not go on in crumbs. The credit grows when the actor has caught up, which one that is slower
+/// than its peer never does.
+static void consume(trp_stream_t *stream, uint64_t through) {
+  if (through <= stream->consumed) {
+    return;
+  }
+  if (through > stream->sent_cost) {
+    stream->net->counters.bad_credit++;
+    return;
+  }
+  stream->consumed = through;
+  uint64_t outstanding = stream->sent_cost - through;
+  if (stream->grows && outstanding < TRP_CREDIT_STEP) {
+    stream->grows = false;
+    if (stream->credit < TRP_SOCKET_CREDIT_MAX) {
+      stream->credit *= 2;
+    }
+  }
+  if (stream->stopped && outstanding <= stream->credit / 2) {
+    stream->stopped = false;
+    mark_dirty(stream);
+  }
+}
+
+void trp_stream_unstall(trp_stream_t *stream) {
+  stream->stalled = false;
+  trp_list_remove(&stream->in_stalled);
+  mark_dirty(stream);
+}
+
+/// Tells the transport what is wanted, when that has changed: it costs a system call.
+static void update_want(trp_stream_t *stream) {
+  unsigned mask = 0;
+  if (trp_stream_receives(stream->state) && !stream->frozen && !stream->held) {
+    if (!stream->paused && !stream->stopped && !stream->stalled) {
+      mask = TRP_READ;
+    } else if (!stream->hangup_seen) {
+      mask = TRP_HANGUP;
+    }
+  }
+  if (!trp_writes_empty(&stream->writes)) {
+    mask |= TRP_WRITE;
+  }
+  if (mask == stream->wanted) {
+    return;
+  }
+  int error = stream->net->ops->want(stream->net->transport, stream->handle, mask);
+  if (error != 0) {
+    fail_with(stream, error, "read");
+    return;
+  }
+  stream->wanted = mask;
+}
+
+// ---- Writing ----
+
+static void mark_dirty(trp_stream_t *stream) {
+  if (stream->handle != NULL && !trp_list_holds(&stream->in_dirty)) {
+    trp_list_append(&stream->net->dirty_streams, &stream->in_dirty);
+  }
+}
+
+void trp_streams_write(trp_net_t *net) {
+  while (!trp_list_empty(&net->dirty_streams)) {
+    trp_stream_t *stream = TRP_LIST_ENTRY(net->dirty_streams.next, trp_stream_t, in_dirty);
+    trp_list_remove(&stream->in_dirty);
+    pump(stream);
+  }
+}
+
+/// Writes what can be written, then FIN if it is its turn, and brings what is wanted up to date.
+static void pump(trp_stream_t *stream) {
+  trp_net_t *net = stream->net;
+  if (!trp_writes_empty(&stream->writes)) {
+    int error = write_queue(stream);
+    if (error != 0) {
+      fail_with(stream, error, "write");
+      return;
+    }
+  }
+  if (trp_writes_empty(&stream->writes) && trp_stream_ends(stream->state)) {
+    int error = net->ops->shutdown(net->transport, stream->handle);
+    // A peer that has gone before gets no FIN; as in Node that counts as sent.
+    if (error != 0 && error != TROUPE_ENOTCONN) {
+      fail_with(stream, error, "shutdown");
+      return;
+    }
+    step(stream, TRP_STREAM_FIN_SENT, NULL);
+  }
+  if (stream->state != TRP_STREAM_CLOSED) {
+    update_want(stream);
+  }
+}
+
+/// Returns 0 when everything is written or the kernel takes no more for now, or an error.
+static int write_queue(trp_stream_t *stream) {
+  trp_net_t *net = stream->net;
+  struct iovec parts[TRP_WRITE_PARTS];
+  for (int round = 0; round < WRITE_ROUNDS && !trp_writes_empty(&stream->writes); round++) {
+    size_t size = 0;
+    int count = trp_writes_parts(&stream->writes, parts, TRP_WRITE_PARTS, &size);
+    ssize_t taken = 0;
+    if (count > 0) {
+      taken = net->ops->write(net->transport, stream->handle, parts, count);
+    }
+    if (taken == -EAGAIN) {
+      break;
+    }
+    if (taken < 0) {
+      return (int)taken;
+    }
+    stream->written += (uint64_t)taken;
+    if (trp_writes_taken(&stream->writes, &net->write_store, (size_t)taken) &&
+        !trp_list_holds(&stream->in_due)) {
+      trp_list_append(&net->due_streams, &stream->in_due);
+    }
+    stream->progress_ns = net->now_ns;
+    note_activity(stream);
+    if ((size_t)taken < size) {
+      break;
+    }
+  }
+  if (stream->options.write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes)) {
+    arm(stream);
+  }
+  return 0;
+}
+
+// ---- Time ----
+
+/// Something moved: the timeout counts from here. That it may go off later than it is set costs
+/// nothing; only one that has gone off is set again.
+static void note_activity(trp_stream_t *stream) {
+  stream->active_ns = stream->net->now_ns;
+  if (stream->timeout_told) {
+    stream->timeout_told = false;
+    arm(stream);
+  }
+}
+
+static int64_t next_deadline(const trp_stream_t *stream) {
+  const trp_socket_options_t *options = &stream->options;
+  bool connects = stream->handle == NULL;
+  int64_t next = TRP_NEVER;
+  if (options->timeout_ms != 0 && !stream->timeout_told) {
+    next = stream->active_ns + (int64_t)options->timeout_ms * NS_PER_MS;
+  }
+  if (connects && options->connect_deadline_ms != 0) {
+    int64_t deadline = stream->opened_ns + (int64_t)options->connect_deadline_ms * NS_PER_MS;
+    next = deadline < next ? deadline : next;
+  }
+  if (!connects && options->first_byte_deadline_ms != 0 && stream->bytes_read == 0 &&
+      trp_stream_receives(stream->state)) {
+    int64_t deadline = stream->opened_ns + (int64_t)options->first_byte_deadline_ms * NS_PER_MS;
+    next = deadline < next ? deadline : next;
+  }
+  if (!connects && options->write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes)) {
+    int64_t deadline = stream->progress_ns + (int64_t)options->write_stall_deadline_ms * NS_PER_MS;
+    next = deadline < next ? deadline : next;
+  }
+  return next;
+}
+
+static void arm(trp_stream_t *stream) {
+  if (trp_timers_set_by(&stream->net->timers, &stream->due, next_deadline(stream)) != 0) {
+    fail_with(stream, TROUPE_ENOMEM, "connect");
+  }
+}
+
+static void run_due(trp_due_t *due) {
+  trp_stream_t *stream = TRP_LIST_ENTRY(due, trp_stream_t, due);
+  const trp_socket_options_t *options = &stream->options;
+  int64_t now = stream->net->now_ns;
+  bool connects = stream->handle == NULL;
+  int64_t age = now - stream->opened_ns;
+  if (connects && options->connect_deadline_ms != 0 &&
+      age >= (int64_t)options->connect_deadline_ms * NS_PER_MS) {
+    trp_failure_t failure = {.code = TROUPE_ECONNECTDEADLINE, .syscall = "connect"};
+    if (stream->connector != NULL) {
+      trp_connector_describe(stream->connector, &failure);
+    }
+    trp_stream_fail(stream, &failure);
+    return;
+  }
+  if (!connects && options->first_byte_deadline_ms != 0 && stream->bytes_read == 0 &&
+      trp_stream_receives(stream->state) &&
+      age >= (int64_t)options->first_byte_deadline_ms * NS_PER_MS) {
+    fail_with(stream, TROUPE_EFIRSTBYTEDEADLINE, "read");
+    return;
+  }
+  if (!connects && options->write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes) &&
+      now - stream->progress_ns >= (int64_t)options->write_stall_deadline_ms * NS_PER_MS) {
+    fail_with(stream, TROUPE_EWRITESTALLDEADLINE, "write");
+    return;
+  }
+  if (options->timeout_ms != 0 && !stream->timeout_told &&
+      now - stream->active_ns >= (int64_t)options->timeout_ms * NS_PER_MS) {
+    // Without memory it is told at the next occasion.
+    stream->timeout_told = trp_stream_tell(stream, TRP_KIND(EVENT_TIMEOUT)) != NULL;
+  }
+  arm(stream);
+}
+
+// ---- Commands ----
+
+void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
+  const trp_message_t *message = command->message;
+  consume(stream, message->through);
+  switch (message->kind) {
+  case TRP_KIND(COMMAND_WRITE):
+    write_command(stream, command);
+    break;
+  case TRP_KIND(COMMAND_END):
+    step(stream, message->flags & TRP_FLAG(DESTROY) ? TRP_STREAM_FINISH : TRP_STREAM_END, NULL);
+    if (stream->state != TRP_STREAM_CLOSED) {
+      mark_dirty(stream);
+    }
+    break;
+  case TRP_KIND(COMMAND_DESTROY):
+  case TRP_KIND(COMMAND_RESET):
+    // As in Node, where a write leaves at once: what was written just before still gets its one
+    // chance.
+    if (trp_list_holds(&stream->in_dirty) && stream->handle != NULL) {
+      (void)write_queue(stream);
+    }
+    step(stream, message->kind == TRP_KIND(COMMAND_RESET) ? TRP_STREAM_RESET : TRP_STREAM_DESTROY,
+         NULL);
+    break;
+  case TRP_KIND(COMMAND_PAUSE):
+    stream->paused = true;
+    stream->held |= stream->handle == NULL;
+    mark_dirty(stream);
+    break;
+  case TRP_KIND(COMMAND_RESUME):
+    stream->paused = stream->held = false;
+    mark_dirty(stream);
+    break;
+  case TRP_KIND(COMMAND_CREDIT):
+    break;
+  case TRP_KIND(COMMAND_OPTIONS):
+    change_options(stream, message->options);
+    break;
+  case TRP_KIND(COMMAND_FREEZE):
+    freeze(stream);
+    break;
+  case TRP_KIND(COMMAND_GIVE):
+    give(stream, command);
+    break;
+  default:
+    stream->net->counters.unknown_kind++;
+    break;
+  }
+}
+
+static void write_command(trp_stream_t *stream, const trp_command_t *command) {
+  const trp_message_t *message = command->message;
+  trp_net_t *net = stream->net;
+  if (trp_stream_next(stream->state, TRP_STREAM_WRITE).actions & TRP_STREAM_REFUSE) {
+    net->counters.refused++;
+    return;
+  }
+  if (trp_writes_empty(&stream->writes)) {
+    stream->progress_ns = net->now_ns;
+  }
+  if (trp_writes_add(&stream->writes, &net->write_store, trp_in_frame(command->in, message),
+                     message->offset, message->length,
+                     (message->flags & TRP_FLAG(NOTIFY)) != 0) != 0) {
+    fail_with(stream, TROUPE_ENOMEM, "write");
+    return;
+  }
+  stream->accepted += message->length;
+  mark_dirty(stream);
+}
+
+static void change_options(trp_stream_t *stream, const Troupe__Wire__Options *options) {
+  trp_options_merge(&stream->options, options);
+  if (stream->handle != NULL) {
+    trp_socket_options_t changed = {0};
+    trp_options_merge(&changed, options);
+    trp_options_apply(&changed, stream->net->transport, stream->handle);
+  }
+  if (options->set_timeout) {
+    stream->active_ns = stream->net->now_ns;
+    stream->timeout_told = false;
+  }
+  arm(stream);
+}
+
+// ---- Hand-off ----
+
+static void freeze(trp_stream_t *stream) {
+  if (stream->handle == NULL) {
+    refuse_give(stream, TROUPE_ENOTCONN);
+    return;
+  }
+  if (stream->frozen) {
+    stream->net->counters.refused++;
+    return;
+  }
+  if (trp_stream_tell(stream, TRP_KIND(EVENT_FROZEN)) == NULL) {
+    owe_close(stream);
+    return;
+  }
+  stream->frozen = true;
+  mark_dirty(stream);
+}
+
+static void give(trp_stream_t *stream, const trp_command_t *command) {
+  trp_net_t *net = stream->net;
+  const Troupe__Wire__Give *wire = command->message->give;
+  trp_owner_t *giver = stream->owner;
+  trp_owner_t *receiver = trp_owner_find(net, wire->to);
+  if (!stream->frozen || wire->unread > command->message->length || receiver == giver) {
+    refuse_give(stream, TROUPE_EINVAL);
+    return;
+  }
+  consume(stream, wire->consumed);
+  if (receiver == NULL) {
+    refuse_give(stream, TROUPE_ENOACTOR);
+    return;
+  }
+  if (!hand_over(stream, receiver, command, wire->unread)) {
+    refuse_give(stream, TROUPE_ENOMEM);
+    return;
+  }
+  // Told in the giver's epoch, as its last event.
+  if (trp_stream_tell(stream, TRP_KIND(EVENT_GIVEN)) == NULL) {
+    trp_out_undo(&receiver->out);
+    refuse_give(stream, TROUPE_ENOMEM);
+    return;
+  }
+  stream->epoch++;
+  stream->owner = receiver;
+  trp_list_remove(&stream->in_owner);
+  trp_list_append(&receiver->streams, &stream->in_owner);
+  trp_list_remove(&stream->in_stalled);
+  // The unread bytes are one data event to the receiver, whatever they were before.
+  stream->sent_cost = stream->consumed + (wire->unread > 0 ? trp_data_cost(wire->unread) : 0);
+  stream->paused = wire->paused;
+  stream->frozen = stream->stalled = false;
+  stream->stopped = credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST;
+  stream->grows |= stream->stopped;
+  if (wire->options != NULL) {
+    trp_options_merge(&stream->options, wire->options);
+    arm(stream);
+  }
+  mark_dirty(stream);
+}
+
+/// Tells the receiver all about the socket. It is the last message in its batch then.
+static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_command_t *command,
+                      uint32_t unread) {
+  trp_net_t *net = stream->net;
+  trp_out_t *out = &receiver->out;
+  const trp_message_t *give_message = command->message;
+  trp_message_t *message = trp_owner_tell(receiver, TRP_KIND(EVENT_HANDED), stream->subject.id);
+  if (message == NULL) {
+    return false;
+  }
+  troupe_address_t local = {0}, remote = {0};
+  net->ops->names(net->transport, stream->handle, &local, &remote);
+  Troupe__Wire__Handed *handed = trp_out_take(out, sizeof *handed);
+  Troupe__Wire__Options *options = trp_out_take(out, sizeof *options);
+  if (handed == NULL || options == NULL) {
+    goto no_memory;
+  }
+  *handed = (Troupe__Wire__Handed)TROUPE__WIRE__HANDED__INIT;
+  *options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
+  if (give_message->give->options != NULL) {
+    *options = *give_message->give->options; // nothing in it points anywhere
+    options->base.n_unknown_fields = 0;
+    options->base.unknown_fields = NULL;
+  }
+  handed->from = command->sender;
+  handed->unread = unread;
+  handed->ended = give_message->give->ended || !trp_stream_receives(stream->state);
+  handed->finished = trp_stream_has_ended(stream->state);
+  handed->paused = give_message->give->paused;
+  handed->local = trp_address_to_wire(out, &local);
+  handed->remote = trp_address_to_wire(out, &remote);
+  handed->bytes_read = stream->bytes_read -
+                       (unread < stream->bytes_read ? unread : stream->bytes_read);
+  handed->bytes_written = stream->accepted;
+  handed->options = options;
+  handed->consumed = stream->consumed;
+  if (handed->local == NULL || handed->remote == NULL) {
+    goto no_memory;
+  }
+  if (give_message->frame != 0 &&
+      trp_out_attach(out, message, trp_in_frame(command->in, give_message), give_message->offset,
+                     give_message->length) != 0) {
+    goto no_memory;
+  }
+  message->through = stream->written;
+  message->epoch = stream->epoch + 1;
+  message->detail_case = TRP_DETAIL(HANDED);
+  message->handed = handed;
+  return true;
+
+no_memory:
+  trp_out_undo(out);
+  return false;
+}
+
+/// The socket stays, and is read from again.
+static void refuse_give(trp_stream_t *stream, int code) {
+  trp_out_t *out = &stream->owner->out;
+  stream->frozen = false;
+  mark_dirty(stream);
+  trp_message_t *message = trp_stream_tell(stream, TRP_KIND(EVENT_GIVE_FAILED));
+  if (message == NULL) {
+    owe_close(stream);
+    return;
+  }
+  message->error = trp_put_error(out, &(trp_failure_t){.code = code});
+  if (message->error == NULL) {
+    trp_out_undo(out);
+    owe_close(stream);
+    return;
+  }
+  message->detail_case = TRP_DETAIL(ERROR);
+}

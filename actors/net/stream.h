@@ -1,0 +1,97 @@
+/// Private. Connected sockets: reading under credit and window, writing at once and queueing the
+/// rest by reference, ending, closing, handing on.
+#ifndef TRP_STREAM_H_INCLUDED
+#define TRP_STREAM_H_INCLUDED
+
+#include "actors/net/context.h"
+#include "actors/net/details.h"
+#include "actors/net/options.h"
+#include "actors/net/stream_states.h"
+
+struct trp_peer;
+
+struct trp_stream {
+  trp_subject_t subject;
+  trp_net_t *net;
+  trp_owner_t *owner;
+  trp_handle_t *handle; // NULL before the connection is there, and after it
+  trp_stream_state_t state;
+  unsigned wanted;    // what the transport shall tell of, as it knows it
+  uint32_t epoch;     // how often it was handed on
+  uint32_t last_read; // bytes of the last read: the next one is likely to be as large
+
+  // Why it is not read from. Any of them stops it.
+  bool paused;  // the actor said so
+  bool held;    // not a byte, and not a look at its state, before the first resume
+  bool frozen;  // a hand-off goes on
+  bool stopped; // its credit is used up
+  bool stalled; // its owner's window is full
+
+  bool grows;       // the credit was used up once: it doubles when the actor has caught up
+  bool hangup_seen; // the peer's FIN came while it was not read from
+  bool had_error;
+  bool timeout_told; // and nothing has moved since
+
+  uint64_t credit;    // how much cost may be unconsumed
+  uint64_t sent_cost; // of all data events so far
+  uint64_t consumed;  // how much of it the actor consumed, as it told
+  uint64_t bytes_read;
+  uint64_t accepted;   // bytes of all writes so far
+  uint64_t written;    // how many of them the kernel took
+  trp_writes_t writes; // the rest
+
+  int64_t opened_ns;   // since when it connects, or is connected
+  int64_t active_ns;   // when something last moved
+  int64_t progress_ns; // when the kernel last took something, or had nothing to take
+  trp_due_t due;       // the earliest of its timeout and deadlines, or before it
+  trp_socket_options_t options;
+
+  trp_link_t in_owner, in_dirty, in_due, in_stalled;
+  trp_connector_t *connector; // while it connects
+  trp_member_t *member;       // of the server that accepted it, or NULL
+  struct trp_peer *peer;      // the member's count of its address, or NULL
+};
+
+/// A socket that connects, in the table and among what `owner` owns. Returns 0, TROUPE_EEXIST or
+/// TROUPE_ENOMEM.
+int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t **stream);
+
+/// The connection is there: tells it and goes on with what has waited for it. `wanted` is what the
+/// transport believes to be wanted.
+void trp_stream_connected(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted);
+
+/// The same for an accepted connection, whose EVENT_CONNECTION has been told.
+void trp_stream_accepted(trp_stream_t *stream, trp_handle_t *handle);
+
+/// It failed: tells that, closes it.
+void trp_stream_fail(trp_stream_t *stream, const trp_failure_t *failure);
+
+/// Closes it without a word.
+void trp_stream_drop(trp_stream_t *stream);
+
+/// The transport's `ready`.
+void trp_stream_ready(trp_stream_t *stream, unsigned mask);
+
+/// A command for this socket by its owner, of the current epoch.
+void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command);
+
+// Commands that make a socket.
+void trp_stream_connect(const trp_command_t *command);
+void trp_stream_adopt(const trp_command_t *command);
+
+/// The owner's window has room again.
+void trp_stream_unstall(trp_stream_t *stream);
+
+/// Adds an event of this socket. NULL: no memory, which is counted.
+trp_message_t *trp_stream_tell(trp_stream_t *stream, Troupe__Wire__Kind kind);
+
+/// The commands of a batch are all executed: writes what they gave.
+void trp_streams_write(trp_net_t *net);
+
+/// The turn ends: tells of writes that somebody waits for and no other event has told, and of
+/// closes that there was no memory for.
+void trp_streams_flush(trp_net_t *net);
+
+void trp_streams_free(trp_net_t *net);
+
+#endif
