@@ -23,6 +23,7 @@
 
 enum {
   RECEIVE_BUDGET = 256, // batches, before sockets get their turn again
+  CATCH_UP_ROUNDS = 16,
   TRIM_AFTER_MS = 1000,
   // What a loop, an inbox and libzmq's own thread open, with some to spare. libuv and libzmq abort
   // or leak when they run out of descriptors half-way.
@@ -86,6 +87,7 @@ static void *run(void *argument);
 static int open_all(trp_io_t *io);
 static void close_all(trp_io_t *io);
 static void on_bell(uv_async_t *bell);
+static void catch_up(trp_io_t *io);
 static void on_inbox(uv_poll_t *poll, int status, int events);
 static void on_prepare(uv_prepare_t *prepare);
 static void on_check(uv_check_t *check);
@@ -294,6 +296,17 @@ static void receive_all(trp_io_t *io) {
   io->full = true;
 }
 
+/// What was sent before a call was posted goes first, or a stop could overtake the first words of
+/// the actor it is for. Pipes are served in turn, so that these rounds reach every one, however
+/// full some are.
+static void catch_up(trp_io_t *io) {
+  int rounds = 0;
+  do {
+    receive_all(io);
+    rounds++;
+  } while (io->full && rounds < CATCH_UP_ROUNDS);
+}
+
 static void on_inbox(uv_poll_t *poll, int status, int events) {
   (void)events;
   TROUPE_ASSERT(status == 0); // an eventfd has no errors
@@ -365,10 +378,11 @@ static void on_bell(uv_async_t *bell) {
   if (atomic_exchange(&io->signalled, false) && io->options.on_signal_stop != NULL) {
     io->options.on_signal_stop(io->options.context);
   }
-  carry_out(io, take_calls(io, &stopping));
+  call_t *calls = take_calls(io, &stopping);
+  catch_up(io);
+  carry_out(io, calls);
   answer_snapshots(io);
   if (stopping) {
-    receive_all(io); // the last words of actors
     uv_stop(&io->loop);
   }
 }
