@@ -5,18 +5,21 @@
 /// of records, which readers skip, and may append to the header and to the start record, which both
 /// say how long they are; everything else makes a new major one, which older readers refuse.
 ///
-///   header   "troupe trace"  major:2 minor:2  size:4  flags:4  troupe's version:3*2  0:2  checksum
-///   of all before:4 record   checksum of all behind it:4  kind:2  0:2  length of the body:8
-///   sequence:8  clock:8  subject:8  body
+/// - Header: "troupe trace", major:2, minor:2, its own size:4, flags:4, the version of troupe that
+///   wrote it:3*2, 0:2, checksum of all before:4.
+/// - Record: checksum of all behind this field:4, kind:2, 0:2, length of the body:8, sequence:8,
+///   clock:8, subject:8, body.
 ///
-/// The sequence counts an actor's records from 1, lost ones too. Kinds, with `subject` and body:
+/// The sequence counts an actor's records from 1, lost ones too. The kinds:
 ///
-///   START    -                  what the actor started with; the first record
-///   IN       0                  a batch was taken: count:4, count sizes:4 each, the frames' bytes;
-///   the first frame is the envelope OUT      to whom            a batch was sent, likewise CALL
-///   core/trace/calls.h the result of a synchronous call:8 END      -                  main
-///   returned: its status:8 GAP      records lost       bytes lost:8; the records around it are
-///   whole
+/// - START: what the actor started with; the first record.
+/// - IN: a batch was taken. Subject: who sent it. Body: how many frames:4, their sizes:4 each,
+/// their
+///   bytes; the first frame is the envelope.
+/// - OUT: a batch was sent. Subject: to whom. Body: likewise.
+/// - CALL: a synchronous call was made. Subject: one of core/trace/calls.h. Body: its result:8.
+/// - END: main returned. Body: its status:8.
+/// - GAP: something is missing here. Subject: how many records. Body: how many bytes they had:8.
 #ifndef TRP_FORMAT_H_INCLUDED
 #define TRP_FORMAT_H_INCLUDED
 

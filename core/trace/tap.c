@@ -83,7 +83,7 @@ void trp_tap_close(trp_tap_t **tap) {
 
 void trp_tap_in(trp_tap_t *tap, const trp_in_t *in) {
   tap->clock_ns = in->received_ns;
-  record(tap, TRP_RECORD_IN, 0, in->envelope, in->frames, in->frame_count);
+  record(tap, TRP_RECORD_IN, in->batch->sender, in->envelope, in->frames, in->frame_count);
 }
 
 void trp_tap_out(trp_tap_t *tap, const trp_out_t *out) {

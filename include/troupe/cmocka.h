@@ -1,0 +1,49 @@
+/// For tests with cmocka: a recording is a test. Header-only; the test program links cmocka.
+#ifndef TROUPE_CMOCKA_H_INCLUDED
+#define TROUPE_CMOCKA_H_INCLUDED
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <troupe/trace.h>
+
+TROUPE_BEGIN
+
+/// Replays a trace as troupe_replay() does, and prints to cmocka's error output what is wrong, if
+/// something is.
+///
+/// Ownership: everything is borrowed until the call returns.
+/// Thread:    any that is no actor.
+/// Blocks:    until the trace ends, or the first difference.
+/// Returns:   troupe_replay()'s result.
+static inline int troupe_replay_and_explain(troupe_main_fn main_function, void *argument,
+                                            const char *path) {
+  troupe_replay_report_t report;
+  int result = troupe_replay(main_function, argument, path, &report);
+  if (result != 0) {
+    print_error("ERROR: %s does not replay: %s (%s)\n%s", path, troupe_error_name(result),
+                troupe_error_message(result), report.text);
+  }
+  return result;
+}
+
+TROUPE_END
+
+/// Fails the running test unless the actor's main function, run on the trace, does what it did when
+/// the trace was recorded. The first difference is printed.
+///
+/// Ownership: as troupe_replay().
+/// Thread:    the test's.
+/// Blocks:    until the trace ends, or the first difference.
+#define troupe_assert_replays(main_function, argument, path)                                       \
+  do {                                                                                             \
+    if (troupe_replay_and_explain((main_function), (argument), (path)) != 0) {                     \
+      fail();                                                                                      \
+    }                                                                                              \
+  } while (0)
+
+#endif

@@ -1,0 +1,197 @@
+// Of the tests of traces: a trace in memory, to be changed and written again.
+
+#ifndef TRP_TESTS_TAPE_H_INCLUDED
+#define TRP_TESTS_TAPE_H_INCLUDED
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/trace/crc.h"
+#include "core/trace/reader.h"
+#include "tests/harness/harness.h"
+
+typedef struct {
+  trp_record_head_t head;
+  uint8_t *body;
+} trp_tape_record_t;
+
+typedef struct {
+  uint32_t flags;
+  trp_tape_record_t *records;
+  size_t count;
+} trp_tape_t;
+
+// A record goes in front of the one at `at`; its body is copied.
+static inline void trp_tape_insert(trp_tape_t *tape, size_t at, trp_record_head_t head,
+                                   const void *body) {
+  tape->records = realloc(tape->records, (tape->count + 1) * sizeof *tape->records);
+  assert_non_null(tape->records);
+  memmove(&tape->records[at + 1], &tape->records[at], (tape->count - at) * sizeof *tape->records);
+  tape->count++;
+  tape->records[at] = (trp_tape_record_t){.head = head, .body = malloc(head.length + 1)};
+  assert_non_null(tape->records[at].body);
+  memcpy(tape->records[at].body, body, head.length);
+}
+
+static inline void trp_tape_remove(trp_tape_t *tape, size_t at) {
+  free(tape->records[at].body);
+  tape->count--;
+  memmove(&tape->records[at], &tape->records[at + 1], (tape->count - at) * sizeof *tape->records);
+}
+
+static inline void trp_tape_free(trp_tape_t *tape) {
+  while (tape->count > 0) {
+    trp_tape_remove(tape, tape->count - 1);
+  }
+  free(tape->records);
+  *tape = (trp_tape_t){0};
+}
+
+static inline trp_tape_t trp_tape_load(const char *path) {
+  trp_tape_t tape = {0};
+  trp_reader_t *reader = NULL;
+  assert_int_equal(trp_reader_open(path, &reader), 0);
+  tape.flags = trp_reader_header(reader)->flags;
+  trp_record_t record;
+  int result;
+  while ((result = trp_reader_next(reader, &record)) == 1) {
+    trp_tape_insert(&tape, tape.count, record.head, record.body);
+  }
+  assert_int_equal(result, 0);
+  trp_reader_close(&reader);
+  return tape;
+}
+
+// Sequences and checksums are made anew.
+static inline void trp_tape_save(const trp_tape_t *tape, const char *path) {
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  uint8_t header[TRP_TRACE_HEADER_SIZE];
+  trp_format_header(header, tape->flags);
+  assert_int_equal(fwrite(header, sizeof header, 1, file), 1);
+  for (size_t i = 0; i < tape->count; i++) {
+    trp_record_head_t head = tape->records[i].head;
+    uint8_t bytes[TRP_RECORD_HEAD_SIZE];
+    head.sequence = i + 1;
+    head.checksum = trp_crc(trp_record_checksum(&head), tape->records[i].body, head.length);
+    trp_format_head(bytes, &head);
+    assert_int_equal(fwrite(bytes, sizeof bytes, 1, file), 1);
+    assert_int_equal(fwrite(tape->records[i].body, 1, head.length, file), head.length);
+  }
+  assert_int_equal(fclose(file), 0);
+}
+
+// The messages from `begin` to `end` of a batch become a record's body, with all of its frames.
+// `more` (NULL is fine) is a batch whose messages come behind them, with frames of its own.
+static inline void trp_tape_set_batch(trp_tape_record_t *record, const trp_in_t *in, size_t begin,
+                                      size_t end, const trp_in_t *more) {
+  size_t count = end - begin + (more == NULL ? 0 : more->batch->n_messages);
+  trp_wire_batch_t batch = *in->batch;
+  trp_message_t **messages = calloc(count + 1, sizeof *messages);
+  assert_non_null(messages);
+  memcpy(messages, in->batch->messages + begin, (end - begin) * sizeof *messages);
+  for (size_t i = end - begin; i < count; i++) {
+    messages[i] = more->batch->messages[i - (end - begin)];
+    if (messages[i]->frame != 0) {
+      messages[i]->frame += (uint32_t)in->frame_count;
+    }
+  }
+  batch.messages = messages;
+  batch.n_messages = count;
+  batch.first_sequence += begin;
+  size_t frames = 1 + in->frame_count + (more == NULL ? 0 : more->frame_count);
+  size_t envelope = troupe__wire__batch__get_packed_size(&batch);
+  size_t length = 4 + 4 * frames + envelope;
+  for (size_t i = 1; i < frames; i++) {
+    length += (i <= in->frame_count ? in->frames[i - 1] : more->frames[i - 1 - in->frame_count])
+                  ->size;
+  }
+  uint8_t *body = malloc(length);
+  assert_non_null(body);
+  trp_put_u32(body, (uint32_t)frames);
+  trp_put_u32(body + 4, (uint32_t)envelope);
+  uint8_t *at = body + 4 + 4 * frames;
+  troupe__wire__batch__pack(&batch, at);
+  at += envelope;
+  for (size_t i = 1; i < frames; i++) {
+    const trp_frame_t *frame = i <= in->frame_count ? in->frames[i - 1]
+                                                    : more->frames[i - 1 - in->frame_count];
+    trp_put_u32(body + 4 + 4 * i, (uint32_t)frame->size);
+    memcpy(at, frame->bytes, frame->size);
+    at += frame->size;
+  }
+  free(messages);
+  free(record->body);
+  record->body = body;
+  record->head.length = length;
+}
+
+// Splits the batch at `at` in front of its message `message`.
+static inline void trp_tape_split(trp_tape_t *tape, size_t at, size_t message) {
+  trp_in_t in;
+  trp_in_init(&in);
+  trp_tape_insert(tape, at + 1, tape->records[at].head, tape->records[at].body);
+  assert_int_equal(trp_parse_batch(tape->records[at].body, tape->records[at].head.length, &in), 0);
+  trp_tape_set_batch(&tape->records[at + 1], &in, message, in.batch->n_messages, NULL);
+  trp_tape_set_batch(&tape->records[at], &in, 0, message, NULL);
+  trp_in_free(&in);
+}
+
+// Makes one batch of the one at `at` and the later one at `other`.
+static inline void trp_tape_merge(trp_tape_t *tape, size_t at, size_t other) {
+  trp_in_t in;
+  trp_in_t more;
+  trp_in_init(&in);
+  trp_in_init(&more);
+  assert_int_equal(trp_parse_batch(tape->records[at].body, tape->records[at].head.length, &in), 0);
+  assert_int_equal(
+      trp_parse_batch(tape->records[other].body, tape->records[other].head.length, &more), 0);
+  trp_tape_set_batch(&tape->records[at], &in, 0, in.batch->n_messages, &more);
+  trp_in_free(&in);
+  trp_in_free(&more);
+  trp_tape_remove(tape, other);
+}
+
+static inline size_t trp_tape_messages(const trp_tape_record_t *record) {
+  trp_in_t in;
+  trp_in_init(&in);
+  assert_int_equal(trp_parse_batch(record->body, record->head.length, &in), 0);
+  size_t count = in.batch->n_messages;
+  trp_in_free(&in);
+  return count;
+}
+
+// Splits and merges batches at random, as often as they may be: pieces of one batch (the same
+// sender, and the same clock, which is one value for a batch) may be merged again; batches that
+// were sent, if no batch was taken in between.
+static inline void trp_tape_shuffle(trp_tape_t *tape, trp_test_random_t *random) {
+  for (size_t i = 0; i < tape->count; i++) {
+    uint16_t type = tape->records[i].head.type;
+    if (type != TRP_RECORD_IN && type != TRP_RECORD_OUT) {
+      continue;
+    }
+    size_t messages = trp_tape_messages(&tape->records[i]);
+    if (messages > 1 && trp_test_random_below(random, 2) == 0) {
+      trp_tape_split(tape, i, 1 + (size_t)trp_test_random_below(random, messages - 1));
+    }
+  }
+  for (size_t i = 0; i < tape->count; i++) {
+    uint16_t type = tape->records[i].head.type;
+    for (size_t k = i + 1; k < tape->count && tape->records[k].head.type != TRP_RECORD_END; k++) {
+      const trp_record_head_t *head = &tape->records[i].head;
+      const trp_record_head_t *other = &tape->records[k].head;
+      bool same = other->type == type && other->subject == head->subject &&
+                  (type == TRP_RECORD_OUT ||
+                   (type == TRP_RECORD_IN && other->clock_ns == head->clock_ns));
+      if (same && trp_test_random_below(random, 2) == 0) {
+        trp_tape_merge(tape, i, k);
+        k--;
+      } else if (other->type == TRP_RECORD_IN) {
+        break;
+      }
+    }
+  }
+}
+
+#endif
