@@ -17,6 +17,7 @@
 
 #include "actors/io/condition.h"
 #include "actors/io/transport.h"
+#include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/support/assert.h"
 #include "core/support/thread.h"
@@ -497,6 +498,7 @@ static void close_all(trp_io_t *io) {
   if (io->pool != NULL) {
     trp_pool_close(&io->pool);
   }
+  trp_frame_thread_end();
 }
 
 static void *run(void *argument) {
