@@ -29,16 +29,18 @@ void trp_arena_init(trp_arena_t *arena) {
 
 void *trp_arena_take(trp_arena_t *arena, size_t size) {
   if (size > SIZE_MAX / 4) {
+    arena->failed = true;
     return NULL;
   }
   size = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
   if (arena->blocks == NULL || arena->blocks->size - arena->used < size) {
-    size_t wanted = arena->total < FIRST_SIZE ? FIRST_SIZE : arena->total;
+    size_t wanted = arena->total == 0 ? FIRST_SIZE : 2 * arena->total;
     if (wanted < size) {
       wanted = size;
     }
     arena_block_t *block = malloc(sizeof *block + wanted);
     if (block == NULL) {
+      arena->failed = true;
       return NULL;
     }
     block->next = arena->blocks;
@@ -54,6 +56,7 @@ void *trp_arena_take(trp_arena_t *arena, size_t size) {
 
 void trp_arena_reset(trp_arena_t *arena) {
   arena->used = 0;
+  arena->failed = false;
   arena_block_t *newest = arena->blocks;
   if (newest == NULL || (newest->next == NULL && newest->size <= KEEP_MAX)) {
     return;
