@@ -5,6 +5,7 @@
 #include <string.h>
 #include <troupe/error.h>
 
+#include "core/message/codec.h"
 #include "core/message/credit.h"
 
 /// Every batch of a thread has its own number, by which a frame knows whether the batch has it already.
@@ -13,6 +14,7 @@ static _Thread_local uint64_t last_serial;
 static int grow(void **list, size_t *capacity, size_t item_size);
 static int push_frame(trp_out_t *out, trp_frame_t *frame, uint32_t *index);
 static int close_region(trp_out_t *out);
+static int check_payloads(const trp_in_t *in, const trp_wire_batch_t *batch);
 
 void trp_out_init(trp_out_t *out, uint64_t sender, uint64_t to, trp_pool_t *pool) {
   *out = (trp_out_t){.to = to, .sender = sender, .next_sequence = 1, .pool = pool};
@@ -103,6 +105,9 @@ int trp_out_commit(trp_out_t *out, trp_message_t *message, uint32_t length) {
 }
 
 int trp_out_copy(trp_out_t *out, trp_message_t *message, const void *bytes, size_t length) {
+  if (length > UINT32_MAX) {
+    return TROUPE_EINVAL;  // `length` has 32 bits on the wire
+  }
   if (length <= TRP_READ_SIZE / 4) {
     size_t room = 0;
     uint8_t *target = trp_out_reserve(out, length, &room);
@@ -154,11 +159,14 @@ int trp_out_pack(trp_out_t *out) {
   batch.window = out->window;
   batch.n_messages = out->count;
   batch.messages = out->messages;
-  trp_frame_t *envelope = trp_frame_new(troupe__wire__batch__get_packed_size(&batch));
+  uint8_t *packed = trp_arena_take(&out->arena, trp_codec_bound(&batch));
+  if (packed == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  trp_frame_t *envelope = trp_frame_copy(packed, trp_codec_pack(&batch, packed));
   if (envelope == NULL) {
     return TROUPE_ENOMEM;
   }
-  troupe__wire__batch__pack(&batch, trp_frame_fill(envelope));
   trp_frame_release(out->envelope);
   out->envelope = envelope;
   return 0;
@@ -262,16 +270,22 @@ int trp_in_open(trp_in_t *in) {
   if (in->envelope == NULL) {
     return TROUPE_EBADMESSAGE;
   }
-  size_t room_before = in->arena.total;
-  in->batch = troupe__wire__batch__unpack(&in->arena.allocator, in->envelope->size,
-                                          in->envelope->bytes);
-  if (in->batch == NULL) {
-    // protobuf-c does not say why. Its memory is at most some ten times the message; failing with none taken means none was there.
-    return in->arena.total == room_before && in->arena.blocks == NULL ? TROUPE_ENOMEM
-                                                                      : TROUPE_EBADMESSAGE;
+  trp_wire_batch_t *batch = NULL;
+  int error =
+      trp_codec_unpack(in->envelope->bytes, in->envelope->size, &in->arena, &batch);
+  if (error == 0) {
+    error = check_payloads(in, batch);
   }
-  for (size_t i = 0; i < in->batch->n_messages; i++) {
-    const trp_message_t *message = in->batch->messages[i];
+  if (error == 0) {
+    in->batch = batch;
+  }
+  return error;
+}
+
+/// Every payload lies within a frame that came along.
+static int check_payloads(const trp_in_t *in, const trp_wire_batch_t *batch) {
+  for (size_t i = 0; i < batch->n_messages; i++) {
+    const trp_message_t *message = batch->messages[i];
     if (message->frame == 0) {
       if (message->length != 0 || message->offset != 0) {
         return TROUPE_EBADMESSAGE;

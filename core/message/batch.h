@@ -51,7 +51,7 @@ uint8_t *trp_out_reserve(trp_out_t *out, size_t minimum, size_t *room);
 /// The first `length` reserved bytes become the message's payload.
 int trp_out_commit(trp_out_t *out, trp_message_t *message, uint32_t length);
 
-/// The message's payload is a copy of `bytes`, or a part of a frame, by reference. Returns 0 or TROUPE_ENOMEM.
+/// The message's payload is a copy of `bytes`, or a part of a frame, by reference. Returns 0, TROUPE_ENOMEM, or TROUPE_EINVAL: more than 4 GiB.
 int trp_out_copy(trp_out_t *out, trp_message_t *message, const void *bytes, size_t length);
 int trp_out_attach(trp_out_t *out, trp_message_t *message, trp_frame_t *frame, uint32_t offset,
                    uint32_t length);
@@ -79,7 +79,7 @@ void trp_in_reset(trp_in_t *in);
 /// Adds a frame (consumed) to an empty or half-filled batch: the first is the envelope. Returns 0 or TROUPE_ENOMEM.
 int trp_in_push(trp_in_t *in, trp_frame_t *frame);
 
-/// Decodes and checks. Returns 0, TROUPE_EBADMESSAGE or TROUPE_ENOMEM.
+/// Decodes and checks. Returns 0, TROUPE_EBADMESSAGE or TROUPE_ENOMEM; `batch` is NULL then.
 int trp_in_open(trp_in_t *in);
 
 /// The payload's bytes; NULL without one.
