@@ -1,4 +1,5 @@
-/// Private. Bits of `hints` for looking names up, as Node's dns module has them on Linux (those of <netdb.h>).
+/// Private. Bits of `hints` for looking names up, as Node's dns module has them on Linux (those of
+/// <netdb.h>).
 #ifndef TRP_HINTS_H_INCLUDED
 #define TRP_HINTS_H_INCLUDED
 

@@ -1,0 +1,506 @@
+/// From connect() to the command: what the options say, the application's own look-up, connecting
+/// again, descriptors.
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+
+#include "core/net/hints.h"
+#include "core/net/socket.h"
+#include "core/net/wire_address.h"
+#include "core/net/wire_error.h"
+
+_Static_assert((int)TROUPE_HINT_ADDRCONFIG == (int)TRP_HINT_ADDRCONFIG, "one list");
+_Static_assert((int)TROUPE_HINT_V4MAPPED == (int)TRP_HINT_V4MAPPED, "one list");
+_Static_assert((int)TROUPE_HINT_ALL == (int)TRP_HINT_ALL, "one list");
+
+enum { ATTEMPT_TIMEOUT_MIN_MS = 10 };
+
+static int read_goal(const trp_socket_t *socket, const troupe_connect_options_t *options,
+                     trp_goal_t *goal);
+static int read_host(const troupe_connect_options_t *options, trp_goal_t *goal);
+static int read_local(const troupe_connect_options_t *options, trp_goal_t *goal);
+static int connect_now(trp_socket_t *socket, const trp_goal_t *goal);
+static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
+                   const troupe_connect_options_t *options);
+static void begin_life(trp_socket_t *socket);
+static int send_connect(trp_socket_t *socket, const trp_goal_t *goal,
+                        const troupe_address_t *addresses, size_t count);
+static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
+                                           const trp_goal_t *goal,
+                                           const troupe_address_t *addresses, size_t count);
+static void take_answer(trp_socket_t *socket, trp_lookup_t *lookup);
+static bool tell_lookups(trp_socket_t *socket, const char *host, const troupe_address_t *addresses,
+                         size_t count);
+static void fail_lookup(trp_socket_t *socket, const char *host, int code);
+static void fail_family(trp_socket_t *socket, const trp_goal_t *goal, int family);
+static void free_lookup(trp_lookup_t *lookup);
+
+int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t *options) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  if (options == NULL) {
+    return TROUPE_ERR_MISSING_ARGS;
+  }
+  trp_goal_t goal;
+  error = read_goal(socket, options, &goal);
+  if (error != 0) {
+    return error;
+  }
+  trp_socket_state_t state = (trp_socket_state_t)socket->state;
+  if (trp_socket_connects(state)) {
+    return TROUPE_EALREADY;
+  }
+  if (trp_socket_next(state, TRP_SOCKET_CONNECT).actions & TRP_SOCKET_REFUSE) {
+    return TROUPE_EISCONN;
+  }
+  bool again = state == TRP_SOCKET_CLOSED;
+  if (again) {
+    error = trp_socket_link(socket);
+    if (error != 0) {
+      return error;
+    }
+  }
+  bool own_lookup = options->lookup != NULL && goal.address.family == TROUPE_FAMILY_NONE;
+  error = own_lookup ? look_up(socket, &goal, options) : connect_now(socket, &goal);
+  if (error != 0 && again) {
+    trp_socket_unlink(socket);
+  }
+  return error;
+}
+
+int troupe_connect(const troupe_connect_options_t *options,
+                   const troupe_socket_options_t *socket_options,
+                   const troupe_socket_handlers_t *handlers, void *context,
+                   troupe_socket_t *handle) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_make(socket_options, handlers, context, false, &socket);
+  if (error != 0) {
+    return error;
+  }
+  error = troupe_socket_connect(trp_socket_handle(socket), options);
+  if (error != 0) {
+    trp_object_remove(&socket->object);
+    return error;
+  }
+  if (handle != NULL) {
+    *handle = trp_socket_handle(socket);
+  }
+  return 0;
+}
+
+int troupe_connect_port(int port, const char *host, const troupe_socket_handlers_t *handlers,
+                        void *context, troupe_socket_t *socket) {
+  return troupe_connect(&(troupe_connect_options_t){.host = host, .port = port}, NULL, handlers,
+                        context, socket);
+}
+
+int troupe_connect_path(const char *path, const troupe_socket_handlers_t *handlers, void *context,
+                        troupe_socket_t *socket) {
+  if (path == NULL) {
+    return TROUPE_ERR_MISSING_ARGS;
+  }
+  return troupe_connect(&(troupe_connect_options_t){.path = path}, NULL, handlers, context, socket);
+}
+
+// ---- Options ----
+
+static int read_goal(const trp_socket_t *socket, const troupe_connect_options_t *options,
+                     trp_goal_t *goal) {
+  *goal = (trp_goal_t){0};
+  if (options->path != NULL) {
+    size_t length = options->path_length > 0 ? options->path_length : strlen(options->path);
+    return troupe_address_path(&goal->address, options->path, length);
+  }
+  int error = read_local(options, goal);
+  if (error == 0) {
+    error = read_host(options, goal);
+  }
+  if (error != 0) {
+    return error;
+  }
+  const trp_start_t *start = trp_actor_start(socket->object.actor);
+  unsigned timeout_ms = options->auto_select_family_attempt_timeout_ms;
+  if (timeout_ms > TRP_TIMEOUT_MAX_MS) {
+    return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  timeout_ms = timeout_ms == 0 ? start->attempt_timeout_ms : timeout_ms;
+  goal->attempt_timeout_ms = timeout_ms < ATTEMPT_TIMEOUT_MIN_MS ? ATTEMPT_TIMEOUT_MIN_MS
+                                                                 : timeout_ms;
+  bool wanted = options->auto_select_family == TROUPE_DEFAULT
+                    ? start->auto_select_family > 0
+                    : options->auto_select_family == TROUPE_ON;
+  goal->selects = wanted && goal->address.family == TROUPE_FAMILY_NONE && goal->family == 0 &&
+                  goal->local.family == TROUPE_FAMILY_NONE;
+  return 0;
+}
+
+static int read_host(const troupe_connect_options_t *options, trp_goal_t *goal) {
+  if (options->address != NULL) {
+    uint8_t family = options->address->family;
+    goal->address = *options->address;
+    goal->port = goal->address.port;
+    bool known = family == TROUPE_FAMILY_IPV4 || family == TROUPE_FAMILY_IPV6 ||
+                 family == TROUPE_FAMILY_UNIX;
+    return known ? 0 : (int)TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  if (options->port < 0 || options->port > UINT16_MAX) {
+    return TROUPE_ERR_SOCKET_BAD_PORT;
+  }
+  goal->port = (uint16_t)options->port;
+  bool given = options->host != NULL && options->host[0] != '\0';
+  // Read only: a copy is made where it must last.
+  goal->host = (char *)(uintptr_t)(given ? options->host : "localhost");
+  size_t length = strlen(goal->host);
+  if (length > TRP_HOST_MAX) {
+    return TROUPE_ENAMETOOLONG;
+  }
+  if (troupe_address_parse(&goal->address, goal->host, length, goal->port) == 0) {
+    return 0;
+  }
+  const unsigned known = TRP_HINT_ADDRCONFIG | TRP_HINT_V4MAPPED | TRP_HINT_ALL;
+  goal->family = options->family;
+  goal->hints = options->hints;
+  if ((goal->family != 0 && goal->family != 4 && goal->family != 6) || goal->hints & ~known) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  if (goal->family == 0 && goal->hints == 0) {
+    goal->hints = TRP_HINT_ADDRCONFIG;
+  }
+  return 0;
+}
+
+static int read_local(const troupe_connect_options_t *options, trp_goal_t *goal) {
+  if (options->local_port < 0 || options->local_port > UINT16_MAX) {
+    return TROUPE_ERR_SOCKET_BAD_PORT;
+  }
+  goal->local_port = (uint16_t)options->local_port;
+  const char *text = options->local_address;
+  if (text == NULL || text[0] == '\0') {
+    return 0;
+  }
+  int error = troupe_address_parse(&goal->local, text, strlen(text), goal->local_port);
+  return error == 0 ? 0 : (int)TROUPE_ERR_INVALID_IP_ADDRESS;
+}
+
+// ---- Connecting ----
+
+static int connect_now(trp_socket_t *socket, const trp_goal_t *goal) {
+  trp_socket_step_t step = trp_socket_next((trp_socket_state_t)socket->state, TRP_SOCKET_CONNECT);
+  bool literal = goal->address.family != TROUPE_FAMILY_NONE;
+  int error = send_connect(socket, goal, literal ? &goal->address : NULL, literal ? 1 : 0);
+  if (error != 0) {
+    return error;
+  }
+  begin_life(socket);
+  error = trp_socket_enact(socket, step);
+  if (error != 0) {
+    trp_out_undo(trp_actor_out(socket->object.actor, socket->wire));
+    return error;
+  }
+  socket->is_unix = goal->address.family == TROUPE_FAMILY_UNIX;
+  trp_socket_stop_timer(socket);
+  return 0;
+}
+
+/// Everything that counts for one connection begins anew; what was set stays.
+static void begin_life(trp_socket_t *socket) {
+  socket->bytes_read = socket->bytes_written = socket->acknowledged = socket->notified = 0;
+  socket->consumed = socket->told = 0;
+  socket->failure = 0;
+  socket->failure_told = socket->had_error = socket->connected = false;
+  socket->wants_drain = socket->ends_itself = socket->is_unix = socket->owes_destroy = false;
+  socket->server = 0;
+  if (socket->extra != NULL) {
+    free(socket->extra->attempted);
+    socket->extra->attempted = NULL;
+    socket->extra->attempted_count = 0;
+  }
+}
+
+static int send_connect(trp_socket_t *socket, const trp_goal_t *goal,
+                        const troupe_address_t *addresses, size_t count) {
+  trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
+  trp_message_t *message = trp_actor_command(socket->object.actor, TRP_KIND(COMMAND_CONNECT),
+                                             socket->wire);
+  if (message == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  Troupe__Wire__Connect *connect = make_connect(socket, out, goal, addresses, count);
+  if (connect == NULL) {
+    trp_out_undo(out);
+    return TROUPE_ENOMEM;
+  }
+  message->epoch = socket->epoch;
+  message->detail_case = TRP_DETAIL(CONNECT);
+  message->connect = connect;
+  return 0;
+}
+
+static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
+                                           const trp_goal_t *goal,
+                                           const troupe_address_t *addresses, size_t count) {
+  Troupe__Wire__Connect *connect = trp_out_take(out, sizeof *connect);
+  if (connect == NULL) {
+    return NULL;
+  }
+  *connect = (Troupe__Wire__Connect)TROUPE__WIRE__CONNECT__INIT;
+  connect->n_addresses = count;
+  connect->addresses = trp_addresses_to_wire(out, addresses, count);
+  connect->host = trp_out_text(out, goal->host);
+  connect->options = trp_socket_options(socket, out);
+  if (connect->addresses == NULL || connect->host == NULL || connect->options == NULL) {
+    return NULL;
+  }
+  if (goal->local.family != TROUPE_FAMILY_NONE) {
+    connect->local = trp_address_to_wire(out, &goal->local);
+    if (connect->local == NULL) {
+      return NULL;
+    }
+  }
+  connect->port = goal->port;
+  connect->local_port = goal->local_port;
+  connect->family = (uint32_t)goal->family;
+  connect->hints = goal->hints;
+  connect->auto_select_family = goal->selects;
+  connect->attempt_timeout_ms = goal->attempt_timeout_ms;
+  connect->looked_up = count > 0 && goal->address.family == TROUPE_FAMILY_NONE;
+  return connect;
+}
+
+// ---- The application's own look-up ----
+
+static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
+                   const troupe_connect_options_t *options) {
+  trp_extra_t *extra = trp_socket_extra(socket);
+  trp_lookup_t *lookup = calloc(1, sizeof *lookup);
+  char *host = strdup(goal->host);
+  if (extra == NULL || lookup == NULL || host == NULL ||
+      (socket->timeout_ms > 0 && trp_socket_start_timer(socket) != 0)) {
+    free(lookup);
+    free(host);
+    return TROUPE_ENOMEM;
+  }
+  lookup->goal = *goal;
+  lookup->goal.host = host;
+  lookup->call = options->lookup;
+  lookup->context = options->lookup_context;
+  lookup->early_last = &lookup->early;
+  begin_life(socket);
+  extra->lookup = lookup;
+  trp_object_later(&socket->object);
+  return trp_socket_step(socket, TRP_SOCKET_LOOK_UP); // sends nothing, so it does not fail
+}
+
+int troupe_socket_answer_lookup(troupe_socket_t handle, int error,
+                                const troupe_address_t *addresses, size_t count) {
+  trp_socket_t *socket = NULL;
+  int result = trp_socket_get(handle, &socket);
+  if (result != 0) {
+    return result;
+  }
+  trp_lookup_t *lookup = socket->extra == NULL ? NULL : socket->extra->lookup;
+  if (lookup == NULL || !lookup->asked || lookup->answered) {
+    return TROUPE_EALREADY;
+  }
+  if (error > 0 || (count > 0 && addresses == NULL)) {
+    return TROUPE_EINVAL;
+  }
+  if (error == 0 && count > 0) {
+    lookup->addresses = calloc(count, sizeof *addresses);
+    if (lookup->addresses == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    memcpy(lookup->addresses, addresses, count * sizeof *addresses);
+    for (size_t i = 0; i < count; i++) {
+      lookup->addresses[i].port = lookup->goal.port;
+    }
+    lookup->count = count;
+  }
+  lookup->error = error;
+  lookup->answered = true;
+  trp_object_later(&socket->object);
+  return 0;
+}
+
+void trp_socket_run_lookup(trp_socket_t *socket) {
+  trp_lookup_t *lookup = socket->extra->lookup;
+  if (!lookup->asked) {
+    lookup->asked = true;
+    trp_actor_enter(socket->object.actor);
+    lookup->call(trp_socket_handle(socket), lookup->goal.host, lookup->goal.family,
+                 lookup->goal.hints, lookup->context);
+    trp_actor_leave(socket->object.actor);
+    return; // an answer that was given at once has put itself off
+  }
+  if (lookup->answered && !lookup->taken) {
+    lookup->taken = true;
+    take_answer(socket, lookup);
+  }
+}
+
+/// The callbacks in it may destroy the socket, and so the look-up: what is needed is moved out of
+/// it first.
+static void take_answer(trp_socket_t *socket, trp_lookup_t *lookup) {
+  trp_goal_t goal = lookup->goal;
+  troupe_address_t *addresses = lookup->addresses;
+  size_t count = lookup->count;
+  int code = lookup->error;
+  lookup->goal.host = NULL;
+  lookup->addresses = NULL;
+  if (code == 0 && count == 0) {
+    code = TROUPE_ENOTFOUND;
+  }
+  if (code != 0) {
+    fail_lookup(socket, goal.host, code);
+  } else if (tell_lookups(socket, goal.host, addresses, goal.selects ? count : 1)) {
+    size_t fit = 0;
+    int first_family = addresses[0].family;
+    for (size_t i = 0; i < (goal.selects ? count : 1); i++) {
+      if (addresses[i].family == TROUPE_FAMILY_IPV4 || addresses[i].family == TROUPE_FAMILY_IPV6) {
+        addresses[fit++] = addresses[i];
+      }
+    }
+    if (fit == 0) {
+      fail_family(socket, &goal, first_family);
+    } else if (send_connect(socket, &goal, addresses, fit) != 0) {
+      trp_socket_fail(socket, TROUPE_ENOMEM, NULL);
+    } else {
+      trp_socket_stop_timer(socket);
+      trp_socket_step_t step = trp_socket_next((trp_socket_state_t)socket->state,
+                                               TRP_SOCKET_LOOKED_UP);
+      if (trp_socket_enact(socket, step) != 0) {
+        // The connect is under way, and has to be taken back as one that was.
+        socket->state = (uint8_t)step.next;
+        trp_socket_fail(socket, TROUPE_ENOMEM, NULL);
+      }
+      trp_socket_drop_lookup(socket);
+    }
+  }
+  free(goal.host);
+  free(addresses);
+}
+
+/// False: it is not looking up any more, since a callback destroyed it.
+static bool tell_lookups(trp_socket_t *socket, const char *host, const troupe_address_t *addresses,
+                         size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    troupe_lookup_t told = {.address = &addresses[i], .family = addresses[i].family, .host = host};
+    TRP_SOCKET_TELL(socket, on_lookup, (trp_socket_handle(socket), &told, socket->context));
+    if (!trp_socket_looks_up((trp_socket_state_t)socket->state)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static void fail_lookup(trp_socket_t *socket, const char *host, int code) {
+  troupe_error_t *error = trp_error_make(code, "getaddrinfo", host, 0, NULL);
+  troupe_error_t spare;
+  troupe_lookup_t told = {.error = trp_error_or(error, &spare, code), .host = host};
+  TRP_SOCKET_TELL(socket, on_lookup, (trp_socket_handle(socket), &told, socket->context));
+  trp_socket_fail(socket, code, error);
+}
+
+static void fail_family(trp_socket_t *socket, const trp_goal_t *goal, int family) {
+  char message[TRP_HOST_MAX + 64];
+  snprintf(message, sizeof message, "Invalid address family: %d %s:%u", family, goal->host,
+           (unsigned)goal->port);
+  trp_socket_fail(
+      socket, TROUPE_ERR_INVALID_ADDRESS_FAMILY,
+      trp_error_make(TROUPE_ERR_INVALID_ADDRESS_FAMILY, NULL, goal->host, goal->port, message));
+}
+
+trp_early_t *trp_socket_add_early(trp_socket_t *socket, troupe_chunk_t *chunk) {
+  trp_lookup_t *lookup = socket->extra->lookup;
+  trp_early_t *early = malloc(sizeof *early);
+  if (early != NULL) {
+    *early = (trp_early_t){.chunk = chunk};
+    *lookup->early_last = early;
+    lookup->early_last = &early->next;
+  }
+  return early;
+}
+
+int trp_socket_send_early(trp_socket_t *socket) {
+  trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
+  for (const trp_early_t *early = socket->extra->lookup->early; early != NULL;
+       early = early->next) {
+    trp_message_t *message = trp_socket_command(socket, TRP_KIND(COMMAND_WRITE));
+    if (message == NULL ||
+        (early->chunk != NULL && trp_chunk_attach(early->chunk, out, message) != 0)) {
+      return TROUPE_ENOMEM;
+    }
+    message->flags = early->notify ? TRP_FLAG(NOTIFY) : TRP_FLAG(NONE);
+  }
+  return 0;
+}
+
+void trp_socket_drop_lookup(trp_socket_t *socket) {
+  if (socket->extra != NULL && socket->extra->lookup != NULL) {
+    free_lookup(socket->extra->lookup);
+    socket->extra->lookup = NULL;
+  }
+}
+
+static void free_lookup(trp_lookup_t *lookup) {
+  while (lookup->early != NULL) {
+    trp_early_t *early = lookup->early;
+    lookup->early = early->next;
+    troupe_chunk_free(&early->chunk);
+    free(early);
+  }
+  free(lookup->goal.host);
+  free(lookup->addresses);
+  free(lookup);
+}
+
+// ---- Descriptors ----
+
+int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options_t *options,
+                        const troupe_socket_handlers_t *handlers, void *context,
+                        troupe_socket_t *handle) {
+  const unsigned both = TROUPE_READABLE | TROUPE_WRITABLE;
+  if (fd < 0) {
+    return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  if (directions == 0 || directions & ~both) {
+    return TROUPE_EINVAL;
+  }
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_make(options, handlers, context, false, &socket);
+  if (error != 0) {
+    return error;
+  }
+  trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
+  trp_message_t *message = trp_actor_command(socket->object.actor, TRP_KIND(COMMAND_ADOPT),
+                                             socket->wire);
+  Troupe__Wire__Adopt *adopt = message == NULL ? NULL : trp_out_take(out, sizeof *adopt);
+  if (adopt != NULL) {
+    *adopt = (Troupe__Wire__Adopt)TROUPE__WIRE__ADOPT__INIT;
+    adopt->options = trp_socket_options(socket, out);
+  }
+  if (adopt == NULL || adopt->options == NULL) {
+    if (message != NULL) {
+      trp_out_undo(out);
+    }
+    trp_object_remove(&socket->object);
+    return TROUPE_ENOMEM;
+  }
+  adopt->fd = fd;
+  adopt->readable = (directions & TROUPE_READABLE) != 0;
+  adopt->writable = (directions & TROUPE_WRITABLE) != 0;
+  message->detail_case = TRP_DETAIL(ADOPT);
+  message->adopt = adopt;
+  socket->connected = true;
+  socket->state = directions == both             ? TRP_SOCKET_OPEN
+                  : directions & TROUPE_READABLE ? TRP_SOCKET_FINISHED
+                                                 : TRP_SOCKET_PEER_ENDED;
+  trp_socket_refresh(socket);
+  if (handle != NULL) {
+    *handle = trp_socket_handle(socket);
+  }
+  return 0;
+}

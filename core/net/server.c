@@ -1,0 +1,910 @@
+/// Servers: one handle, and behind it the listens that it has begun, by the table of
+/// server_states.c.
+///
+/// A server that is closed and listens again while connections of before are open has two of them
+/// at a time, which the I/O actor knows by different ids: so no answer can be taken for that of
+/// another. The first listen, and each that has the place to itself, goes by the server's own id.
+#include <troupe/server.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/message/credit.h"
+#include "core/net/server_states.h"
+#include "core/net/socket.h"
+#include "core/net/wire_address.h"
+#include "core/net/wire_error.h"
+
+typedef struct server server_t;
+
+typedef struct listening {
+  server_t *server;
+  struct listening *next; // of the server's, but for its own
+  uint64_t wire;          // the id by which the I/O actor knows it
+  trp_listen_state_t state;
+  uint64_t dispatched, told; // connections
+  uint64_t asked, answered;  // tokens of getConnections()
+  trp_endpoint_t address;
+} listening_t;
+
+/// A listen beside the server's own, in the actor's table under its id.
+typedef struct {
+  trp_object_t object;
+  listening_t listening;
+} other_t;
+
+/// A getConnections() that waits for its answers.
+typedef struct ask {
+  struct ask *next;
+  uint64_t token;
+  unsigned waiting; // answers that have not come
+  uint64_t count;
+  troupe_connections_fn call;
+  void *context;
+} ask_t;
+
+struct server {
+  trp_object_t object;
+  const troupe_server_handlers_t *handlers; // never NULL
+  void *context;
+  troupe_server_options_t options;
+  listening_t own;
+  listening_t *others;  // that are not over
+  listening_t *current; // the one that listens or is about to; NULL: none
+  ask_t *asks;
+  uint64_t last_token;
+  int last_error;  // of the last listen
+  bool close_owed; // on_close is due when none of the listens is left
+  bool unref;
+  bool freed; // goes after on_close
+};
+
+/// What an actor has once for all its servers; in its table under its own id, which no socket or
+/// server has.
+typedef struct {
+  trp_object_t object;
+  uint32_t ordinal; // of the last listen on port 0
+} ordinals_t;
+
+/// Calls a handler, if there is one.
+#define TELL(server, slot, arguments)                                                              \
+  do {                                                                                             \
+    if ((server)->handlers->slot != NULL) {                                                        \
+      trp_actor_enter((server)->object.actor);                                                     \
+      (server)->handlers->slot arguments;                                                          \
+      trp_actor_leave((server)->object.actor);                                                     \
+    }                                                                                              \
+  } while (0)
+
+static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
+static void other_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
+static void later(trp_object_t *object);
+static void stop(trp_object_t *object, bool at_once);
+static void release(trp_object_t *object);
+static void release_other(trp_object_t *object);
+static void release_ordinals(trp_object_t *object);
+static int get(troupe_server_t handle, server_t **server);
+static int check(const troupe_listen_options_t *options, troupe_address_t *address);
+static int begin(server_t *server, listening_t **listening);
+static void abandon(listening_t *listening);
+static int send_listen(listening_t *listening, const troupe_listen_options_t *options,
+                       const troupe_address_t *address);
+static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
+                                         const troupe_listen_options_t *options,
+                                         const troupe_address_t *address);
+static Troupe__Wire__Options *make_options(const server_t *server, trp_out_t *out);
+static int next_ordinal(trp_actor_t *actor, uint32_t *ordinal);
+static int send_close(listening_t *listening);
+static void receive(listening_t *listening, const trp_message_t *message);
+static void enact(listening_t *listening, trp_listen_step_t step, const trp_message_t *message);
+static void tell_listening(listening_t *listening, const trp_message_t *message);
+static void tell_error(listening_t *listening, const trp_message_t *message);
+static void dispatched_one(listening_t *listening);
+static void accept_connection(listening_t *listening, const trp_message_t *message);
+static void turn_away(listening_t *listening, const trp_message_t *message);
+static void tell_drop(server_t *server, const trp_message_t *message);
+static void tell_parked(server_t *server, const trp_message_t *message);
+static void over(listening_t *listening);
+static void answer_ask(server_t *server, uint64_t token, uint64_t count);
+static void answer_ready_asks(server_t *server);
+static void tell_close_if_due(server_t *server);
+static void refresh(server_t *server);
+static int send_command(listening_t *listening, Troupe__Wire__Kind kind, trp_message_t **message);
+static int ask_one(listening_t *listening, uint64_t token);
+
+static const trp_object_type_t server_type = {
+    .event = event, .later = later, .stop = stop, .release = release};
+static const trp_object_type_t other_type = {.event = other_event, .release = release_other};
+static const trp_object_type_t ordinals_type = {.release = release_ordinals};
+static const troupe_server_handlers_t no_handlers;
+
+static server_t *server_of(trp_object_t *object) {
+  return (server_t *)(void *)object;
+}
+
+static other_t *other_of(listening_t *listening) {
+  return (other_t *)(void *)((char *)listening - offsetof(other_t, listening));
+}
+
+static troupe_server_t handle_of(const server_t *server) {
+  return (troupe_server_t){.id = server->object.id};
+}
+
+// ---- Making and freeing ----
+
+int troupe_server_new(const troupe_server_options_t *options,
+                      const troupe_server_handlers_t *handlers, void *context,
+                      troupe_server_t *handle) {
+  trp_actor_t *actor = trp_actor_current();
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  if (handle == NULL) {
+    return TROUPE_EINVAL;
+  }
+  // All servers go to the first I/O actor: an address is shared where its listening socket is.
+  uint64_t id = trp_actor_new_id(actor, 1);
+  if (id == 0) {
+    return TROUPE_EOVERFLOW;
+  }
+  server_t *server = calloc(1, sizeof *server);
+  if (server == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  server->object.type = &server_type;
+  server->object.id = id;
+  server->handlers = handlers == NULL ? &no_handlers : handlers;
+  server->context = context;
+  if (options != NULL) {
+    server->options = *options;
+  }
+  server->own.server = server;
+  server->own.wire = id;
+  if (trp_object_add(actor, &server->object) != 0) {
+    free(server);
+    return TROUPE_ENOMEM;
+  }
+  *handle = handle_of(server);
+  return 0;
+}
+
+int troupe_server_free(troupe_server_t handle) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error != 0) {
+    return error;
+  }
+  server->freed = true;
+  if (server->current != NULL) {
+    (void)troupe_server_close(handle); // without memory for that, the actor's end closes it
+  }
+  if (server->current == NULL && !server->close_owed) {
+    trp_object_remove(&server->object);
+  }
+  return 0;
+}
+
+static void release(trp_object_t *object) {
+  server_t *server = server_of(object);
+  while (server->others != NULL) {
+    // Only when the actor ends: these are in its table too, and must not be touched twice.
+    listening_t *listening = server->others;
+    server->others = listening->next;
+    listening->server = NULL;
+  }
+  while (server->asks != NULL) {
+    ask_t *ask = server->asks;
+    server->asks = ask->next;
+    free(ask);
+  }
+  trp_endpoint_clear(&server->own.address);
+  free(server);
+}
+
+static void release_other(trp_object_t *object) {
+  other_t *other = (other_t *)(void *)object;
+  server_t *server = other->listening.server;
+  for (listening_t **at = server == NULL ? NULL : &server->others; at != NULL && *at != NULL;
+       at = &(*at)->next) {
+    if (*at == &other->listening) {
+      *at = other->listening.next;
+      break;
+    }
+  }
+  trp_endpoint_clear(&other->listening.address);
+  free(other);
+}
+
+static void release_ordinals(trp_object_t *object) {
+  free((ordinals_t *)(void *)object);
+}
+
+static int get(troupe_server_t handle, server_t **server) {
+  trp_object_t *object = NULL;
+  int error = trp_object_get(handle.id, &server_type, &object);
+  *server = server_of(object);
+  return error;
+}
+
+// ---- Listening ----
+
+int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *options) {
+  static const troupe_listen_options_t defaults;
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error != 0) {
+    return error;
+  }
+  options = options == NULL ? &defaults : options;
+  troupe_address_t address;
+  error = check(options, &address);
+  if (error != 0) {
+    return error;
+  }
+  if (server->current != NULL) {
+    return TROUPE_ERR_SERVER_ALREADY_LISTEN;
+  }
+  listening_t *listening = NULL;
+  error = begin(server, &listening);
+  if (error == 0) {
+    error = send_listen(listening, options, &address);
+    if (error != 0) {
+      abandon(listening);
+    }
+  }
+  if (error != 0) {
+    return error;
+  }
+  listening->state = trp_listen_next(TRP_LISTEN_NONE, TRP_LISTEN_LISTEN).next;
+  server->current = listening;
+  server->last_error = 0;
+  refresh(server);
+  return 0;
+}
+
+int troupe_server_listen_port(troupe_server_t server, int port, const char *host, int backlog) {
+  return troupe_server_listen(
+      server, &(troupe_listen_options_t){.port = port, .host = host, .backlog = backlog});
+}
+
+int troupe_server_listen_path(troupe_server_t server, const char *path, int backlog) {
+  if (path == NULL) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  return troupe_server_listen(server, &(troupe_listen_options_t){.path = path, .backlog = backlog});
+}
+
+int troupe_server_listen_wait(troupe_server_t handle, int timeout_ms) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error != 0) {
+    return error;
+  }
+  if (server->current != NULL && server->current->state == TRP_LISTEN_STARTING) {
+    error = trp_actor_await(server->object.actor, TRP_KIND(EVENT_LISTENING), server->current->wire,
+                            timeout_ms);
+    if (error != 0) {
+      return error;
+    }
+    // Its handler may have freed it.
+    if (get(handle, &server) != 0) {
+      return TROUPE_ERR_SERVER_NOT_RUNNING;
+    }
+  }
+  if (server->current != NULL && server->current->state == TRP_LISTEN_LISTENING) {
+    return 0;
+  }
+  return server->last_error != 0 ? server->last_error : (int)TROUPE_ERR_SERVER_NOT_RUNNING;
+}
+
+/// What is wrong with the options; and the address, if one is given as a value.
+static int check(const troupe_listen_options_t *options, troupe_address_t *address) {
+  *address = (troupe_address_t){0};
+  if (options->share_with.id != 0) {
+    return 0;
+  }
+  if (options->use_fd) {
+    return options->fd < 0 ? (int)TROUPE_ERR_INVALID_ARG_VALUE : 0;
+  }
+  if (options->path != NULL) {
+    size_t length = options->path_length > 0 ? options->path_length : strlen(options->path);
+    return troupe_address_path(address, options->path, length);
+  }
+  if (options->address != NULL) {
+    uint8_t family = options->address->family;
+    *address = *options->address;
+    bool known = family == TROUPE_FAMILY_IPV4 || family == TROUPE_FAMILY_IPV6 ||
+                 (family == TROUPE_FAMILY_UNIX && address->path_length > 0);
+    return known ? 0 : (int)TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  if (options->port < 0 || options->port > UINT16_MAX) {
+    return TROUPE_ERR_SOCKET_BAD_PORT;
+  }
+  size_t length = options->host == NULL ? 0 : strlen(options->host);
+  if (length > TRP_HOST_MAX) {
+    return TROUPE_ENAMETOOLONG;
+  }
+  if (length > 0) {
+    (void)troupe_address_parse(address, options->host, length, (uint16_t)options->port);
+  }
+  return 0;
+}
+
+/// The server's own, if the I/O actor knows it by nothing now; else another.
+static int begin(server_t *server, listening_t **result) {
+  if (server->own.state == TRP_LISTEN_NONE) {
+    *result = &server->own;
+    return 0;
+  }
+  trp_actor_t *actor = server->object.actor;
+  uint64_t id = trp_actor_new_id(actor, 1);
+  if (id == 0) {
+    return TROUPE_EOVERFLOW;
+  }
+  other_t *other = calloc(1, sizeof *other);
+  if (other == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  other->object.type = &other_type;
+  other->object.id = id;
+  other->listening = (listening_t){.server = server, .wire = id, .next = server->others};
+  if (trp_object_add(actor, &other->object) != 0) {
+    free(other);
+    return TROUPE_ENOMEM;
+  }
+  server->others = &other->listening;
+  *result = &other->listening;
+  return 0;
+}
+
+/// It is over, or has not begun. Another one than the server's own goes.
+static void abandon(listening_t *listening) {
+  listening->state = TRP_LISTEN_NONE;
+  trp_endpoint_clear(&listening->address);
+  if (listening->server->current == listening) {
+    listening->server->current = NULL;
+  }
+  if (listening != &listening->server->own) {
+    // What it was asked and has not answered finds nobody any more when it comes.
+    for (ask_t *ask = listening->server->asks; ask != NULL; ask = ask->next) {
+      ask->waiting -= ask->token > listening->answered && ask->token <= listening->asked;
+    }
+    trp_object_later(&listening->server->object);
+    trp_object_remove(&other_of(listening)->object);
+  }
+}
+
+static int send_listen(listening_t *listening, const troupe_listen_options_t *options,
+                       const troupe_address_t *address) {
+  trp_message_t *message = NULL;
+  int error = send_command(listening, TRP_KIND(COMMAND_LISTEN), &message);
+  if (error != 0) {
+    return error;
+  }
+  server_t *server = listening->server;
+  trp_out_t *out = trp_actor_out(server->object.actor, listening->wire);
+  Troupe__Wire__Listen *detail = make_listen(server, out, options, address);
+  if (detail == NULL) {
+    trp_out_undo(out);
+    return TROUPE_ENOMEM;
+  }
+  bool picks = detail->port == 0 && detail->path.len == 0 && !detail->use_fd &&
+               detail->share_with == 0;
+  if (picks && next_ordinal(server->object.actor, &detail->ordinal) != 0) {
+    trp_out_undo(out);
+    return TROUPE_ENOMEM;
+  }
+  message->detail_case = TRP_DETAIL(LISTEN);
+  message->listen = detail;
+  return 0;
+}
+
+static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
+                                         const troupe_listen_options_t *options,
+                                         const troupe_address_t *address) {
+  Troupe__Wire__Listen *listen = trp_out_take(out, sizeof *listen);
+  if (listen == NULL) {
+    return NULL;
+  }
+  *listen = (Troupe__Wire__Listen)TROUPE__WIRE__LISTEN__INIT;
+  bool by_name = options->path == NULL && options->address == NULL;
+  listen->host = trp_out_text(out, by_name ? options->host : NULL);
+  listen->options = make_options(server, out);
+  if (listen->host == NULL || listen->options == NULL) {
+    return NULL;
+  }
+  if (address->family != TROUPE_FAMILY_NONE) {
+    Troupe__Wire__Address *wire = trp_address_to_wire(out, address);
+    if (wire == NULL) {
+      return NULL;
+    }
+    if (address->family == TROUPE_FAMILY_UNIX) {
+      listen->path = wire->bytes;
+    } else {
+      listen->has_address = true;
+      listen->address = wire;
+    }
+  }
+  listen->port = options->address != NULL ? address->port : (uint32_t)options->port;
+  listen->backlog = options->backlog < 0 ? 0 : options->backlog;
+  listen->exclusive = options->exclusive;
+  listen->ipv6_only = options->ipv6_only;
+  listen->readable_all = options->readable_all;
+  listen->writable_all = options->writable_all;
+  listen->reuse_port = options->reuse_port;
+  listen->standby = options->standby;
+  listen->policy = (Troupe__Wire__Policy)options->policy;
+  listen->use_fd = options->use_fd && options->share_with.id == 0;
+  listen->fd = options->fd;
+  listen->share_with = options->share_with.id;
+  // One of this actor's own may have listened again under another id.
+  trp_object_t *object = trp_object_find(server->object.actor, options->share_with.id,
+                                         &server_type);
+  if (object != NULL && server_of(object)->current != NULL) {
+    listen->share_with = server_of(object)->current->wire;
+  }
+  return listen;
+}
+
+static Troupe__Wire__Choice choice_of(troupe_choice_t choice) {
+  return choice == TROUPE_DEFAULT ? TROUPE__WIRE__CHOICE__CHOICE_UNSET
+         : choice == TROUPE_ON    ? TROUPE__WIRE__CHOICE__CHOICE_ON
+                                  : TROUPE__WIRE__CHOICE__CHOICE_OFF;
+}
+
+static Troupe__Wire__Options *make_options(const server_t *server, trp_out_t *out) {
+  Troupe__Wire__Options *options = trp_out_take(out, sizeof *options);
+  if (options == NULL) {
+    return NULL;
+  }
+  const troupe_server_options_t *from = &server->options;
+  *options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
+  options->no_delay = choice_of(from->no_delay);
+  options->keep_alive = choice_of(from->keep_alive);
+  options->keep_alive_initial_delay_s = from->keep_alive_initial_delay_ms / 1000;
+  options->allow_half_open = choice_of(from->allow_half_open ? TROUPE_ON : TROUPE_OFF);
+  options->pause = from->pause_on_connect;
+  options->set_max_connections = true;
+  options->max_connections = from->max_connections;
+  return options;
+}
+
+/// Copies of one spawn pair their listens on port 0 by this: the first of each with the first of
+/// the others, and so on.
+static int next_ordinal(trp_actor_t *actor, uint32_t *ordinal) {
+  uint64_t id = trp_actor_start(actor)->id;
+  trp_object_t *object = trp_object_find(actor, id, &ordinals_type);
+  if (object == NULL) {
+    ordinals_t *ordinals = calloc(1, sizeof *ordinals);
+    if (ordinals == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    ordinals->object.type = &ordinals_type;
+    ordinals->object.id = id;
+    if (trp_object_add(actor, &ordinals->object) != 0) {
+      free(ordinals);
+      return TROUPE_ENOMEM;
+    }
+    object = &ordinals->object;
+  }
+  *ordinal = ++((ordinals_t *)(void *)object)->ordinal;
+  return 0;
+}
+
+// ---- Closing ----
+
+int troupe_server_close(troupe_server_t handle) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error != 0) {
+    return error;
+  }
+  listening_t *listening = server->current;
+  if (listening == NULL) {
+    return TROUPE_ERR_SERVER_NOT_RUNNING;
+  }
+  error = send_close(listening);
+  if (error != 0) {
+    return error;
+  }
+  listening->state = trp_listen_next(listening->state, TRP_LISTEN_CLOSE).next;
+  server->current = NULL;
+  server->close_owed = true;
+  refresh(server);
+  return 0;
+}
+
+static int send_close(listening_t *listening) {
+  trp_message_t *message = NULL;
+  return send_command(listening, TRP_KIND(COMMAND_CLOSE), &message);
+}
+
+static int send_command(listening_t *listening, Troupe__Wire__Kind kind, trp_message_t **message) {
+  *message = trp_actor_command(listening->server->object.actor, kind, listening->wire);
+  if (*message == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  (*message)->through = listening->told = listening->dispatched;
+  return 0;
+}
+
+static void stop(trp_object_t *object, bool at_once) {
+  (void)at_once;
+  server_t *server = server_of(object);
+  if (server->current != NULL) {
+    (void)troupe_server_close(handle_of(server)); // without memory, the actor's end does it
+  }
+}
+
+/// It holds the actor while something is still to come of it, and a stopping actor waits for what
+/// it closes.
+static void refresh(server_t *server) {
+  bool closes = server->close_owed && !server->object.dead;
+  bool active = server->current != NULL || closes;
+  trp_object_hold(&server->object, active && !server->unref && !server->object.dead);
+  trp_object_drain(&server->object, closes);
+}
+
+// ---- What comes ----
+
+static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message) {
+  (void)in;
+  receive(&server_of(object)->own, message);
+}
+
+static void other_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message) {
+  (void)in;
+  listening_t *listening = &((other_t *)(void *)object)->listening;
+  if (listening->server != NULL) {
+    receive(listening, message);
+  }
+}
+
+static void receive(listening_t *listening, const trp_message_t *message) {
+  trp_listen_event_t what;
+  switch (message->kind) {
+  case TRP_KIND(EVENT_LISTENING):
+    what = TRP_LISTEN_STARTED;
+    break;
+  case TRP_KIND(EVENT_ERROR):
+    what = TRP_LISTEN_FAILED;
+    break;
+  case TRP_KIND(EVENT_CONNECTION):
+    what = TRP_LISTEN_CONNECTION;
+    break;
+  case TRP_KIND(EVENT_DROP):
+    what = TRP_LISTEN_DROPPED;
+    break;
+  case TRP_KIND(EVENT_PARKED):
+    what = TRP_LISTEN_PARKED;
+    break;
+  case TRP_KIND(EVENT_UNPARKED):
+    what = TRP_LISTEN_UNPARKED;
+    break;
+  case TRP_KIND(EVENT_CLOSE):
+    what = TRP_LISTEN_CLOSED;
+    break;
+  case TRP_KIND(EVENT_COUNTED):
+    if (message->detail_case == TRP_DETAIL(COUNT)) {
+      answer_ask(listening->server, message->count->token, message->count->connections);
+    }
+    return;
+  default:
+    return;
+  }
+  trp_listen_step_t step = trp_listen_next(listening->state, what);
+  if ((step.actions & TRP_LISTEN_REFUSE) == 0) {
+    enact(listening, step, message);
+  }
+}
+
+static void enact(listening_t *listening, trp_listen_step_t step, const trp_message_t *message) {
+  server_t *server = listening->server;
+  listening->state = step.next;
+  if (step.actions & TRP_LISTEN_TELL_LISTENING) {
+    tell_listening(listening, message);
+  }
+  if (step.actions & TRP_LISTEN_TELL_ERROR) {
+    tell_error(listening, message);
+  }
+  if (step.actions & TRP_LISTEN_ACCEPT) {
+    accept_connection(listening, message);
+  }
+  if (step.actions & TRP_LISTEN_TURN_AWAY) {
+    turn_away(listening, message);
+  }
+  if (step.actions & TRP_LISTEN_TELL_DROP) {
+    tell_drop(server, message);
+  }
+  if (step.actions & TRP_LISTEN_TELL_PARKED) {
+    tell_parked(server, message);
+  }
+  if (step.actions & TRP_LISTEN_TELL_UNPARKED) {
+    TELL(server, on_unparked, (handle_of(server), server->context));
+  }
+  if (step.actions & TRP_LISTEN_TELL_CLOSE) {
+    over(listening);
+  }
+}
+
+static void tell_listening(listening_t *listening, const trp_message_t *message) {
+  server_t *server = listening->server;
+  if (message->detail_case == TRP_DETAIL(LISTENING)) {
+    const Troupe__Wire__Listening *detail = message->listening;
+    trp_endpoint_clear(&listening->address);
+    trp_endpoint_set(&listening->address, detail->address);
+    if (detail->adopted && listening->address.family == TROUPE_FAMILY_UNIX) {
+      trp_endpoint_clear(&listening->address);
+    }
+  }
+  TELL(server, on_listening, (handle_of(server), server->context));
+}
+
+static void tell_error(listening_t *listening, const trp_message_t *message) {
+  server_t *server = listening->server;
+  bool told = message->detail_case == TRP_DETAIL(ERROR) && message->error->code < 0;
+  int code = told ? message->error->code : (int)TROUPE_ENOMEM;
+  troupe_error_t *error = told ? trp_error_from_wire(message->error) : NULL;
+  troupe_error_t spare;
+  abandon(listening);
+  server->last_error = code;
+  refresh(server);
+  TELL(server, on_error, (handle_of(server), trp_error_or(error, &spare, code), server->context));
+  trp_error_free(error);
+  tell_close_if_due(server);
+}
+
+static void accept_connection(listening_t *listening, const trp_message_t *message) {
+  server_t *server = listening->server;
+  if (message->detail_case != TRP_DETAIL(CONNECTION)) {
+    return;
+  }
+  trp_socket_t *socket = trp_socket_accept(server->object.actor, &server->options,
+                                           server->object.id, message->connection);
+  if (socket == NULL) {
+    turn_away(listening, message);
+    return;
+  }
+  TELL(server, on_connection, (handle_of(server), trp_socket_handle(socket), server->context));
+  if (listening->state != TRP_LISTEN_NONE) {
+    dispatched_one(listening);
+  }
+}
+
+/// Nobody wants it, or there is no memory for it. Without memory to say so, too, it stays open
+/// until its peer closes it or the actor ends.
+static void turn_away(listening_t *listening, const trp_message_t *message) {
+  if (message->detail_case == TRP_DETAIL(CONNECTION)) {
+    (void)trp_actor_command(listening->server->object.actor, TRP_KIND(COMMAND_DESTROY),
+                            message->connection->socket);
+    dispatched_one(listening);
+  }
+}
+
+/// The I/O actor deals this server so many connections that it has not dispatched, and no more.
+static void dispatched_one(listening_t *listening) {
+  listening->dispatched++;
+  if (listening->dispatched - listening->told >= TRP_ACCEPT_STEP &&
+      listening->state == TRP_LISTEN_LISTENING) {
+    trp_message_t *message = NULL;
+    (void)send_command(listening, TRP_KIND(COMMAND_CREDIT), &message); // else with the next one
+  }
+}
+
+static void tell_drop(server_t *server, const trp_message_t *message) {
+  if (message->detail_case != TRP_DETAIL(DROP)) {
+    return;
+  }
+  troupe_drop_t drop = {.count = message->drop->count};
+  (void)trp_address_from_wire(&drop.local, message->drop->local);
+  (void)trp_address_from_wire(&drop.remote, message->drop->remote);
+  TELL(server, on_drop, (handle_of(server), &drop, server->context));
+}
+
+static void tell_parked(server_t *server, const trp_message_t *message) {
+  bool told = message->detail_case == TRP_DETAIL(ERROR);
+  troupe_error_t *error = told ? trp_error_from_wire(message->error) : NULL;
+  troupe_error_t spare;
+  const troupe_error_t *shown = trp_error_or(error, &spare,
+                                             told ? message->error->code : (int)TROUPE_EMFILE);
+  TELL(server, on_parked, (handle_of(server), shown, server->context));
+  trp_error_free(error);
+}
+
+static void over(listening_t *listening) {
+  server_t *server = listening->server;
+  // It was not asked to close when the I/O actor itself is at its end.
+  server->close_owed |= server->current == listening;
+  abandon(listening);
+  tell_close_if_due(server);
+}
+
+/// Like Node: on_close comes when it does not listen (any more, or again) and the last connection
+/// is gone.
+static void tell_close_if_due(server_t *server) {
+  if (!server->close_owed || server->own.state != TRP_LISTEN_NONE) {
+    refresh(server);
+    return;
+  }
+  for (const listening_t *other = server->others; other != NULL; other = other->next) {
+    if (other->state != TRP_LISTEN_NONE) {
+      refresh(server);
+      return;
+    }
+  }
+  // Nobody is left who could answer these.
+  for (ask_t *ask = server->asks; ask != NULL; ask = ask->next) {
+    ask->waiting = 0;
+  }
+  answer_ready_asks(server);
+  server->close_owed = false;
+  refresh(server);
+  TELL(server, on_close, (handle_of(server), server->context));
+  if (server->freed && server->current == NULL && !server->close_owed) {
+    trp_object_remove(&server->object);
+  }
+}
+
+// ---- How many connections ----
+
+int troupe_server_get_connections(troupe_server_t handle, troupe_connections_fn on_count,
+                                  void *context) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error != 0) {
+    return error;
+  }
+  if (on_count == NULL) {
+    return TROUPE_EINVAL;
+  }
+  ask_t *ask = calloc(1, sizeof *ask);
+  if (ask == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  ask->token = ++server->last_token;
+  ask->call = on_count;
+  ask->context = context;
+  error = server->own.state == TRP_LISTEN_NONE ? 0 : ask_one(&server->own, ask->token);
+  ask->waiting += server->own.state != TRP_LISTEN_NONE && error == 0;
+  for (listening_t *other = server->others; other != NULL && error == 0; other = other->next) {
+    if (other->state != TRP_LISTEN_NONE) {
+      error = ask_one(other, ask->token);
+      ask->waiting += error == 0;
+    }
+  }
+  if (error != 0) {
+    free(ask); // answers that come are to a token that nobody waits for
+    return error;
+  }
+  ask_t **last = &server->asks;
+  while (*last != NULL) {
+    last = &(*last)->next;
+  }
+  *last = ask;
+  if (ask->waiting == 0) {
+    trp_object_later(&server->object);
+  }
+  return 0;
+}
+
+static int ask_one(listening_t *listening, uint64_t token) {
+  trp_message_t *message = NULL;
+  int error = send_command(listening, TRP_KIND(COMMAND_COUNT), &message);
+  if (error != 0) {
+    return error;
+  }
+  trp_out_t *out = trp_actor_out(listening->server->object.actor, listening->wire);
+  Troupe__Wire__Count *count = trp_out_take(out, sizeof *count);
+  if (count == NULL) {
+    trp_out_undo(out);
+    return TROUPE_ENOMEM;
+  }
+  *count = (Troupe__Wire__Count)TROUPE__WIRE__COUNT__INIT;
+  count->token = token;
+  message->detail_case = TRP_DETAIL(COUNT);
+  message->count = count;
+  listening->asked = token;
+  return 0;
+}
+
+static void answer_ask(server_t *server, uint64_t token, uint64_t count) {
+  for (ask_t *ask = server->asks; ask != NULL; ask = ask->next) {
+    if (ask->token == token && ask->waiting > 0) {
+      ask->waiting--;
+      ask->count += count;
+    }
+  }
+  answer_ready_asks(server);
+}
+
+/// In the order in which they were asked.
+static void answer_ready_asks(server_t *server) {
+  while (server->asks != NULL && server->asks->waiting == 0) {
+    ask_t ask = *server->asks;
+    free(server->asks);
+    server->asks = ask.next;
+    trp_actor_enter(server->object.actor);
+    ask.call(handle_of(server), ask.count, ask.context);
+    trp_actor_leave(server->object.actor);
+  }
+}
+
+static void later(trp_object_t *object) {
+  answer_ready_asks(server_of(object));
+}
+
+// ---- What can be set and asked ----
+
+int troupe_server_set_max_connections(troupe_server_t handle, int64_t max_connections) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error != 0) {
+    return error;
+  }
+  if (server->current != NULL) {
+    trp_message_t *message = NULL;
+    error = send_command(server->current, TRP_KIND(COMMAND_OPTIONS), &message);
+    if (error != 0) {
+      return error;
+    }
+    trp_out_t *out = trp_actor_out(server->object.actor, server->current->wire);
+    Troupe__Wire__Options *options = trp_out_take(out, sizeof *options);
+    if (options == NULL) {
+      trp_out_undo(out);
+      return TROUPE_ENOMEM;
+    }
+    *options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
+    options->set_max_connections = true;
+    options->max_connections = max_connections;
+    message->detail_case = TRP_DETAIL(OPTIONS);
+    message->options = options;
+  }
+  server->options.max_connections = max_connections;
+  return 0;
+}
+
+int troupe_server_address(troupe_server_t handle, troupe_address_t *address) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  *address = (troupe_address_t){0};
+  if (error != 0) {
+    return error;
+  }
+  const listening_t *current = server->current;
+  if (current == NULL || current->address.family == TROUPE_FAMILY_NONE) {
+    return TROUPE_ENOTCONN;
+  }
+  trp_endpoint_get(&current->address, address);
+  return 0;
+}
+
+bool troupe_server_listening(troupe_server_t handle) {
+  server_t *server = NULL;
+  return get(handle, &server) == 0 && server->current != NULL &&
+         server->current->state == TRP_LISTEN_LISTENING;
+}
+
+int troupe_server_ref(troupe_server_t handle) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error == 0) {
+    server->unref = false;
+    refresh(server);
+  }
+  return error;
+}
+
+int troupe_server_unref(troupe_server_t handle) {
+  server_t *server = NULL;
+  int error = get(handle, &server);
+  if (error == 0) {
+    server->unref = true;
+    refresh(server);
+  }
+  return error;
+}
+
+void *troupe_server_context(troupe_server_t handle) {
+  server_t *server = NULL;
+  return get(handle, &server) == 0 ? server->context : NULL;
+}

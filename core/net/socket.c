@@ -1,0 +1,645 @@
+/// A socket's life in its actor: how it is made, what events and calls do to it by the table of
+/// socket_states.c, how it goes.
+#include "core/net/socket.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/message/credit.h"
+#include "core/net/wire_address.h"
+#include "core/net/wire_error.h"
+#include "core/support/assert.h"
+
+/// What a socket that was connected again is called by the I/O actor: the handle stays, ids are
+/// never used twice.
+typedef struct {
+  trp_object_t object;
+  trp_socket_t *socket;
+} link_t;
+
+static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
+static void later(trp_object_t *object);
+static void stop(trp_object_t *object, bool at_once);
+static void release(trp_object_t *object);
+static void link_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
+static void link_release(trp_object_t *object);
+static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id);
+static int send_commands(trp_socket_t *socket, unsigned actions);
+static int send_bare(trp_socket_t *socket, Troupe__Wire__Kind kind, uint32_t flags);
+static void tell_connect(trp_socket_t *socket);
+static void tell_end(trp_socket_t *socket);
+static void settle(trp_socket_t *socket);
+static void close_up(trp_socket_t *socket);
+static void connected(trp_socket_t *socket, const trp_message_t *message);
+static void failed(trp_socket_t *socket, const trp_message_t *message);
+static void closed(trp_socket_t *socket, const trp_message_t *message);
+static void looked_up(trp_socket_t *socket, const trp_message_t *message);
+static void attempted(trp_socket_t *socket, const trp_message_t *message);
+static void remember_attempt(trp_socket_t *socket, const troupe_address_t *address);
+
+static const trp_object_type_t socket_type = {
+    .event = event, .later = later, .stop = stop, .release = release};
+static const trp_object_type_t link_type = {.event = link_event, .release = link_release};
+static const troupe_socket_handlers_t no_handlers;
+
+static trp_socket_t *socket_of(trp_object_t *object) {
+  return (trp_socket_t *)(void *)object;
+}
+
+// ---- Making and freeing ----
+
+int troupe_socket_new(const troupe_socket_options_t *options,
+                      const troupe_socket_handlers_t *handlers, void *context,
+                      troupe_socket_t *socket) {
+  if (socket == NULL) {
+    return TROUPE_EINVAL;
+  }
+  trp_socket_t *made = NULL;
+  int error = trp_socket_make(options, handlers, context, true, &made);
+  if (error != 0) {
+    return error;
+  }
+  *socket = trp_socket_handle(made);
+  return 0;
+}
+
+int trp_socket_make(const troupe_socket_options_t *options,
+                    const troupe_socket_handlers_t *handlers, void *context, bool made,
+                    trp_socket_t **result) {
+  static const troupe_socket_options_t defaults;
+  trp_actor_t *actor = trp_actor_current();
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  options = options == NULL ? &defaults : options;
+  const troupe_onread_t *onread = options->onread;
+  if (onread != NULL &&
+      (onread->callback == NULL ||
+       ((onread->buffer == NULL || onread->size == 0) && onread->next_buffer == NULL))) {
+    return TROUPE_EINVAL;
+  }
+  if (options->timeout_ms > TRP_TIMEOUT_MAX_MS) {
+    return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  uint64_t id = trp_actor_new_id(actor, TRP_ANY_IO);
+  if (id == 0) {
+    return TROUPE_EOVERFLOW;
+  }
+  trp_socket_t *socket = allocate(actor, id);
+  if (socket == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  socket->made = made;
+  socket->handlers = handlers == NULL ? &no_handlers : handlers;
+  socket->context = context;
+  socket->allow_half_open = options->allow_half_open;
+  socket->paused = options->paused;
+  socket->no_delay = (int8_t)options->no_delay;
+  socket->keep_alive = (int8_t)options->keep_alive;
+  socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
+  socket->timeout_ms = options->timeout_ms;
+  trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
+  int error = 0;
+  if (onread != NULL) {
+    trp_extra_t *extra = trp_socket_extra(socket);
+    if (extra == NULL) {
+      error = TROUPE_ENOMEM;
+    } else {
+      extra->onread = onread;
+    }
+  }
+  if (error == 0 && made && socket->timeout_ms > 0) {
+    error = trp_socket_start_timer(socket);
+  }
+  if (error != 0) {
+    trp_object_remove(&socket->object);
+    return error;
+  }
+  *result = socket;
+  return 0;
+}
+
+trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_t *options,
+                                uint64_t server, const Troupe__Wire__Connection *detail) {
+  trp_socket_t *socket = allocate(actor, detail->socket);
+  if (socket == NULL) {
+    return NULL;
+  }
+  socket->state = TRP_SOCKET_OPEN;
+  socket->connected = true;
+  socket->server = server;
+  socket->handlers = options->socket_handlers == NULL ? &no_handlers : options->socket_handlers;
+  socket->context = options->socket_context;
+  socket->allow_half_open = options->allow_half_open;
+  socket->paused = detail->paused;
+  socket->no_delay = (int8_t)options->no_delay;
+  socket->keep_alive = (int8_t)options->keep_alive;
+  socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
+  trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
+  trp_endpoint_set(&socket->local, detail->local);
+  trp_endpoint_set(&socket->remote, detail->remote);
+  socket->is_unix = socket->local.family == TROUPE_FAMILY_UNIX;
+  trp_socket_refresh(socket);
+  return socket;
+}
+
+/// In the actor's table, with what all sockets have.
+static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id) {
+  trp_socket_t *socket = calloc(1, sizeof *socket);
+  if (socket == NULL) {
+    return NULL;
+  }
+  socket->object.type = &socket_type;
+  socket->object.id = id;
+  socket->wire = id;
+  socket->handlers = &no_handlers;
+  if (trp_object_add(actor, &socket->object) != 0) {
+    free(socket);
+    return NULL;
+  }
+  return socket;
+}
+
+int troupe_socket_free(troupe_socket_t handle) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  bool waits = socket->waiters != NULL && socket->waiters->count > 0;
+  if (!trp_socket_is_active((trp_socket_state_t)socket->state) && !waits) {
+    trp_socket_stop_timer(socket);
+    trp_object_remove(&socket->object);
+    return 0;
+  }
+  socket->freed = true;
+  trp_socket_fail(socket, 0, NULL);
+  return 0;
+}
+
+static void release(trp_object_t *object) {
+  trp_socket_t *socket = socket_of(object);
+  trp_socket_forget_unread(socket);
+  trp_socket_drop_lookup(socket);
+  trp_endpoint_clear(&socket->local);
+  trp_endpoint_clear(&socket->remote);
+  if (socket->extra != NULL) {
+    free(socket->extra->attempted);
+    free(socket->extra);
+  }
+  trp_error_free(socket->error);
+  free(socket->waiters);
+  free(socket);
+}
+
+int trp_socket_get(troupe_socket_t handle, trp_socket_t **socket) {
+  trp_object_t *object = NULL;
+  int error = trp_object_get(handle.id, &socket_type, &object);
+  *socket = socket_of(object);
+  return error;
+}
+
+trp_extra_t *trp_socket_extra(trp_socket_t *socket) {
+  if (socket->extra == NULL) {
+    socket->extra = calloc(1, sizeof *socket->extra);
+  }
+  return socket->extra;
+}
+
+int trp_socket_link(trp_socket_t *socket) {
+  trp_actor_t *actor = socket->object.actor;
+  uint64_t id = trp_actor_new_id(actor, TRP_ANY_IO);
+  if (id == 0) {
+    return TROUPE_EOVERFLOW;
+  }
+  link_t *link = calloc(1, sizeof *link);
+  if (link == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  link->object.type = &link_type;
+  link->object.id = id;
+  link->socket = socket;
+  if (trp_object_add(actor, &link->object) != 0) {
+    free(link);
+    return TROUPE_ENOMEM;
+  }
+  socket->link = &link->object;
+  socket->wire = id;
+  return 0;
+}
+
+void trp_socket_unlink(trp_socket_t *socket) {
+  if (socket->link != NULL) {
+    trp_object_remove(socket->link);
+    socket->link = NULL;
+  }
+}
+
+static void link_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message) {
+  event(&((link_t *)(void *)object)->socket->object, in, message);
+}
+
+static void link_release(trp_object_t *object) {
+  free((link_t *)(void *)object);
+}
+
+// ---- Steps ----
+
+int trp_socket_step(trp_socket_t *socket, trp_socket_event_t what) {
+  trp_socket_step_t step = trp_socket_next((trp_socket_state_t)socket->state, what);
+  if (step.actions & TRP_SOCKET_REFUSE) {
+    return TROUPE_EINVAL;
+  }
+  return trp_socket_enact(socket, step);
+}
+
+int trp_socket_enact(trp_socket_t *socket, trp_socket_step_t step) {
+  // First what can fail.
+  int error = send_commands(socket, step.actions);
+  if (error != 0) {
+    return error;
+  }
+  // While the last callbacks before on_close run, it cannot be connected again.
+  socket->state = (uint8_t)(step.actions & TRP_SOCKET_TELL_CLOSE ? TRP_SOCKET_GONE : step.next);
+  trp_socket_refresh(socket);
+  if (step.actions & TRP_SOCKET_FORGET) {
+    trp_socket_forget_unread(socket);
+    trp_socket_drop_lookup(socket);
+  }
+  if (step.actions & TRP_SOCKET_LATER) {
+    trp_object_later(&socket->object);
+  }
+  if (step.actions & TRP_SOCKET_TELL_CONNECT) {
+    tell_connect(socket);
+  }
+  if (step.actions & TRP_SOCKET_TELL_END) {
+    tell_end(socket);
+  }
+  if (step.actions & TRP_SOCKET_TELL_FINISH) {
+    trp_socket_finish_waiters(socket);
+  }
+  if (step.actions & TRP_SOCKET_SETTLE) {
+    settle(socket);
+  }
+  if (step.actions & TRP_SOCKET_TELL_CLOSE) {
+    socket->state = (uint8_t)step.next;
+    trp_socket_refresh(socket);
+    close_up(socket);
+  }
+  return 0;
+}
+
+static int send_commands(trp_socket_t *socket, unsigned actions) {
+  int error = 0;
+  if (actions & TRP_SOCKET_SEND_WRITES) {
+    error = trp_socket_send_early(socket);
+  }
+  if (error == 0 && actions & TRP_SOCKET_SEND_END) {
+    error = send_bare(socket, TRP_KIND(COMMAND_END), TRP_FLAG(NONE));
+  }
+  if (error == 0 && actions & TRP_SOCKET_SEND_LAST) {
+    error = send_bare(socket, TRP_KIND(COMMAND_END), TRP_FLAG(DESTROY));
+  }
+  if (error == 0 && actions & TRP_SOCKET_SEND_RESET) {
+    error = send_bare(socket, TRP_KIND(COMMAND_RESET), TRP_FLAG(NONE));
+  }
+  if (error == 0 && actions & TRP_SOCKET_SEND_DESTROY) {
+    error = send_bare(socket, TRP_KIND(COMMAND_DESTROY), TRP_FLAG(NONE));
+  }
+  return error;
+}
+
+static int send_bare(trp_socket_t *socket, Troupe__Wire__Kind kind, uint32_t flags) {
+  trp_message_t *message = trp_socket_command(socket, kind);
+  if (message == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  message->flags = flags;
+  socket->told = socket->consumed;
+  return 0;
+}
+
+trp_message_t *trp_socket_command(trp_socket_t *socket, Troupe__Wire__Kind kind) {
+  trp_message_t *message = trp_actor_command(socket->object.actor, kind, socket->wire);
+  if (message != NULL) {
+    message->through = socket->consumed;
+    message->epoch = socket->epoch;
+  }
+  return message;
+}
+
+void trp_socket_fail(trp_socket_t *socket, int code, troupe_error_t *error) {
+  trp_socket_state_t state = (trp_socket_state_t)socket->state;
+  if (trp_socket_is_destroyed(state)) {
+    trp_error_free(error);
+    return;
+  }
+  TROUPE_ASSERT(socket->error == NULL);
+  socket->failure = code;
+  socket->error = error;
+  trp_socket_event_t what = socket->close_waits ? TRP_SOCKET_DROP : TRP_SOCKET_DESTROY;
+  if (trp_socket_step(socket, what) != 0) {
+    // No memory to say so: it is tried again with each event that still comes. The actor's end
+    // closes it in any case.
+    trp_socket_step_t step = trp_socket_next(state, what);
+    step.actions &= ~(unsigned)TRP_SOCKET_SEND_DESTROY;
+    socket->owes_destroy = true;
+    (void)trp_socket_enact(socket, step);
+  }
+}
+
+void trp_socket_refresh(trp_socket_t *socket) {
+  bool active = trp_socket_is_active((trp_socket_state_t)socket->state);
+  trp_object_hold(&socket->object, active && !socket->unref && !socket->object.dead);
+  trp_object_drain(&socket->object, active && !socket->object.dead);
+}
+
+static void tell_connect(trp_socket_t *socket) {
+  TRP_SOCKET_TELL(socket, on_connect, (trp_socket_handle(socket), socket->context));
+  TRP_SOCKET_TELL(socket, on_ready, (trp_socket_handle(socket), socket->context));
+}
+
+static void tell_end(trp_socket_t *socket) {
+  if (!socket->allow_half_open) {
+    socket->ends_itself = true;
+    trp_object_later(&socket->object);
+  }
+  TRP_SOCKET_TELL(socket, on_end, (trp_socket_handle(socket), socket->context));
+}
+
+/// The callbacks of writes first, then the error, as in Node. Nothing of it happens twice.
+static void settle(trp_socket_t *socket) {
+  trp_socket_fail_waiters(socket);
+  if (socket->failure == 0 || socket->failure_told) {
+    return;
+  }
+  socket->failure_told = true;
+  socket->had_error = true;
+  troupe_error_t spare;
+  const troupe_error_t *error = trp_error_or(socket->error, &spare, socket->failure);
+  TRP_SOCKET_TELL(socket, on_error, (trp_socket_handle(socket), error, socket->context));
+  trp_error_free(socket->error);
+  socket->error = NULL;
+}
+
+/// The end, unless on_close connects it again.
+static void close_up(trp_socket_t *socket) {
+  trp_socket_unlink(socket);
+  trp_socket_stop_timer(socket);
+  trp_endpoint_clear(&socket->local);
+  trp_endpoint_clear(&socket->remote);
+  bool had_error = socket->had_error;
+  TRP_SOCKET_TELL(socket, on_close, (trp_socket_handle(socket), had_error, socket->context));
+  if (socket->state == TRP_SOCKET_CLOSED && (!socket->made || socket->freed)) {
+    trp_object_remove(&socket->object);
+  }
+}
+
+// ---- What comes ----
+
+static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message) {
+  trp_socket_t *socket = socket_of(object);
+  trp_socket_state_t state = (trp_socket_state_t)socket->state;
+  if (message->epoch != socket->epoch) {
+    return;
+  }
+  if (socket->owes_destroy && message->kind != TRP_KIND(EVENT_CLOSE)) {
+    socket->owes_destroy = send_bare(socket, TRP_KIND(COMMAND_DESTROY), TRP_FLAG(NONE)) != 0;
+  }
+  if (state >= TRP_SOCKET_OPEN && state <= TRP_SOCKET_DONE) {
+    trp_socket_acknowledge(socket, message->through);
+  }
+  switch (message->kind) {
+  case TRP_KIND(EVENT_DATA):
+    trp_socket_data(socket, in, message);
+    break;
+  case TRP_KIND(EVENT_END):
+    if (socket->unread != NULL) {
+      socket->end_waits = true;
+    } else {
+      (void)trp_socket_step(socket, TRP_SOCKET_PEER_END);
+    }
+    break;
+  case TRP_KIND(EVENT_FINISH):
+    (void)trp_socket_step(socket, TRP_SOCKET_FINISH);
+    break;
+  case TRP_KIND(EVENT_CONNECT):
+    connected(socket, message);
+    break;
+  case TRP_KIND(EVENT_ERROR):
+    failed(socket, message);
+    break;
+  case TRP_KIND(EVENT_CLOSE):
+    closed(socket, message);
+    break;
+  case TRP_KIND(EVENT_TIMEOUT):
+    if (!trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+      TRP_SOCKET_TELL(socket, on_timeout, (trp_socket_handle(socket), socket->context));
+    }
+    break;
+  case TRP_KIND(EVENT_LOOKUP):
+    looked_up(socket, message);
+    break;
+  case TRP_KIND(EVENT_CONNECTION_ATTEMPT):
+  case TRP_KIND(EVENT_CONNECTION_ATTEMPT_FAILED):
+  case TRP_KIND(EVENT_CONNECTION_ATTEMPT_TIMEOUT):
+    attempted(socket, message);
+    break;
+  default: // EVENT_WRITTEN has told all by its `through`
+    break;
+  }
+}
+
+static void connected(trp_socket_t *socket, const trp_message_t *message) {
+  trp_socket_state_t state = (trp_socket_state_t)socket->state;
+  if (trp_socket_is_destroyed(state)) {
+    return;
+  }
+  if (message->detail_case == TRP_DETAIL(CONNECTED)) {
+    trp_endpoint_clear(&socket->local);
+    trp_endpoint_clear(&socket->remote);
+    trp_endpoint_set(&socket->local, message->connected->local);
+    trp_endpoint_set(&socket->remote, message->connected->remote);
+    socket->is_unix = socket->local.family == TROUPE_FAMILY_UNIX;
+  }
+  if (trp_socket_connects(state)) {
+    socket->connected = true;
+    (void)trp_socket_step(socket, TRP_SOCKET_CONNECTED);
+  }
+}
+
+static void failed(trp_socket_t *socket, const trp_message_t *message) {
+  if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+    return;
+  }
+  bool told = message->detail_case == TRP_DETAIL(ERROR) && message->error->code < 0;
+  socket->failure = told ? message->error->code : TROUPE_EIO;
+  socket->error = told ? trp_error_from_wire(message->error) : NULL;
+  (void)trp_socket_step(socket, TRP_SOCKET_FAIL);
+}
+
+static void closed(trp_socket_t *socket, const trp_message_t *message) {
+  bool had_error = (message->flags & TRP_FLAG(HAD_ERROR)) != 0;
+  socket->owes_destroy = false;
+  if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+    // Its own view of how it ended counts.
+  } else if (socket->unread != NULL && !had_error) {
+    socket->close_waits = true;
+    return;
+  } else {
+    socket->had_error = had_error;
+  }
+  (void)trp_socket_step(socket, TRP_SOCKET_CLOSE);
+}
+
+static void looked_up(trp_socket_t *socket, const trp_message_t *message) {
+  if (message->detail_case != TRP_DETAIL(LOOKUP) ||
+      !trp_socket_connects((trp_socket_state_t)socket->state)) {
+    return;
+  }
+  const Troupe__Wire__Lookup *detail = message->lookup;
+  troupe_address_t address;
+  troupe_error_t *error = trp_error_from_wire(detail->error);
+  troupe_error_t spare;
+  troupe_lookup_t lookup = {.host = detail->host};
+  if (detail->error != NULL) {
+    lookup.error = trp_error_or(error, &spare, detail->error->code);
+  } else if (trp_address_from_wire(&address, detail->address)) {
+    lookup.address = &address;
+    lookup.family = address.family;
+  }
+  if (lookup.error != NULL || lookup.address != NULL) {
+    TRP_SOCKET_TELL(socket, on_lookup, (trp_socket_handle(socket), &lookup, socket->context));
+  }
+  trp_error_free(error);
+}
+
+static void attempted(trp_socket_t *socket, const trp_message_t *message) {
+  troupe_address_t address;
+  if (message->detail_case != TRP_DETAIL(ATTEMPT) ||
+      !trp_socket_connects((trp_socket_state_t)socket->state) ||
+      !trp_address_from_wire(&address, message->attempt->address)) {
+    return;
+  }
+  troupe_socket_t handle = trp_socket_handle(socket);
+  if (message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT)) {
+    if (message->attempt->listed) {
+      remember_attempt(socket, &address);
+    }
+    TRP_SOCKET_TELL(socket, on_connection_attempt, (handle, &address, socket->context));
+  } else if (message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT_TIMEOUT)) {
+    TRP_SOCKET_TELL(socket, on_connection_attempt_timeout, (handle, &address, socket->context));
+  } else {
+    troupe_error_t *error = trp_error_from_wire(message->attempt->error);
+    troupe_error_t spare;
+    int code = message->attempt->error == NULL ? (int)TROUPE_EIO : message->attempt->error->code;
+    TRP_SOCKET_TELL(socket, on_connection_attempt_failed,
+                    (handle, &address, trp_error_or(error, &spare, code), socket->context));
+    trp_error_free(error);
+  }
+}
+
+/// Informs only; without memory the list is short of one.
+static void remember_attempt(trp_socket_t *socket, const troupe_address_t *address) {
+  trp_extra_t *extra = trp_socket_extra(socket);
+  troupe_address_t *grown = extra == NULL ? NULL
+                                          : realloc(extra->attempted,
+                                                    (extra->attempted_count + 1) * sizeof *grown);
+  if (grown != NULL) {
+    grown[extra->attempted_count++] = *address;
+    extra->attempted = grown;
+  }
+}
+
+/// What was put off, in the order in which Node does it.
+static void later(trp_object_t *object) {
+  trp_socket_t *socket = socket_of(object);
+  if (socket->ends_itself) {
+    socket->ends_itself = false;
+    if (!trp_socket_has_ended((trp_socket_state_t)socket->state) &&
+        trp_socket_step(socket, TRP_SOCKET_END) != 0) {
+      trp_socket_fail(socket, TROUPE_ENOMEM, NULL);
+    }
+  }
+  if (trp_socket_looks_up((trp_socket_state_t)socket->state)) {
+    trp_socket_run_lookup(socket);
+  }
+  if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+    (void)trp_socket_step(socket, TRP_SOCKET_TURN);
+  } else {
+    trp_socket_read_on(socket);
+  }
+}
+
+static void stop(trp_object_t *object, bool at_once) {
+  if (at_once && trp_socket_is_active((trp_socket_state_t)socket_of(object)->state)) {
+    trp_socket_fail(socket_of(object), 0, NULL);
+  }
+}
+
+// ---- Ending ----
+
+int troupe_socket_destroy(troupe_socket_t handle, int error) {
+  trp_socket_t *socket = NULL;
+  int result = trp_socket_get(handle, &socket);
+  if (result != 0) {
+    return result;
+  }
+  if (error > 0) {
+    return TROUPE_EINVAL;
+  }
+  trp_socket_fail(socket, error, NULL);
+  return 0;
+}
+
+int troupe_socket_destroy_soon(troupe_socket_t handle) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  if (socket->close_waits) {
+    trp_socket_fail(socket, 0, NULL);
+    return 0;
+  }
+  return trp_socket_step(socket, TRP_SOCKET_LAST);
+}
+
+int troupe_socket_reset_and_destroy(troupe_socket_t handle) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  trp_socket_state_t state = (trp_socket_state_t)socket->state;
+  if (trp_socket_is_destroyed(state)) {
+    return 0;
+  }
+  if (state == TRP_SOCKET_IDLE || state == TRP_SOCKET_IDLE_ENDED) {
+    trp_socket_fail(socket, TROUPE_ERR_SOCKET_CLOSED, NULL);
+    return 0;
+  }
+  if (socket->is_unix) {
+    return TROUPE_ERR_INVALID_HANDLE_TYPE;
+  }
+  if (socket->close_waits) {
+    trp_socket_fail(socket, 0, NULL);
+    return 0;
+  }
+  return trp_socket_step(socket, TRP_SOCKET_RESET);
+}
+
+int troupe_socket_set_handlers(troupe_socket_t handle, const troupe_socket_handlers_t *handlers,
+                               void *context) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  socket->handlers = handlers == NULL ? &no_handlers : handlers;
+  socket->context = context;
+  if (socket->unread != NULL) {
+    trp_object_later(&socket->object);
+  }
+  return 0;
+}

@@ -1,0 +1,213 @@
+/// Private. What a socket is made of, for the files of core/net that share the work: socket.c (its
+/// life and its events), connect.c, socket_write.c, socket_read.c, socket_options.c.
+///
+/// Everything runs in the actor's thread, inside a public call or a dispatch. Nothing blocks.
+#ifndef TRP_SOCKET_H_INCLUDED
+#define TRP_SOCKET_H_INCLUDED
+
+#include <troupe/server.h>
+#include <troupe/timer.h>
+
+#include "core/actor/actor.h"
+#include "core/net/chunk.h"
+#include "core/net/endpoint.h"
+#include "core/net/socket_states.h"
+
+enum {
+  TRP_HIGH_WATER_MARK = 16 * 1024,
+  TRP_WRITE_LIMIT = 16 * 1024 * 1024,
+  TRP_TIMEOUT_MAX_MS = INT32_MAX,
+  TRP_HOST_MAX = 1024,
+};
+
+typedef struct trp_socket trp_socket_t;
+
+/// Bytes that came and wait: the socket is paused, or nobody takes them.
+typedef struct trp_unread {
+  struct trp_unread *next;
+  troupe_chunk_t *chunk;
+  uint32_t done; // bytes of it that were given out (onread)
+  uint32_t cost;
+} trp_unread_t;
+
+/// Callbacks of writes and of end(), in order: a ring that grows.
+typedef struct trp_waiter {
+  uint64_t end; // called when so many bytes are with the kernel
+  bool finish;  // called when FIN is sent
+  troupe_written_fn call;
+  void *context;
+} trp_waiter_t;
+
+typedef struct trp_waiters {
+  uint32_t capacity, first, count; // capacity is a power of two
+  trp_waiter_t ring[];
+} trp_waiters_t;
+
+/// A write that waits for the application's look-up.
+typedef struct trp_early {
+  struct trp_early *next;
+  troupe_chunk_t *chunk; // NULL: of no bytes
+  bool notify;
+} trp_early_t;
+
+/// Where to connect to, checked; the texts are borrowed or, while the application looks up, copied.
+typedef struct trp_goal {
+  char *host;
+  troupe_address_t address; // family 0: `host` is a name
+  troupe_address_t local;
+  uint16_t port, local_port;
+  int family;
+  unsigned hints;
+  bool selects; // family autoselection is on
+  unsigned attempt_timeout_ms;
+} trp_goal_t;
+
+/// The application's own look-up, from connect to its answer.
+typedef struct trp_lookup {
+  trp_goal_t goal; // goal.host is ours
+  troupe_lookup_fn call;
+  void *context;
+  bool asked, answered, taken;
+  int error;
+  troupe_address_t *addresses;
+  size_t count;
+  trp_early_t *early, **early_last;
+} trp_lookup_t;
+
+/// What few sockets need.
+typedef struct trp_extra {
+  const troupe_onread_t *onread;
+  void *onread_buffer; // the one to be filled next, of onread->next_buffer
+  size_t onread_size;
+  troupe_address_t *attempted;
+  size_t attempted_count;
+  trp_lookup_t *lookup;
+  troupe_timer_t timer; // the timeout while the I/O actor does not know the socket
+} trp_extra_t;
+
+struct trp_socket {
+  trp_object_t object;
+  uint64_t wire; // the id by which the I/O actor knows it: the object's own, but for one that was
+                 // connected again
+  trp_object_t *link;                       // which stands in the actor's table for `wire` then
+  const troupe_socket_handlers_t *handlers; // never NULL
+  void *context;
+  uint64_t server; // which accepted it
+  uint64_t bytes_read;
+  uint64_t bytes_written;  // all that were taken; `through` of events counts the same
+  uint64_t acknowledged;   // of those, with the kernel as far as is known here
+  uint64_t notified;       // bytes_written of the last write that asked to be told
+  uint64_t consumed, told; // cost of data events; what the I/O actor knows of it
+  trp_unread_t *unread, *unread_last;
+  trp_waiters_t *waiters;
+  trp_extra_t *extra;
+  troupe_error_t *error; // of `failure`; NULL: nothing but the code is known
+  int failure;           // it has failed, or was destroyed with this; 0: not
+  uint32_t high_water_mark;
+  uint32_t epoch;
+  uint32_t timeout_ms;
+  uint32_t keep_alive_delay_s;
+  uint64_t write_limit;
+  trp_endpoint_t local, remote;
+  uint8_t state;               // of trp_socket_state_t
+  int8_t no_delay, keep_alive; // of troupe_choice_t
+  bool allow_half_open : 1;
+  bool made : 1;  // by troupe_socket_new(): stays after on_close
+  bool freed : 1; // by troupe_socket_free(): goes after on_close
+  bool is_unix : 1;
+  bool unref : 1;
+  bool paused : 1;
+  bool wants_drain : 1;
+  bool connected : 1;   // has been, in this life
+  bool ends_itself : 1; // once the callback has returned
+  bool end_waits : 1;   // EVENT_END came; unread bytes are before it
+  bool close_waits : 1; // EVENT_CLOSE came; unread bytes are before it
+  bool failure_told : 1;
+  bool had_error : 1;
+  bool owes_destroy : 1; // there was no memory for the command
+};
+
+// ---- socket.c ----
+
+/// The socket of a handle: 0, TROUPE_ESTALE or TROUPE_EWRONGTHREAD.
+int trp_socket_get(troupe_socket_t handle, trp_socket_t **socket);
+static inline troupe_socket_t trp_socket_handle(const trp_socket_t *socket) {
+  return (troupe_socket_t){.id = socket->object.id};
+}
+
+/// Makes one, in the actor's table. `made` as in the struct. 0 or an error.
+int trp_socket_make(const troupe_socket_options_t *options,
+                    const troupe_socket_handlers_t *handlers, void *context, bool made,
+                    trp_socket_t **socket);
+
+/// A server accepted it: `detail` is of its EVENT_CONNECTION. NULL: no memory; the I/O actor still
+/// has it.
+trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_t *options,
+                                uint64_t server, const Troupe__Wire__Connection *detail);
+
+/// Carries out a step of the table, but for REFUSE, ASK, SEND_CONNECT and TAKE, which are their
+/// callers'. 0, or TROUPE_ENOMEM: nothing was done.
+int trp_socket_enact(trp_socket_t *socket, trp_socket_step_t step);
+/// The table, then that. TROUPE_EINVAL: refused.
+int trp_socket_step(trp_socket_t *socket, trp_socket_event_t event);
+
+/// Destroys it with an error that arose here, which is told after the current callback. `error`
+/// (NULL is fine) is consumed.
+void trp_socket_fail(trp_socket_t *socket, int code, troupe_error_t *error);
+
+/// What few sockets have; made at need. NULL: no memory.
+trp_extra_t *trp_socket_extra(trp_socket_t *socket);
+
+/// Holds the actor, or not, as it should now.
+void trp_socket_refresh(trp_socket_t *socket);
+
+/// Its marks as options give them.
+void trp_socket_set_marks(trp_socket_t *socket, size_t high_water_mark, size_t write_limit);
+
+/// A fresh id for the I/O actor, for one that connects again; taken back. 0 or an error.
+int trp_socket_link(trp_socket_t *socket);
+void trp_socket_unlink(trp_socket_t *socket);
+
+/// Calls a handler, if there is one: TRP_SOCKET_TELL(socket, on_end, (handle, context)).
+#define TRP_SOCKET_TELL(socket, slot, arguments)                                                   \
+  do {                                                                                             \
+    if ((socket)->handlers->slot != NULL) {                                                        \
+      trp_actor_enter((socket)->object.actor);                                                     \
+      (socket)->handlers->slot arguments;                                                          \
+      trp_actor_leave((socket)->object.actor);                                                     \
+    }                                                                                              \
+  } while (0)
+
+/// A command about this socket, with what must be on each. NULL: no memory.
+trp_message_t *trp_socket_command(trp_socket_t *socket, Troupe__Wire__Kind kind);
+
+// ---- connect.c ----
+
+void trp_socket_run_lookup(trp_socket_t *socket); // asks it, or takes its answer, when that is due
+void trp_socket_drop_lookup(trp_socket_t *socket);
+int trp_socket_send_early(trp_socket_t *socket);
+/// A write that waits for the look-up: `chunk` is consumed. NULL: no memory, it is not.
+trp_early_t *trp_socket_add_early(trp_socket_t *socket, troupe_chunk_t *chunk);
+
+// ---- socket_write.c ----
+
+/// Bytes up to `through` are with the kernel: on_drain, and the callbacks of their writes.
+void trp_socket_acknowledge(trp_socket_t *socket, uint64_t through);
+void trp_socket_finish_waiters(trp_socket_t *socket); // FIN is sent
+void trp_socket_fail_waiters(trp_socket_t *socket);   // with the socket's failure
+
+// ---- socket_read.c ----
+
+void trp_socket_data(trp_socket_t *socket, const trp_in_t *in, const trp_message_t *message);
+void trp_socket_read_on(trp_socket_t *socket); // gives out what waited, as far as that is wanted
+void trp_socket_forget_unread(trp_socket_t *socket);
+
+// ---- socket_options.c ----
+
+/// All options that are set, as connect and adopt carry them. NULL: no memory.
+Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t *out);
+int trp_socket_start_timer(trp_socket_t *socket); // for the timeout of one that the I/O actor does
+                                                  // not know
+void trp_socket_stop_timer(trp_socket_t *socket);
+
+#endif
