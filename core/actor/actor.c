@@ -295,7 +295,9 @@ static void dispatch_first(trp_actor_t *actor) {
     actor->cause_sender = batch->sender;
     actor->cause_sequence = batch->first_sequence + i;
     dispatch(actor, &arrival->in, batch->messages[i]);
-    if (arrival->dispatched < batch->n_messages && !actor->replaying) {
+    if (actor->replaying) {
+      trp_actor_flush(actor);  // so that a difference is told with the very event that made it
+    } else if (arrival->dispatched < batch->n_messages) {
       int64_t now = trp_inbox_now(actor->inbox);
       if (now - actor->last_flush_ns > FLUSH_AFTER_NS) {
         trp_actor_flush(actor);

@@ -50,6 +50,7 @@ struct trp_messages {
 
 static void deliver_held(trp_object_t *object);
 static void keep_nothing(trp_object_t *object);
+static bool send_out(trp_actor_t *actor, trp_out_t *out);
 
 static const trp_object_type_t redelivery_type = {.later = deliver_held, .release = keep_nothing};
 
@@ -263,6 +264,10 @@ static void consumed(trp_actor_t *actor, uint64_t from) {
   if (peer->consumed - peer->told < TRP_MESSAGE_STEP) {
     return;
   }
+  if (peer->route == ROUTE_DIRECT && trp_out_empty(peer->out)) {
+    peer->out->cause_sender = actor->cause_sender;
+    peer->out->cause_sequence = actor->cause_sequence;
+  }
   trp_message_t *message =
       peer->route == ROUTE_DIRECT
           ? trp_out_add(peer->out, TRP_KIND(EVENT_MESSAGE_CREDIT), actor->start.id)
@@ -328,6 +333,8 @@ static void gone(trp_actor_t *actor, uint64_t id) {
     return;
   }
   if (peer->route == ROUTE_DIRECT) {
+    // It is too late for what waits here, but whether it was sent must not depend on where a batch ended.
+    (void)send_out(actor, peer->out);
     trp_inbox_forget(actor->inbox, id);
     trp_out_free(peer->out);
     free(peer->out);
@@ -391,18 +398,26 @@ void trp_messages_flush(trp_actor_t *actor) {
   while (peer != NULL) {
     peer_t *next = peer->next_dirty;
     peer->dirty = false;
-    if (peer->out != NULL && !trp_out_empty(peer->out)) {
-      if (trp_out_pack(peer->out) != 0) {
-        mark_dirty(messages, peer);  // no memory now: it goes with the next flush
-      } else {
-        if (actor->tap != NULL) {
-          trp_tap_out(actor->tap, peer->out);
-        }
-        trp_inbox_send(actor->inbox, peer->out);
-      }
+    if (peer->out != NULL && !send_out(actor, peer->out)) {
+      mark_dirty(messages, peer);  // no memory now: it goes with the next flush
     }
     peer = next;
   }
+}
+
+/// False: no memory to pack it.
+static bool send_out(trp_actor_t *actor, trp_out_t *out) {
+  if (trp_out_empty(out)) {
+    return true;
+  }
+  if (trp_out_pack(out) != 0) {
+    return false;
+  }
+  if (actor->tap != NULL) {
+    trp_tap_out(actor->tap, out);
+  }
+  trp_inbox_send(actor->inbox, out);
+  return true;
 }
 
 bool trp_messages_holding(const trp_actor_t *actor) {

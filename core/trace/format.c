@@ -5,6 +5,7 @@
 #include <troupe/error.h>
 #include <troupe/export.h>
 
+#include "core/message/id.h"
 #include "core/trace/crc.h"
 
 enum { START_FIXED_SIZE = 72 };
@@ -146,6 +147,9 @@ int trp_parse_start(const uint8_t *bytes, size_t length, trp_start_t *start) {
   start->io_actors = trp_get_u32(bytes + 44);
   start->auto_select_family = (int32_t)trp_get_u32(bytes + 48);
   start->attempt_timeout_ms = trp_get_u32(bytes + 52);
+  if (start->io_actors == 0 || start->io_actors > TRP_IO_ACTORS_MAX) {
+    return TROUPE_EBADTRACE;
+  }
   memcpy(start->name, bytes + fixed_size, name_length);
   start->argument_size = (size_t)argument_size;
   start->argument = argument_size == 0 ? NULL : bytes + fixed_size + name_length;

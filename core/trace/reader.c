@@ -186,12 +186,13 @@ static int have(trp_reader_t *reader, size_t length) {
   reader->end -= reader->begin;
   reader->begin = 0;
   if (reader->capacity < length) {
-    uint8_t *grown = realloc(reader->window, length);
+    // Twice as much, so that what comes behind a large record is not read in small pieces.
+    uint8_t *grown = realloc(reader->window, 2 * length);
     if (grown == NULL) {
       return TROUPE_ENOMEM;
     }
     reader->window = grown;
-    reader->capacity = length;
+    reader->capacity = 2 * length;
   }
   while (reader->end < length) {
     ssize_t count = read(reader->fd, reader->window + reader->end, reader->capacity - reader->end);

@@ -9,6 +9,7 @@
 
 #include "core/actor/execute.h"
 #include "core/message/frame_zmq.h"
+#include "core/message/id.h"
 #include "core/trace/compare.h"
 
 enum {
@@ -56,7 +57,9 @@ struct trp_replay {
   void *argument;
   troupe_replay_report_t *report;
   trp_text_t text;
-  int verdict;  // 0 while all is well
+  int verdict;   // 0 while all is well
+  bool returned; // main has, with this:
+  int returned_status;
   bool stopped; // nothing is given or compared any more
   int64_t clock_ns;
   uint64_t sequence; // of the last record that was read
@@ -506,7 +509,8 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
     }
   }
   if (replay->calls.first == NULL && replay->read_all && !replay->ended) {
-    return stop(replay, 0); // the recording ends before the call's result
+    tell_cut(replay); // before the call's result
+    return stop(replay, 0);
   }
   item_t *item = pop(&replay->calls);
   if (item != NULL && item->subject == call) {
@@ -658,6 +662,8 @@ static void tell_cut(trp_replay_t *replay) {
 
 /// Main has returned by itself: so it must have in the recording, at the same place.
 static int finish(trp_replay_t *replay, int status) {
+  replay->returned = true;
+  replay->returned_status = status;
   while (replay->batches.first == NULL) {
     int result = read_on(replay);
     if (result < 0) {
@@ -802,6 +808,9 @@ static void tell_command(trp_replay_t *replay, stream_t *stream, trp_said_t expe
   trp_text_add(text, " differs.\n");
   print_said(text, "expected: ", expected);
   print_said(text, "got:      ", got);
+  if (replay->returned) {
+    trp_text_add(text, "  Its main function returned %d before that.\n", replay->returned_status);
+  }
   if (expected.message != NULL && got.message != NULL) {
     bool got_is_next = comes_next(stream, got);
     bool expected_is_next = index + 1 < out->count &&
@@ -821,7 +830,7 @@ static void tell_command(trp_replay_t *replay, stream_t *stream, trp_said_t expe
                      : got.message != NULL    ? got.message->subject
                                               : 0;
   if (out != NULL) {
-    tell_place(replay, out->cause_sender, out->cause_sequence, index == 0, subject);
+    tell_place(replay, out->cause_sender, out->cause_sequence, true, subject);
   } else {
     tell_place(replay, batch->cause_sender, batch->cause_sequence, stream->next == 0, subject);
   }
@@ -843,7 +852,8 @@ static trp_in_t *open_recent(trp_replay_t *replay, size_t *count) {
   return opened;
 }
 
-/// Says after which event it was. A batch of commands names the event of its first command only: of
+/// Says after which event it was. A replayed actor sends after each event, so `exact`; a recorded
+/// batch of commands names the event of its first command only: of
 /// the others we know that they were made after that one, and most likely the last event of the
 /// same socket made them.
 static void tell_place(trp_replay_t *replay, uint64_t cause_sender, uint64_t cause_sequence,
@@ -908,6 +918,10 @@ static void tell_events(trp_replay_t *replay, const event_t *events, size_t at) 
     trp_text_add(&replay->text, "  %4" PRIu64 "  %+.6f s  ", event->number,
                  (double)(event->clock_ns - replay->start.clock_ns) / 1e9);
     trp_print_message(&replay->text, event->said.message, event->said.payload);
+    if (event->sender != replay->start.id && !trp_id_is_io_actor(event->sender)) {
+      trp_text_add(&replay->text, ", from ");
+      trp_print_id(&replay->text, event->sender);
+    }
     trp_text_add(&replay->text, "\n");
   }
 }

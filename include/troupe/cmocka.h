@@ -25,8 +25,17 @@ static inline int troupe_replay_and_explain(troupe_main_fn main_function, void *
   troupe_replay_report_t report;
   int result = troupe_replay(main_function, argument, path, &report);
   if (result != 0) {
-    print_error("ERROR: %s does not replay: %s (%s)\n%s", path, troupe_error_name(result),
-                troupe_error_message(result), report.text);
+    print_error("ERROR: %s does not replay: %s (%s)\n", path, troupe_error_name(result),
+                troupe_error_message(result));
+    // cmocka cuts what it prints at 1024 bytes.
+    for (const char *text = report.text; *text != '\0';) {
+      int length = 0;
+      while (length < 512 && text[length] != '\0') {
+        length++;
+      }
+      print_error("%.*s", length, text);
+      text += length;
+    }
   }
   return result;
 }

@@ -82,46 +82,55 @@ static inline void trp_tape_save(const trp_tape_t *tape, const char *path) {
   assert_int_equal(fclose(file), 0);
 }
 
-// The messages from `begin` to `end` of a batch become a record's body, with all of its frames.
-// `more` (NULL is fine) is a batch whose messages come behind them, with frames of its own.
+// The messages from `begin` to `end` of a batch become a record's body, with the frames that they
+// name. `more` (NULL is fine) is a batch whose messages come behind them.
 static inline void trp_tape_set_batch(trp_tape_record_t *record, const trp_in_t *in, size_t begin,
                                       size_t end, const trp_in_t *more) {
   size_t count = end - begin + (more == NULL ? 0 : more->batch->n_messages);
   trp_wire_batch_t batch = *in->batch;
   trp_message_t **messages = calloc(count + 1, sizeof *messages);
+  const trp_frame_t **frames = calloc(count + 1, sizeof *frames);
+  size_t frame_count = 0;
+  size_t payload = 0;
   assert_non_null(messages);
-  memcpy(messages, in->batch->messages + begin, (end - begin) * sizeof *messages);
-  for (size_t i = end - begin; i < count; i++) {
-    messages[i] = more->batch->messages[i - (end - begin)];
-    if (messages[i]->frame != 0) {
-      messages[i]->frame += (uint32_t)in->frame_count;
+  assert_non_null(frames);
+  for (size_t i = 0; i < count; i++) {
+    const trp_in_t *source = i < end - begin ? in : more;
+    size_t index = i < end - begin ? begin + i : i - (end - begin);
+    trp_message_t *message = source->batch->messages[index];
+    const trp_frame_t *frame = trp_in_frame(source, message);
+    messages[i] = message;
+    if (frame != NULL) {
+      size_t at = 0;
+      while (at < frame_count && frames[at] != frame) {
+        at++;
+      }
+      if (at == frame_count) {
+        frames[frame_count++] = frame;
+        payload += frame->size;
+      }
+      message->frame = (uint32_t)at + 1;
     }
   }
   batch.messages = messages;
   batch.n_messages = count;
   batch.first_sequence += begin;
-  size_t frames = 1 + in->frame_count + (more == NULL ? 0 : more->frame_count);
   size_t envelope = troupe__wire__batch__get_packed_size(&batch);
-  size_t length = 4 + 4 * frames + envelope;
-  for (size_t i = 1; i < frames; i++) {
-    length += (i <= in->frame_count ? in->frames[i - 1] : more->frames[i - 1 - in->frame_count])
-                  ->size;
-  }
+  size_t length = 4 + 4 * (1 + frame_count) + envelope + payload;
   uint8_t *body = malloc(length);
   assert_non_null(body);
-  trp_put_u32(body, (uint32_t)frames);
+  trp_put_u32(body, (uint32_t)(1 + frame_count));
   trp_put_u32(body + 4, (uint32_t)envelope);
-  uint8_t *at = body + 4 + 4 * frames;
+  uint8_t *at = body + 4 + 4 * (1 + frame_count);
   troupe__wire__batch__pack(&batch, at);
   at += envelope;
-  for (size_t i = 1; i < frames; i++) {
-    const trp_frame_t *frame = i <= in->frame_count ? in->frames[i - 1]
-                                                    : more->frames[i - 1 - in->frame_count];
-    trp_put_u32(body + 4 + 4 * i, (uint32_t)frame->size);
-    memcpy(at, frame->bytes, frame->size);
-    at += frame->size;
+  for (size_t i = 0; i < frame_count; i++) {
+    trp_put_u32(body + 8 + 4 * i, (uint32_t)frames[i]->size);
+    memcpy(at, frames[i]->bytes, frames[i]->size);
+    at += frames[i]->size;
   }
   free(messages);
+  free(frames);
   free(record->body);
   record->body = body;
   record->head.length = length;
@@ -182,12 +191,11 @@ static inline void trp_tape_shuffle(trp_tape_t *tape, trp_test_random_t *random)
       const trp_record_head_t *head = &tape->records[i].head;
       const trp_record_head_t *other = &tape->records[k].head;
       bool same = other->type == type && other->subject == head->subject &&
-                  (type == TRP_RECORD_OUT ||
-                   (type == TRP_RECORD_IN && other->clock_ns == head->clock_ns));
+                  (type == TRP_RECORD_OUT || other->clock_ns == head->clock_ns);
       if (same && trp_test_random_below(random, 2) == 0) {
         trp_tape_merge(tape, i, k);
         k--;
-      } else if (other->type == TRP_RECORD_IN) {
+      } else if (same || other->type == TRP_RECORD_IN) {
         break;
       }
     }
