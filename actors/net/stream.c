@@ -10,6 +10,8 @@
 #include <troupe/error.h>
 
 #include "actors/net/connector.h"
+#include "actors/net/deadlines.h"
+#include "actors/net/handoff.h"
 #include "actors/net/member.h"
 #include "actors/net/owners.h"
 #include "core/support/assert.h"
@@ -18,37 +20,22 @@ enum {
   SPARE_STREAMS_MAX = 1024,
   WRITE_ROUNDS = 8, // writev()s of one socket in a turn: a peer that reads as fast as we write
                     // keeps nobody waiting
-  NS_PER_MS = 1000000,
 };
 
 static void step(trp_stream_t *stream, trp_stream_event_t event, const trp_failure_t *failure);
 static void release(trp_stream_t *stream);
 static void free_memory(trp_net_t *net, trp_subject_t *subject);
-static void owe_close(trp_stream_t *stream);
 static bool tell_connect(trp_stream_t *stream);
 static bool tell_error(trp_stream_t *stream, const trp_failure_t *failure);
 static bool tell_close(trp_stream_t *stream);
-static void fail_with(trp_stream_t *stream, int code, const char *syscall);
 static void start(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted);
-static void mark_dirty(trp_stream_t *stream);
 static void pump(trp_stream_t *stream);
 static int write_queue(trp_stream_t *stream);
 static void read_some(trp_stream_t *stream);
 static void look_at_hangup(trp_stream_t *stream);
-static uint64_t credit_left(const trp_stream_t *stream);
-static void consume(trp_stream_t *stream, uint64_t through);
 static void update_want(trp_stream_t *stream);
-static void note_activity(trp_stream_t *stream);
-static int64_t next_deadline(const trp_stream_t *stream);
-static void arm(trp_stream_t *stream);
-static void run_due(trp_due_t *due);
 static void write_command(trp_stream_t *stream, const trp_command_t *command);
 static void change_options(trp_stream_t *stream, const Troupe__Wire__Options *options);
-static void freeze(trp_stream_t *stream);
-static void give(trp_stream_t *stream, const trp_command_t *command);
-static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_command_t *command,
-                      uint32_t unread);
-static void refuse_give(trp_stream_t *stream, int code);
 static void answer_failure(const trp_command_t *command, const trp_failure_t *failure);
 
 // ---- Life ----
@@ -76,7 +63,7 @@ int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t
       .opened_ns = net->now_ns,
       .active_ns = net->now_ns,
       .progress_ns = net->now_ns,
-      .due = {.run = run_due},
+      .due = {.run = trp_stream_run_due},
   };
   if (trp_map_put(&net->subjects, id, stream) != 0) {
     free_memory(net, &stream->subject);
@@ -96,7 +83,7 @@ void trp_stream_connected(trp_stream_t *stream, trp_handle_t *handle, unsigned w
   start(stream, handle, wanted);
   step(stream, TRP_STREAM_CONNECTED, NULL);
   if (stream->state != TRP_STREAM_CLOSED) {
-    arm(stream);
+    trp_stream_arm(stream);
   }
   if (stream->state != TRP_STREAM_CLOSED) {
     pump(stream);
@@ -106,7 +93,7 @@ void trp_stream_connected(trp_stream_t *stream, trp_handle_t *handle, unsigned w
 void trp_stream_accepted(trp_stream_t *stream, trp_handle_t *handle) {
   start(stream, handle, 0);
   stream->state = TRP_STREAM_OPEN;
-  arm(stream);
+  trp_stream_arm(stream);
   if (stream->state != TRP_STREAM_CLOSED) {
     update_want(stream);
   }
@@ -143,9 +130,10 @@ void trp_stream_connect(const trp_command_t *command) {
     answer_failure(command, &(trp_failure_t){.code = error, .syscall = "connect"});
     return;
   }
+  stream->epoch = message->epoch;
   trp_options_merge(&stream->options, message->connect->options);
   stream->held = stream->options.pause;
-  arm(stream);
+  trp_stream_arm(stream);
   if (stream->state != TRP_STREAM_CLOSED) {
     trp_connector_begin(stream, message->connect);
   }
@@ -177,6 +165,7 @@ void trp_stream_adopt(const trp_command_t *command) {
     answer_failure(command, &(trp_failure_t){.code = error, .syscall = "open"});
     return;
   }
+  stream->epoch = message->epoch;
   trp_options_merge(&stream->options, adopt->options);
   stream->held = stream->options.pause;
   trp_stream_connected(stream, handle, 0);
@@ -230,13 +219,13 @@ static void step(trp_stream_t *stream, trp_stream_event_t event, const trp_failu
   if (next.actions & TRP_STREAM_TELL_CLOSE && told && tell_close(stream)) {
     release(stream);
   } else if (!told || next.actions & TRP_STREAM_TELL_CLOSE) {
-    owe_close(stream);
+    trp_stream_owe_close(stream);
   }
 }
 
 /// The actor cannot be told what happened to its socket, for lack of memory: it is closed, and told
 /// so as soon as it can be.
-static void owe_close(trp_stream_t *stream) {
+void trp_stream_owe_close(trp_stream_t *stream) {
   if (stream->connector != NULL) {
     trp_connector_cancel(stream->connector, false);
     stream->connector = NULL;
@@ -367,7 +356,7 @@ static bool tell_close(trp_stream_t *stream) {
   return true;
 }
 
-static void fail_with(trp_stream_t *stream, int code, const char *syscall) {
+void trp_stream_fail_with(trp_stream_t *stream, int code, const char *syscall) {
   trp_stream_fail(stream, &(trp_failure_t){.code = code, .syscall = syscall});
 }
 
@@ -377,6 +366,7 @@ static void answer_failure(const trp_command_t *command, const trp_failure_t *fa
   uint64_t id = command->message->subject;
   trp_message_t *message = trp_owner_tell(owner, TRP_KIND(EVENT_ERROR), id);
   if (message != NULL) {
+    message->epoch = command->message->epoch;
     message->error = trp_put_error(&owner->out, failure);
     if (message->error != NULL) {
       message->detail_case = TRP_DETAIL(ERROR);
@@ -389,6 +379,7 @@ static void answer_failure(const trp_command_t *command, const trp_failure_t *fa
     command->net->counters.undeliverable++;
     return;
   }
+  message->epoch = command->message->epoch;
   message->flags = TRP_FLAG(HAD_ERROR);
 }
 
@@ -441,7 +432,7 @@ static void read_some(trp_stream_t *stream) {
     trp_list_append(&owner->stalled, &stream->in_stalled);
     return;
   }
-  uint64_t left = credit_left(stream);
+  uint64_t left = trp_stream_credit_left(stream);
   if (left < TRP_READ_MINIMUM + TRP_EVENT_COST) {
     stream->stopped = stream->grows = true;
     return;
@@ -455,30 +446,30 @@ static void read_some(trp_stream_t *stream) {
   least = least > most ? most : least;
   trp_message_t *message = trp_owner_tell(owner, TRP_KIND(EVENT_DATA), stream->subject.id);
   if (message == NULL) {
-    fail_with(stream, TROUPE_ENOMEM, "read");
+    trp_stream_fail_with(stream, TROUPE_ENOMEM, "read");
     return;
   }
   size_t room = 0;
   uint8_t *bytes = trp_out_reserve(&owner->out, least, &room);
   if (bytes == NULL) {
     trp_out_undo(&owner->out);
-    fail_with(stream, TROUPE_ENOMEM, "read");
+    trp_stream_fail_with(stream, TROUPE_ENOMEM, "read");
     return;
   }
   ssize_t length = net->ops->read(net->transport, stream->handle, bytes, room < most ? room : most);
   if (length <= 0) {
     trp_out_undo(&owner->out);
     if (length == 0) {
-      note_activity(stream);
+      trp_stream_note_activity(stream);
       step(stream, TRP_STREAM_FIN_RECEIVED, NULL);
     } else if (length != -EAGAIN) {
-      fail_with(stream, (int)length, "read");
+      trp_stream_fail_with(stream, (int)length, "read");
     }
     return;
   }
   if (trp_out_commit(&owner->out, message, (uint32_t)length) != 0) {
     trp_out_undo(&owner->out);
-    fail_with(stream, TROUPE_ENOMEM, "read");
+    trp_stream_fail_with(stream, TROUPE_ENOMEM, "read");
     return;
   }
   message->through = stream->written;
@@ -489,8 +480,8 @@ static void read_some(trp_stream_t *stream) {
   stream->bytes_read += (uint64_t)length;
   stream->sent_cost += cost;
   owner->sent_cost += cost;
-  note_activity(stream);
-  if (credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST) {
+  trp_stream_note_activity(stream);
+  if (trp_stream_credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST) {
     stream->stopped = stream->grows = true;
   }
 }
@@ -500,13 +491,13 @@ static void read_some(trp_stream_t *stream) {
 static void look_at_hangup(trp_stream_t *stream) {
   int error = stream->net->ops->error(stream->net->transport, stream->handle);
   if (error != 0) {
-    fail_with(stream, error, "read");
+    trp_stream_fail_with(stream, error, "read");
     return;
   }
   stream->hangup_seen = true;
 }
 
-static uint64_t credit_left(const trp_stream_t *stream) {
+uint64_t trp_stream_credit_left(const trp_stream_t *stream) {
   uint64_t outstanding = stream->sent_cost - stream->consumed;
   return outstanding >= stream->credit ? 0 : stream->credit - outstanding;
 }
@@ -514,7 +505,7 @@ static uint64_t credit_left(const trp_stream_t *stream) {
 /// The actor has consumed so much. Reading goes on when half of the credit is free, so that it does
 /// not go on in crumbs. The credit grows when the actor has caught up, which one that is slower
 /// than its peer never does.
-static void consume(trp_stream_t *stream, uint64_t through) {
+void trp_stream_consume(trp_stream_t *stream, uint64_t through) {
   if (through <= stream->consumed) {
     return;
   }
@@ -532,14 +523,14 @@ static void consume(trp_stream_t *stream, uint64_t through) {
   }
   if (stream->stopped && outstanding <= stream->credit / 2) {
     stream->stopped = false;
-    mark_dirty(stream);
+    trp_stream_mark(stream);
   }
 }
 
 void trp_stream_unstall(trp_stream_t *stream) {
   stream->stalled = false;
   trp_list_remove(&stream->in_stalled);
-  mark_dirty(stream);
+  trp_stream_mark(stream);
 }
 
 /// Tells the transport what is wanted, when that has changed: it costs a system call.
@@ -560,7 +551,7 @@ static void update_want(trp_stream_t *stream) {
   }
   int error = stream->net->ops->want(stream->net->transport, stream->handle, mask);
   if (error != 0) {
-    fail_with(stream, error, "read");
+    trp_stream_fail_with(stream, error, "read");
     return;
   }
   stream->wanted = mask;
@@ -568,7 +559,7 @@ static void update_want(trp_stream_t *stream) {
 
 // ---- Writing ----
 
-static void mark_dirty(trp_stream_t *stream) {
+void trp_stream_mark(trp_stream_t *stream) {
   if (stream->handle != NULL && !trp_list_holds(&stream->in_dirty)) {
     trp_list_append(&stream->net->dirty_streams, &stream->in_dirty);
   }
@@ -588,7 +579,7 @@ static void pump(trp_stream_t *stream) {
   if (!trp_writes_empty(&stream->writes)) {
     int error = write_queue(stream);
     if (error != 0) {
-      fail_with(stream, error, "write");
+      trp_stream_fail_with(stream, error, "write");
       return;
     }
   }
@@ -596,7 +587,7 @@ static void pump(trp_stream_t *stream) {
     int error = net->ops->shutdown(net->transport, stream->handle);
     // A peer that has gone before gets no FIN; as in Node that counts as sent.
     if (error != 0 && error != TROUPE_ENOTCONN) {
-      fail_with(stream, error, "shutdown");
+      trp_stream_fail_with(stream, error, "shutdown");
       return;
     }
     step(stream, TRP_STREAM_FIN_SENT, NULL);
@@ -629,97 +620,22 @@ static int write_queue(trp_stream_t *stream) {
       trp_list_append(&net->due_streams, &stream->in_due);
     }
     stream->progress_ns = net->now_ns;
-    note_activity(stream);
+    trp_stream_note_activity(stream);
     if ((size_t)taken < size) {
       break;
     }
   }
   if (stream->options.write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes)) {
-    arm(stream);
+    trp_stream_arm(stream);
   }
   return 0;
-}
-
-// ---- Time ----
-
-/// Something moved: the timeout counts from here. That it may go off later than it is set costs
-/// nothing; only one that has gone off is set again.
-static void note_activity(trp_stream_t *stream) {
-  stream->active_ns = stream->net->now_ns;
-  if (stream->timeout_told) {
-    stream->timeout_told = false;
-    arm(stream);
-  }
-}
-
-static int64_t next_deadline(const trp_stream_t *stream) {
-  const trp_socket_options_t *options = &stream->options;
-  bool connects = stream->handle == NULL;
-  int64_t next = TRP_NEVER;
-  if (options->timeout_ms != 0 && !stream->timeout_told) {
-    next = stream->active_ns + (int64_t)options->timeout_ms * NS_PER_MS;
-  }
-  if (connects && options->connect_deadline_ms != 0) {
-    int64_t deadline = stream->opened_ns + (int64_t)options->connect_deadline_ms * NS_PER_MS;
-    next = deadline < next ? deadline : next;
-  }
-  if (!connects && options->first_byte_deadline_ms != 0 && stream->bytes_read == 0 &&
-      trp_stream_receives(stream->state)) {
-    int64_t deadline = stream->opened_ns + (int64_t)options->first_byte_deadline_ms * NS_PER_MS;
-    next = deadline < next ? deadline : next;
-  }
-  if (!connects && options->write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes)) {
-    int64_t deadline = stream->progress_ns + (int64_t)options->write_stall_deadline_ms * NS_PER_MS;
-    next = deadline < next ? deadline : next;
-  }
-  return next;
-}
-
-static void arm(trp_stream_t *stream) {
-  if (trp_timers_set_by(&stream->net->timers, &stream->due, next_deadline(stream)) != 0) {
-    fail_with(stream, TROUPE_ENOMEM, "connect");
-  }
-}
-
-static void run_due(trp_due_t *due) {
-  trp_stream_t *stream = TRP_LIST_ENTRY(due, trp_stream_t, due);
-  const trp_socket_options_t *options = &stream->options;
-  int64_t now = stream->net->now_ns;
-  bool connects = stream->handle == NULL;
-  int64_t age = now - stream->opened_ns;
-  if (connects && options->connect_deadline_ms != 0 &&
-      age >= (int64_t)options->connect_deadline_ms * NS_PER_MS) {
-    trp_failure_t failure = {.code = TROUPE_ECONNECTDEADLINE, .syscall = "connect"};
-    if (stream->connector != NULL) {
-      trp_connector_describe(stream->connector, &failure);
-    }
-    trp_stream_fail(stream, &failure);
-    return;
-  }
-  if (!connects && options->first_byte_deadline_ms != 0 && stream->bytes_read == 0 &&
-      trp_stream_receives(stream->state) &&
-      age >= (int64_t)options->first_byte_deadline_ms * NS_PER_MS) {
-    fail_with(stream, TROUPE_EFIRSTBYTEDEADLINE, "read");
-    return;
-  }
-  if (!connects && options->write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes) &&
-      now - stream->progress_ns >= (int64_t)options->write_stall_deadline_ms * NS_PER_MS) {
-    fail_with(stream, TROUPE_EWRITESTALLDEADLINE, "write");
-    return;
-  }
-  if (options->timeout_ms != 0 && !stream->timeout_told &&
-      now - stream->active_ns >= (int64_t)options->timeout_ms * NS_PER_MS) {
-    // Without memory it is told at the next occasion.
-    stream->timeout_told = trp_stream_tell(stream, TRP_KIND(EVENT_TIMEOUT)) != NULL;
-  }
-  arm(stream);
 }
 
 // ---- Commands ----
 
 void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
   const trp_message_t *message = command->message;
-  consume(stream, message->through);
+  trp_stream_consume(stream, message->through);
   switch (message->kind) {
   case TRP_KIND(COMMAND_WRITE):
     write_command(stream, command);
@@ -727,7 +643,7 @@ void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
   case TRP_KIND(COMMAND_END):
     step(stream, message->flags & TRP_FLAG(DESTROY) ? TRP_STREAM_FINISH : TRP_STREAM_END, NULL);
     if (stream->state != TRP_STREAM_CLOSED) {
-      mark_dirty(stream);
+      trp_stream_mark(stream);
     }
     break;
   case TRP_KIND(COMMAND_DESTROY):
@@ -743,11 +659,11 @@ void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
   case TRP_KIND(COMMAND_PAUSE):
     stream->paused = true;
     stream->held |= stream->handle == NULL;
-    mark_dirty(stream);
+    trp_stream_mark(stream);
     break;
   case TRP_KIND(COMMAND_RESUME):
     stream->paused = stream->held = false;
-    mark_dirty(stream);
+    trp_stream_mark(stream);
     break;
   case TRP_KIND(COMMAND_CREDIT):
     break;
@@ -755,10 +671,10 @@ void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
     change_options(stream, message->options);
     break;
   case TRP_KIND(COMMAND_FREEZE):
-    freeze(stream);
+    trp_stream_freeze(stream);
     break;
   case TRP_KIND(COMMAND_GIVE):
-    give(stream, command);
+    trp_stream_give(stream, command);
     break;
   default:
     stream->net->counters.unknown_kind++;
@@ -779,11 +695,11 @@ static void write_command(trp_stream_t *stream, const trp_command_t *command) {
   if (trp_writes_add(&stream->writes, &net->write_store, trp_in_frame(command->in, message),
                      message->offset, message->length,
                      (message->flags & TRP_FLAG(NOTIFY)) != 0) != 0) {
-    fail_with(stream, TROUPE_ENOMEM, "write");
+    trp_stream_fail_with(stream, TROUPE_ENOMEM, "write");
     return;
   }
   stream->accepted += message->length;
-  mark_dirty(stream);
+  trp_stream_mark(stream);
 }
 
 static void change_options(trp_stream_t *stream, const Troupe__Wire__Options *options) {
@@ -797,140 +713,5 @@ static void change_options(trp_stream_t *stream, const Troupe__Wire__Options *op
     stream->active_ns = stream->net->now_ns;
     stream->timeout_told = false;
   }
-  arm(stream);
-}
-
-// ---- Hand-off ----
-
-static void freeze(trp_stream_t *stream) {
-  if (stream->handle == NULL) {
-    refuse_give(stream, TROUPE_ENOTCONN);
-    return;
-  }
-  if (stream->frozen) {
-    stream->net->counters.refused++;
-    return;
-  }
-  if (trp_stream_tell(stream, TRP_KIND(EVENT_FROZEN)) == NULL) {
-    owe_close(stream);
-    return;
-  }
-  stream->frozen = true;
-  mark_dirty(stream);
-}
-
-static void give(trp_stream_t *stream, const trp_command_t *command) {
-  trp_net_t *net = stream->net;
-  const Troupe__Wire__Give *wire = command->message->give;
-  trp_owner_t *giver = stream->owner;
-  trp_owner_t *receiver = trp_owner_find(net, wire->to);
-  if (!stream->frozen || wire->unread > command->message->length || receiver == giver) {
-    refuse_give(stream, TROUPE_EINVAL);
-    return;
-  }
-  consume(stream, wire->consumed);
-  if (receiver == NULL) {
-    refuse_give(stream, TROUPE_ENOACTOR);
-    return;
-  }
-  if (!hand_over(stream, receiver, command, wire->unread)) {
-    refuse_give(stream, TROUPE_ENOMEM);
-    return;
-  }
-  // Told in the giver's epoch, as its last event.
-  if (trp_stream_tell(stream, TRP_KIND(EVENT_GIVEN)) == NULL) {
-    trp_out_undo(&receiver->out);
-    refuse_give(stream, TROUPE_ENOMEM);
-    return;
-  }
-  stream->epoch++;
-  stream->owner = receiver;
-  trp_list_remove(&stream->in_owner);
-  trp_list_append(&receiver->streams, &stream->in_owner);
-  trp_list_remove(&stream->in_stalled);
-  // The unread bytes are one data event to the receiver, whatever they were before.
-  stream->sent_cost = stream->consumed + (wire->unread > 0 ? trp_data_cost(wire->unread) : 0);
-  stream->paused = wire->paused;
-  stream->frozen = stream->stalled = false;
-  stream->stopped = credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST;
-  stream->grows |= stream->stopped;
-  if (wire->options != NULL) {
-    trp_options_merge(&stream->options, wire->options);
-    arm(stream);
-  }
-  mark_dirty(stream);
-}
-
-/// Tells the receiver all about the socket. It is the last message in its batch then.
-static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_command_t *command,
-                      uint32_t unread) {
-  trp_net_t *net = stream->net;
-  trp_out_t *out = &receiver->out;
-  const trp_message_t *give_message = command->message;
-  trp_message_t *message = trp_owner_tell(receiver, TRP_KIND(EVENT_HANDED), stream->subject.id);
-  if (message == NULL) {
-    return false;
-  }
-  troupe_address_t local = {0}, remote = {0};
-  net->ops->names(net->transport, stream->handle, &local, &remote);
-  Troupe__Wire__Handed *handed = trp_out_take(out, sizeof *handed);
-  Troupe__Wire__Options *options = trp_out_take(out, sizeof *options);
-  if (handed == NULL || options == NULL) {
-    goto no_memory;
-  }
-  *handed = (Troupe__Wire__Handed)TROUPE__WIRE__HANDED__INIT;
-  *options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
-  if (give_message->give->options != NULL) {
-    *options = *give_message->give->options; // nothing in it points anywhere
-    options->base.n_unknown_fields = 0;
-    options->base.unknown_fields = NULL;
-  }
-  handed->from = command->sender;
-  handed->unread = unread;
-  handed->ended = give_message->give->ended || !trp_stream_receives(stream->state);
-  handed->finished = trp_stream_has_ended(stream->state);
-  handed->paused = give_message->give->paused;
-  handed->local = trp_address_to_wire(out, &local);
-  handed->remote = trp_address_to_wire(out, &remote);
-  handed->bytes_read = stream->bytes_read -
-                       (unread < stream->bytes_read ? unread : stream->bytes_read);
-  handed->bytes_written = stream->accepted;
-  handed->options = options;
-  handed->consumed = stream->consumed;
-  if (handed->local == NULL || handed->remote == NULL) {
-    goto no_memory;
-  }
-  if (give_message->frame != 0 &&
-      trp_out_attach(out, message, trp_in_frame(command->in, give_message), give_message->offset,
-                     give_message->length) != 0) {
-    goto no_memory;
-  }
-  message->through = stream->written;
-  message->epoch = stream->epoch + 1;
-  message->detail_case = TRP_DETAIL(HANDED);
-  message->handed = handed;
-  return true;
-
-no_memory:
-  trp_out_undo(out);
-  return false;
-}
-
-/// The socket stays, and is read from again.
-static void refuse_give(trp_stream_t *stream, int code) {
-  trp_out_t *out = &stream->owner->out;
-  stream->frozen = false;
-  mark_dirty(stream);
-  trp_message_t *message = trp_stream_tell(stream, TRP_KIND(EVENT_GIVE_FAILED));
-  if (message == NULL) {
-    owe_close(stream);
-    return;
-  }
-  message->error = trp_put_error(out, &(trp_failure_t){.code = code});
-  if (message->error == NULL) {
-    trp_out_undo(out);
-    owe_close(stream);
-    return;
-  }
-  message->detail_case = TRP_DETAIL(ERROR);
+  trp_stream_arm(stream);
 }

@@ -85,6 +85,23 @@ void trp_stream_unstall(trp_stream_t *stream);
 /// Adds an event of this socket. NULL: no memory, which is counted.
 trp_message_t *trp_stream_tell(trp_stream_t *stream, Troupe__Wire__Kind kind);
 
+/// The same as trp_stream_fail() for errors without an address.
+void trp_stream_fail_with(trp_stream_t *stream, int code, const char *syscall);
+
+/// The actor cannot be told what happened to its socket, for lack of memory: it is closed, and told
+/// so as soon as it can be.
+void trp_stream_owe_close(trp_stream_t *stream);
+
+/// There is something to write, or something else may be wanted of the transport: looked at when
+/// the commands of the batch are executed.
+void trp_stream_mark(trp_stream_t *stream);
+
+/// The actor has consumed so much, counted from the start of the socket's life.
+void trp_stream_consume(trp_stream_t *stream, uint64_t through);
+
+/// How much cost may still be sent before it does.
+uint64_t trp_stream_credit_left(const trp_stream_t *stream);
+
 /// The commands of a batch are all executed: writes what they gave.
 void trp_streams_write(trp_net_t *net);
 

@@ -12,8 +12,17 @@ static fake_network_t *network_of(trp_transport_t *transport) {
 }
 
 static trp_handle_t *make(fake_network_t *network, fake_kind_t kind) {
-  assert_true(network->handle_count < FAKE_HANDLES_MAX);
-  trp_handle_t *handle = &network->handles[network->handle_count++];
+  trp_handle_t *handle = NULL;
+  if (network->handle_count < FAKE_HANDLES_MAX) {
+    handle = &network->handles[network->handle_count++];
+  } else {
+    for (size_t i = 0; i < FAKE_HANDLES_MAX && handle == NULL; i++) {
+      handle = network->handles[i].open ? NULL : &network->handles[i];
+    }
+    assert_non_null(handle);
+    free(handle->input);
+    free(handle->output);
+  }
   *handle = (trp_handle_t){.kind = kind, .open = true, .tcp = true, .room = SIZE_MAX};
   memset(handle->options, -1, sizeof handle->options);
   if (network->descriptors > 0) {

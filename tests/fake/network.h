@@ -44,7 +44,8 @@ struct trp_resolve {
 
 typedef struct fake_network {
   trp_transport_t base;
-  trp_handle_t handles[FAKE_HANDLES_MAX]; // in the order in which they were made
+  trp_handle_t handles[FAKE_HANDLES_MAX]; // in the order in which they were made;
+                                          // when all are used, closed ones again
   size_t handle_count;
   trp_resolve_t resolves[16];
   size_t resolve_count;

@@ -63,6 +63,9 @@ static int fake_send(trp_inbox_t *inbox, trp_out_t *out) {
   actor->next_sequence += in->batch->n_messages;
   for (size_t i = 0; i < in->batch->n_messages; i++) {
     describe(actor, in, in->batch->messages[i]);
+    if (world->on_event != NULL) {
+      world->on_event(world->context, (int)(actor - world->actors), in->batch->messages[i]);
+    }
   }
   return 0;
 }
