@@ -18,19 +18,16 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <troupe/error.h>
 #include <unistd.h>
 
 #include "core/actor/map.h"
 #include "core/message/frame_zmq.h"
-#include "core/trace/crc.h"
 #include "core/trace/line.h"
+#include "core/trace/writer.h"
 
 enum {
   BACKLOG_BYTES = 64 * 1024 * 1024,
-  BUFFER_SIZE = 64 * 1024,
-  DIRECT_SIZE = 16 * 1024, // a frame from this size on is written from where it lies
   IDLE_MS = 20,
   FLUSH_NS = 100 * 1000 * 1000,
   DRAIN_MAX = 1024, // messages between two looks at the clock
@@ -40,12 +37,8 @@ enum {
 /// The trace of one actor, being written.
 typedef struct file {
   struct file *next_dirty;
-  bool dirty; // in the list of files with bytes in their buffer
-  int fd;     // -1 after an error
-  bool complete;
-  uint64_t sequence; // that the next record should have; 0: any, a gap was told
-  uint8_t *buffer;   // NULL until something is in it
-  size_t used;
+  bool dirty; // in the list of files that may have bytes in their buffer
+  trp_writer_t writer;
 } file_t;
 
 /// How often an actor of this name and index has begun. They stay until recording ends.
@@ -86,18 +79,12 @@ static void *run(void *argument);
 static void write_until_told(trp_recorder_t *recorder, int fd);
 static drained_t drain(trp_recorder_t *recorder);
 static void take(trp_recorder_t *recorder, const trp_in_t *in);
-static void fill_hole(trp_recorder_t *recorder, file_t *file, const trp_line_t *line);
 static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp_frame_t *body);
 static int open_file(trp_recorder_t *recorder, const trp_start_t *start, int *fd);
 static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32_t *count);
-static void write_record(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
-                         const trp_in_t *in);
-static int append(trp_recorder_t *recorder, file_t *file, const void *bytes, size_t length);
-static int flush(file_t *file, const void *bytes, size_t length);
 static void flush_all(trp_recorder_t *recorder);
-static void mark_incomplete(trp_recorder_t *recorder, file_t *file);
-static void fail(trp_recorder_t *recorder, file_t *file, int error);
 static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file);
+static void note(trp_recorder_t *recorder, int error);
 
 int trp_recorder_start(trp_hub_t *hub, uint64_t self, const troupe_record_options_t *options,
                        trp_recorder_t **recorder) {
@@ -359,17 +346,16 @@ static void take(trp_recorder_t *recorder, const trp_in_t *in) {
   if (line.type == TRP_RECORD_START && file == NULL) {
     file = begin(recorder, &line, in->frames[0]);
   }
-  if (file != NULL && file->fd >= 0) {
-    if (line.type == TRP_RECORD_GAP) {
-      recorder->report.gaps++;
-      mark_incomplete(recorder, file);
-      file->sequence = 0;
-    } else {
-      fill_hole(recorder, file, &line);
-      file->sequence = line.sequence + 1;
-    }
-    if (file->fd >= 0) {
-      write_record(recorder, file, &line, in);
+  if (file != NULL && file->writer.fd >= 0) {
+    const trp_record_head_t head = {.type = line.type,
+                                    .sequence = line.sequence,
+                                    .clock_ns = line.clock_ns,
+                                    .subject = line.subject};
+    note(recorder, trp_writer_put(&file->writer, head, in->frames, in->frame_count));
+    if (!file->dirty) {
+      file->dirty = true;
+      file->next_dirty = recorder->dirty;
+      recorder->dirty = file;
     }
   }
   if (line.type != TRP_RECORD_GAP) {
@@ -381,35 +367,6 @@ static void take(trp_recorder_t *recorder, const trp_in_t *in) {
   }
 }
 
-/// What was lost between the tap and here, for want of memory, is a gap, too. How many bytes it had
-/// nobody knows.
-static void fill_hole(trp_recorder_t *recorder, file_t *file, const trp_line_t *line) {
-  if (file->sequence == 0 || line->sequence <= file->sequence) {
-    return;
-  }
-  trp_record_head_t head = {.type = TRP_RECORD_GAP,
-                            .length = TRP_RECORD_VALUE_SIZE,
-                            .sequence = line->sequence,
-                            .clock_ns = line->clock_ns,
-                            .subject = line->sequence - file->sequence};
-  uint8_t bytes[TRP_RECORD_HEAD_SIZE + TRP_RECORD_VALUE_SIZE] = {0};
-  head.checksum = trp_crc(trp_record_checksum(&head), bytes + TRP_RECORD_HEAD_SIZE,
-                          TRP_RECORD_VALUE_SIZE);
-  trp_format_head(bytes, &head);
-  recorder->report.gaps++;
-  mark_incomplete(recorder, file);
-  if (file->fd < 0) {
-    return;
-  }
-  int error = append(recorder, file, bytes, sizeof bytes);
-  if (error != 0) {
-    fail(recorder, file, error);
-    return;
-  }
-  recorder->report.records++;
-  recorder->report.bytes += sizeof bytes;
-}
-
 /// Makes the file of an actor. NULL: no memory; its records are dropped like those of a file that
 /// failed.
 static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp_frame_t *body) {
@@ -417,31 +374,20 @@ static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp
   file_t *file = calloc(1, sizeof *file);
   if (file == NULL || trp_map_put(&recorder->files, (uint64_t)line->tap + 1, file) != 0) {
     free(file);
-    file = NULL;
-    if (recorder->report.error == 0) {
-      recorder->report.error = TROUPE_ENOMEM;
-    }
+    note(recorder, TROUPE_ENOMEM);
     return NULL;
   }
-  file->fd = -1;
+  file->writer.fd = -1;
+  int fd = -1;
   int error = trp_parse_start(body->bytes, body->size, &start);
   if (error == 0) {
-    error = open_file(recorder, &start, &file->fd);
+    error = open_file(recorder, &start, &fd);
   }
-  if (error != 0) {
-    fail(recorder, file, error);
-    return file;
+  if (error == 0) {
+    recorder->report.actors++;
+    error = trp_writer_open(&file->writer, fd);
   }
-  recorder->report.actors++;
-  file->complete = true;
-  uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, TRP_TRACE_COMPLETE);
-  // The header goes out at once: what looks at the file finds a trace.
-  error = flush(file, header, sizeof header);
-  if (error != 0) {
-    fail(recorder, file, error);
-  }
-  recorder->report.bytes += sizeof header;
+  note(recorder, error);
   return file;
 }
 
@@ -498,167 +444,23 @@ static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32
   return 0;
 }
 
-static void write_record(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
-                         const trp_in_t *in) {
-  bool batch = line->type == TRP_RECORD_IN || line->type == TRP_RECORD_OUT;
-  trp_record_head_t head = {.type = line->type,
-                            .sequence = line->sequence,
-                            .clock_ns = line->clock_ns,
-                            .subject = line->subject};
-  bool fits = in->frame_count <= UINT32_MAX;
-  for (size_t i = 0; i < in->frame_count; i++) {
-    head.length += in->frames[i]->size;
-    fits = fits && in->frames[i]->size <= UINT32_MAX;
-  }
-  if (!fits) { // more than 4 GiB in one piece
-    fail(recorder, file, TROUPE_EOVERFLOW);
-    return;
-  }
-  uint8_t size[4];
-  head.length += batch ? sizeof size * (1 + in->frame_count) : 0;
-  uint32_t checksum = trp_record_checksum(&head);
-  if (batch) {
-    trp_put_u32(size, (uint32_t)in->frame_count);
-    checksum = trp_crc(checksum, size, sizeof size);
-    for (size_t i = 0; i < in->frame_count; i++) {
-      trp_put_u32(size, (uint32_t)in->frames[i]->size);
-      checksum = trp_crc(checksum, size, sizeof size);
-    }
-  }
-  for (size_t i = 0; i < in->frame_count; i++) {
-    checksum = trp_crc(checksum, in->frames[i]->bytes, in->frames[i]->size);
-  }
-  head.checksum = checksum;
-  uint8_t bytes[TRP_RECORD_HEAD_SIZE];
-  trp_format_head(bytes, &head);
-  int error = append(recorder, file, bytes, sizeof bytes);
-  if (error == 0 && batch) {
-    trp_put_u32(size, (uint32_t)in->frame_count);
-    error = append(recorder, file, size, sizeof size);
-    for (size_t i = 0; i < in->frame_count && error == 0; i++) {
-      trp_put_u32(size, (uint32_t)in->frames[i]->size);
-      error = append(recorder, file, size, sizeof size);
-    }
-  }
-  for (size_t i = 0; i < in->frame_count && error == 0; i++) {
-    error = append(recorder, file, in->frames[i]->bytes, in->frames[i]->size);
-  }
-  if (error != 0) {
-    fail(recorder, file, error);
-    return;
-  }
-  recorder->report.records++;
-  recorder->report.bytes += sizeof bytes + head.length;
-}
-
-static int append(trp_recorder_t *recorder, file_t *file, const void *bytes, size_t length) {
-  if (file->buffer == NULL) {
-    file->buffer = malloc(BUFFER_SIZE);
-    if (file->buffer == NULL) {
-      return TROUPE_ENOMEM;
-    }
-  }
-  if (length >= DIRECT_SIZE || length > BUFFER_SIZE - file->used) {
-    if (length >= DIRECT_SIZE) {
-      return flush(file, bytes, length);
-    }
-    int error = flush(file, NULL, 0);
-    if (error != 0) {
-      return error;
-    }
-  }
-  if (length > 0) {
-    memcpy(file->buffer + file->used, bytes, length);
-    file->used += length;
-  }
-  if (!file->dirty && file->used > 0) {
-    file->dirty = true;
-    file->next_dirty = recorder->dirty;
-    recorder->dirty = file;
-  }
-  return 0;
-}
-
-/// Writes the buffer and then the bytes.
-static int flush(file_t *file, const void *bytes, size_t length) {
-  struct iovec parts[2] = {{.iov_base = file->buffer, .iov_len = file->used},
-                           {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}};
-  file->used = 0;
-  while (parts[0].iov_len + parts[1].iov_len > 0) {
-    ssize_t written = writev(file->fd, parts, 2);
-    if (written < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      return -errno;
-    }
-    for (size_t i = 0; i < 2; i++) {
-      size_t part = (size_t)written < parts[i].iov_len ? (size_t)written : parts[i].iov_len;
-      parts[i].iov_base = (uint8_t *)parts[i].iov_base + part;
-      parts[i].iov_len -= part;
-      written -= (ssize_t)part;
-    }
-  }
-  return 0;
-}
-
-/// Nothing has come for a moment: all that is buffered is written, and the buffers are given back.
+/// Nothing has come for a moment, or some time has passed: all that is buffered is written.
 static void flush_all(trp_recorder_t *recorder) {
   while (recorder->dirty != NULL) {
     file_t *file = recorder->dirty;
     recorder->dirty = file->next_dirty;
     file->dirty = false;
-    if (file->fd < 0) {
-      continue;
+    if (file->writer.fd >= 0) {
+      note(recorder, trp_writer_flush(&file->writer));
     }
-    int error = flush(file, NULL, 0);
-    if (error != 0) {
-      fail(recorder, file, error);
-      continue;
-    }
-    free(file->buffer);
-    file->buffer = NULL;
   }
-}
-
-/// Tells it in the header, so that a reader knows before it begins; the gap's own record tells
-/// where.
-static void mark_incomplete(trp_recorder_t *recorder, file_t *file) {
-  if (!file->complete) {
-    return;
-  }
-  file->complete = false;
-  uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, 0);
-  if (pwrite(file->fd, header, sizeof header, 0) != (ssize_t)sizeof header) {
-    fail(recorder, file, errno == 0 ? TROUPE_EIO : -errno);
-  }
-}
-
-/// What was written before stays.
-static void fail(trp_recorder_t *recorder, file_t *file, int error) {
-  if (recorder->report.error == 0) {
-    recorder->report.error = error;
-  }
-  if (file->fd >= 0) {
-    close(file->fd);
-    file->fd = -1;
-  }
-  free(file->buffer);
-  file->buffer = NULL;
-  file->used = 0;
 }
 
 static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
-  if (file->fd >= 0) {
-    int error = flush(file, NULL, 0);
-    if (error != 0) {
-      fail(recorder, file, error);
-    } else if (close(file->fd) != 0 && errno != EINTR) {
-      file->fd = -1;
-      fail(recorder, file, -errno);
-    }
-  }
+  note(recorder, trp_writer_close(&file->writer));
+  recorder->report.records += file->writer.records;
+  recorder->report.bytes += file->writer.bytes;
+  recorder->report.gaps += file->writer.gaps;
   for (file_t **link = &recorder->dirty; *link != NULL; link = &(*link)->next_dirty) {
     if (*link == file) {
       *link = file->next_dirty;
@@ -666,6 +468,12 @@ static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
     }
   }
   trp_map_remove(&recorder->files, key);
-  free(file->buffer);
   free(file);
+}
+
+/// Keeps the first error.
+static void note(trp_recorder_t *recorder, int error) {
+  if (recorder->report.error == 0) {
+    recorder->report.error = error;
+  }
 }

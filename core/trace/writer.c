@@ -1,0 +1,216 @@
+/// Small pieces are collected in a buffer; a large frame is written from where it lies, together
+/// with what waits in front of it.
+#include "core/trace/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <troupe/error.h>
+#include <unistd.h>
+
+#include "core/trace/crc.h"
+
+enum {
+  BUFFER_SIZE = 64 * 1024,
+  DIRECT_SIZE = 16 * 1024, // a frame from this size on is not copied into the buffer
+};
+
+static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+               size_t frame_count);
+static int put_gap(trp_writer_t *writer, const trp_record_head_t *next);
+static int mark_incomplete(trp_writer_t *writer);
+static int append(trp_writer_t *writer, const void *bytes, size_t length);
+static int write_out(trp_writer_t *writer, const void *bytes, size_t length);
+static int fail(trp_writer_t *writer, int error);
+
+int trp_writer_open(trp_writer_t *writer, int fd) {
+  *writer = (trp_writer_t){.fd = fd, .complete = true};
+  uint8_t header[TRP_TRACE_HEADER_SIZE];
+  trp_format_header(header, TRP_TRACE_COMPLETE);
+  writer->bytes = sizeof header;
+  int error = write_out(writer, header, sizeof header);
+  return error == 0 ? 0 : fail(writer, error);
+}
+
+int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+                   size_t frame_count) {
+  int error = 0;
+  if (head.type == TRP_RECORD_GAP) {
+    writer->gaps++;
+    writer->sequence = 0;
+    error = mark_incomplete(writer);
+  } else {
+    if (writer->sequence != 0 && head.sequence > writer->sequence) {
+      error = put_gap(writer, &head);
+    }
+    writer->sequence = head.sequence + 1;
+  }
+  if (error == 0) {
+    error = put(writer, head, frames, frame_count);
+  }
+  return error == 0 ? 0 : fail(writer, error);
+}
+
+int trp_writer_flush(trp_writer_t *writer) {
+  int error = write_out(writer, NULL, 0);
+  if (error != 0) {
+    return fail(writer, error);
+  }
+  free(writer->buffer);
+  writer->buffer = NULL;
+  return 0;
+}
+
+int trp_writer_close(trp_writer_t *writer) {
+  if (writer->fd < 0) {
+    return 0;
+  }
+  int error = trp_writer_flush(writer);
+  if (error != 0) {
+    return error;
+  }
+  int fd = writer->fd;
+  writer->fd = -1;
+  // Linux closes it in any case; some file systems tell here what went wrong before.
+  return close(fd) != 0 && errno != EINTR ? -errno : 0;
+}
+
+static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+               size_t frame_count) {
+  bool batch = head.type == TRP_RECORD_IN || head.type == TRP_RECORD_OUT;
+  bool fits = frame_count <= UINT32_MAX;
+  head.length = batch ? 4 + 4 * (uint64_t)frame_count : 0;
+  for (size_t i = 0; i < frame_count; i++) {
+    head.length += frames[i]->size;
+    fits = fits && frames[i]->size <= UINT32_MAX;
+  }
+  if (!fits) {
+    return TROUPE_EOVERFLOW; // a frame of more than 4 GiB
+  }
+  uint8_t number[4];
+  uint32_t checksum = trp_record_checksum(&head);
+  if (batch) {
+    trp_put_u32(number, (uint32_t)frame_count);
+    checksum = trp_crc(checksum, number, sizeof number);
+    for (size_t i = 0; i < frame_count; i++) {
+      trp_put_u32(number, (uint32_t)frames[i]->size);
+      checksum = trp_crc(checksum, number, sizeof number);
+    }
+  }
+  for (size_t i = 0; i < frame_count; i++) {
+    checksum = trp_crc(checksum, frames[i]->bytes, frames[i]->size);
+  }
+  head.checksum = checksum;
+
+  uint8_t bytes[TRP_RECORD_HEAD_SIZE];
+  trp_format_head(bytes, &head);
+  int error = append(writer, bytes, sizeof bytes);
+  if (error == 0 && batch) {
+    trp_put_u32(number, (uint32_t)frame_count);
+    error = append(writer, number, sizeof number);
+    for (size_t i = 0; i < frame_count && error == 0; i++) {
+      trp_put_u32(number, (uint32_t)frames[i]->size);
+      error = append(writer, number, sizeof number);
+    }
+  }
+  for (size_t i = 0; i < frame_count && error == 0; i++) {
+    error = append(writer, frames[i]->bytes, frames[i]->size);
+  }
+  writer->records++;
+  writer->bytes += sizeof bytes + head.length;
+  return error;
+}
+
+/// What was lost on the way here, for want of memory. How many bytes it had nobody knows.
+static int put_gap(trp_writer_t *writer, const trp_record_head_t *next) {
+  static const uint8_t unknown[TRP_RECORD_VALUE_SIZE];
+  trp_record_head_t head = {.type = TRP_RECORD_GAP,
+                            .length = sizeof unknown,
+                            .sequence = next->sequence,
+                            .clock_ns = next->clock_ns,
+                            .subject = next->sequence - writer->sequence};
+  head.checksum = trp_crc(trp_record_checksum(&head), unknown, sizeof unknown);
+  uint8_t bytes[TRP_RECORD_HEAD_SIZE];
+  trp_format_head(bytes, &head);
+  writer->gaps++;
+  writer->records++;
+  writer->bytes += sizeof bytes + sizeof unknown;
+  int error = mark_incomplete(writer);
+  if (error == 0) {
+    error = append(writer, bytes, sizeof bytes);
+  }
+  return error == 0 ? append(writer, unknown, sizeof unknown) : error;
+}
+
+/// In the header, so that a reader knows before it begins; the gap's own record tells where.
+static int mark_incomplete(trp_writer_t *writer) {
+  if (!writer->complete) {
+    return 0;
+  }
+  writer->complete = false;
+  uint8_t header[TRP_TRACE_HEADER_SIZE];
+  trp_format_header(header, 0);
+  ssize_t written = pwrite(writer->fd, header, sizeof header, 0);
+  return written < 0 ? -errno : written != (ssize_t)sizeof header ? TROUPE_EIO : 0;
+}
+
+static int append(trp_writer_t *writer, const void *bytes, size_t length) {
+  if (length >= DIRECT_SIZE) {
+    return write_out(writer, bytes, length);
+  }
+  if (writer->buffer == NULL) {
+    writer->buffer = malloc(BUFFER_SIZE);
+    if (writer->buffer == NULL) {
+      return TROUPE_ENOMEM;
+    }
+  }
+  if (length > BUFFER_SIZE - writer->used) {
+    int error = write_out(writer, NULL, 0);
+    if (error != 0) {
+      return error;
+    }
+  }
+  if (length > 0) {
+    memcpy(writer->buffer + writer->used, bytes, length);
+    writer->used += length;
+  }
+  return 0;
+}
+
+/// Writes the buffer and then the bytes.
+static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
+  struct iovec parts[2] = {{.iov_base = writer->buffer, .iov_len = writer->used},
+                           {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}};
+  writer->used = 0;
+  while (parts[0].iov_len + parts[1].iov_len > 0) {
+    ssize_t written = writev(writer->fd, parts, 2);
+    if (written < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return -errno;
+    }
+    size_t left = (size_t)written;
+    for (size_t i = 0; i < 2; i++) {
+      size_t part = left < parts[i].iov_len ? left : parts[i].iov_len;
+      if (part > 0) {
+        parts[i].iov_base = (uint8_t *)parts[i].iov_base + part;
+        parts[i].iov_len -= part;
+        left -= part;
+      }
+    }
+  }
+  return 0;
+}
+
+static int fail(trp_writer_t *writer, int error) {
+  if (writer->fd >= 0) {
+    close(writer->fd);
+    writer->fd = -1;
+  }
+  free(writer->buffer);
+  writer->buffer = NULL;
+  writer->used = 0;
+  return error;
+}

@@ -1,0 +1,35 @@
+/// Private. Writes one trace file: header, records, and the bytes between them and the disk.
+#ifndef TRP_WRITER_H_INCLUDED
+#define TRP_WRITER_H_INCLUDED
+
+#include "core/trace/format.h"
+
+/// Zeroed before trp_writer_open(). After an error nothing more can be written; what was written
+/// before stays.
+typedef struct trp_writer {
+  int fd;            // -1 when it is not open, or an error closed it
+  bool complete;     // as the header says
+  uint64_t sequence; // that the next record should have; 0: any
+  uint8_t *buffer;   // NULL while nothing is in it
+  size_t used;
+  uint64_t records, bytes, gaps; // written
+} trp_writer_t;
+
+/// `fd` is an empty file, owned by the writer from here on. The header is written at once. All of
+/// these block on the disk, and return 0, TROUPE_ENOMEM or the system's error, which has closed the
+/// file.
+int trp_writer_open(trp_writer_t *writer, int fd);
+
+/// Writes a record: `head` needs no length and no checksum. Of a batch the frames are its body with
+/// their sizes, of others alone. A GAP, and a hole in the sequence, which becomes one, make the
+/// trace incomplete.
+int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+                   size_t frame_count);
+
+/// What is in the buffer goes out, and the buffer's memory is given back.
+int trp_writer_flush(trp_writer_t *writer);
+
+/// Does nothing when it is not open.
+int trp_writer_close(trp_writer_t *writer);
+
+#endif
