@@ -2,6 +2,7 @@
 /// what is under way, and the end of an actor is told in band.
 #include "core/message/pipes.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <troupe/error.h>
 #include <zmq.h>
 
+#include "core/actor/map.h"
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/message/sanitizers.h"
@@ -18,11 +20,13 @@ enum { KEY_COUNT = 1024, ENDPOINT_SIZE = 48 };
 
 struct trp_hub {
   void *context;
+  pthread_mutex_t mutex;  // guards `open`; held while a pipe to one of them is made, so that it is open then
+  trp_map_t open;         // the inboxes that can be connected to
 };
 
 typedef struct {
   uint64_t id;
-  void *push;
+  void *push;  // NULL: the inbox was closed before the first send; what is sent vanishes
 } peer_t;
 
 typedef struct {
@@ -85,9 +89,15 @@ int trp_hub_new(trp_hub_t **hub) {
   if (made == NULL) {
     return TROUPE_ENOMEM;
   }
+  if (pthread_mutex_init(&made->mutex, NULL) != 0) {
+    free(made);
+    return TROUPE_ENOMEM;
+  }
+  trp_map_init(&made->open);
   made->context = zmq_ctx_new();
   if (made->context == NULL) {
     int error = error_of(errno);
+    pthread_mutex_destroy(&made->mutex);
     free(made);
     return error;
   }
@@ -110,6 +120,8 @@ void trp_hub_free(trp_hub_t **hub) {
   *hub = NULL;
   while (zmq_ctx_term(h->context) != 0 && errno == EINTR) {
   }
+  trp_map_free(&h->open);
+  pthread_mutex_destroy(&h->mutex);
   free(h);
 }
 
@@ -145,6 +157,12 @@ int trp_pipes_open(trp_hub_t *hub, uint64_t self, trp_inbox_t **inbox) {
   name_endpoint(endpoint, self);
   if (zmq_bind(pipes->pull, endpoint) != 0) {
     error = error_of(errno);
+    goto no_bind;
+  }
+  pthread_mutex_lock(&hub->mutex);
+  error = trp_map_put(&hub->open, self, pipes);
+  pthread_mutex_unlock(&hub->mutex);
+  if (error != 0) {
     goto no_bind;
   }
   *inbox = &pipes->base;
@@ -213,6 +231,21 @@ static trp_frame_t *wait_for_frame(pipes_t *pipes, int64_t deadline_ns, int *err
   }
 }
 
+/// Takes the frames that are left of a batch for which there was no memory, or the next one would begin with them.
+static void drop_rest(void *pull) {
+  bool more = true;
+  while (more) {
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    int result = 0;
+    do {
+      result = zmq_msg_recv(&message, pull, 0);
+    } while (result < 0 && errno == EINTR);
+    more = result >= 0 && zmq_msg_more(&message) != 0;
+    zmq_msg_close(&message);
+  }
+}
+
 int trp_pipes_receive_raw(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
   pipes_t *pipes = (pipes_t *)(void *)inbox;
   int error = 0;
@@ -236,7 +269,9 @@ int trp_pipes_receive_raw(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in)
       frame = trp_frame_receive(pipes->pull, 0);
     } while (frame == NULL && errno == EINTR);
     if (frame == NULL) {
-      return error_of(errno);
+      error = error_of(errno);
+      drop_rest(pipes->pull);
+      break;
     }
   }
   return error == 0 ? 1 : error;
@@ -272,6 +307,28 @@ static peer_t *find_peer(const pipes_t *pipes, uint64_t id) {
   return at < pipes->peer_count && pipes->peers[at].id == id ? &pipes->peers[at] : NULL;
 }
 
+/// A pipe to an inbox that is open; *push is NULL when it is not. libzmq would take a connection to a name that nobody has bound, too, but it then keeps the
+/// socket, its memory and its descriptor until the context ends, since somebody might bind the name later.
+static int connect_push(trp_hub_t *hub, uint64_t id, void **push) {
+  int error = 0;
+  pthread_mutex_lock(&hub->mutex);
+  if (trp_map_get(&hub->open, id) != NULL) {
+    void *made = new_socket(hub, ZMQ_PUSH);
+    char endpoint[ENDPOINT_SIZE];
+    name_endpoint(endpoint, id);
+    if (made == NULL) {
+      error = error_of(errno);
+    } else if (zmq_connect(made, endpoint) != 0) {
+      error = error_of(errno);
+      zmq_close(made);
+    } else {
+      *push = made;
+    }
+  }
+  pthread_mutex_unlock(&hub->mutex);
+  return error;
+}
+
 static int open_peer(pipes_t *pipes, uint64_t id, peer_t **opened) {
   if (pipes->peer_count == pipes->peer_capacity) {
     size_t capacity = pipes->peer_capacity == 0 ? 4 : pipes->peer_capacity * 2;
@@ -282,15 +339,9 @@ static int open_peer(pipes_t *pipes, uint64_t id, peer_t **opened) {
     pipes->peers = grown;
     pipes->peer_capacity = capacity;
   }
-  void *push = new_socket(pipes->hub, ZMQ_PUSH);
-  if (push == NULL) {
-    return error_of(errno);
-  }
-  char endpoint[ENDPOINT_SIZE];
-  name_endpoint(endpoint, id);
-  if (zmq_connect(push, endpoint) != 0) {
-    int error = error_of(errno);
-    zmq_close(push);
+  void *push = NULL;
+  int error = connect_push(pipes->hub, id, &push);
+  if (error != 0) {
     return error;
   }
   size_t at = peer_index(pipes, id);
@@ -303,6 +354,9 @@ static int open_peer(pipes_t *pipes, uint64_t id, peer_t **opened) {
 
 /// A send that says EAGAIN went to an actor that has closed its inbox: it is dropped, the end is told in band.
 static int send_frame(peer_t *peer, trp_frame_t *frame, bool more) {
+  if (peer->push == NULL) {
+    return 0;
+  }
   int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
   while (trp_frame_send(frame, peer->push, flags) != 0) {
     if (errno != EINTR) {
@@ -353,13 +407,19 @@ static int send_batch(trp_inbox_t *inbox, trp_out_t *out) {
   return error;
 }
 
+static void close_push(peer_t *peer) {
+  if (peer->push != NULL) {
+    zmq_close(peer->push);
+  }
+}
+
 static void forget(trp_inbox_t *inbox, uint64_t to) {
   pipes_t *pipes = (pipes_t *)(void *)inbox;
   peer_t *peer = find_peer(pipes, to);
   if (peer == NULL) {
     return;
   }
-  zmq_close(peer->push);
+  close_push(peer);
   size_t at = (size_t)(peer - pipes->peers);
   pipes->peer_count--;
   memmove(peer, peer + 1, (pipes->peer_count - at) * sizeof(peer_t));
@@ -368,7 +428,7 @@ static void forget(trp_inbox_t *inbox, uint64_t to) {
 void trp_pipes_send_last(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_t length) {
   pipes_t *pipes = (pipes_t *)(void *)inbox;
   peer_t *peer = find_peer(pipes, to);
-  if (peer != NULL) {
+  if (peer != NULL && peer->push != NULL) {
     TRP_TSAN_RELEASE(key_of(to));
     while (zmq_send(peer->push, bytes, length, ZMQ_DONTWAIT) < 0 && errno == EINTR) {
     }
@@ -386,9 +446,12 @@ size_t trp_pipes_peers(trp_inbox_t *inbox, uint64_t *ids, size_t capacity) {
 static void close_pipes(trp_inbox_t *inbox) {
   pipes_t *pipes = (pipes_t *)(void *)inbox;
   for (size_t i = 0; i < pipes->peer_count; i++) {
-    zmq_close(pipes->peers[i].push);
+    close_push(&pipes->peers[i]);
   }
   free(pipes->peers);
+  pthread_mutex_lock(&pipes->hub->mutex);
+  trp_map_remove(&pipes->hub->open, pipes->self);
+  pthread_mutex_unlock(&pipes->hub->mutex);
   zmq_close(pipes->pull);
   free(pipes);
 }
