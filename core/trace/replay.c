@@ -9,34 +9,13 @@
 
 #include "core/actor/execute.h"
 #include "core/message/frame_zmq.h"
-#include "core/message/id.h"
 #include "core/trace/compare.h"
-
-enum {
-  CONTEXT_EVENTS = 5,  // shown before the one after which it differs
-  RECENT_BATCHES = 16, // kept for that, at the least
-};
-
-/// A record that was read and waits to be used.
-typedef struct item {
-  struct item *next;
-  uint64_t sequence;
-  int64_t clock_ns;
-  uint64_t subject;
-  size_t length;
-  size_t events; // of a batch that was dispatched
-  uint8_t body[];
-} item_t;
-
-typedef struct {
-  item_t *first;
-  item_t *last;
-} queue_t;
+#include "core/trace/recent.h"
 
 /// What one receiver was sent in the recording.
 typedef struct {
   uint64_t to;
-  queue_t waiting;
+  trp_queue_t waiting;
   trp_in_t open;          // the batch that is compared now
   uint64_t open_sequence; // of its record
   size_t next;            // which of its messages comes next
@@ -68,21 +47,13 @@ struct trp_replay {
   uint64_t read_position;
   bool ended; // the recording has main's result
   int64_t status;
-  queue_t batches, calls, recent;
-  size_t recent_batches, recent_events;
+  trp_queue_t batches, calls;
+  trp_recent_t recent;
   stream_t **streams;
   size_t stream_count, stream_capacity;
   given_t *given;
   size_t given_count, given_capacity;
 };
-
-/// An event with its place, for telling after which one something differs.
-typedef struct {
-  uint64_t number;
-  int64_t clock_ns;
-  uint64_t sender, sequence;
-  trp_said_t said;
-} event_t;
 
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int compare_batch(trp_inbox_t *inbox, trp_out_t *out);
@@ -116,12 +87,9 @@ static int compare_message(trp_replay_t *replay, stream_t *stream, const trp_out
 static trp_said_t said_of(const trp_out_t *out, size_t index);
 static bool was_given(const trp_replay_t *replay, uint64_t sender, uint64_t sequence);
 static int note_given(trp_replay_t *replay, const trp_wire_batch_t *batch);
-static void keep_recent(trp_replay_t *replay, item_t *item);
 static void tell_command(trp_replay_t *replay, stream_t *stream, trp_said_t expected,
                          const trp_out_t *out, size_t index);
-static void tell_place(trp_replay_t *replay, uint64_t cause_sender, uint64_t cause_sequence,
-                       bool exact, uint64_t subject);
-static void tell_events(trp_replay_t *replay, const event_t *events, size_t at);
+static void tell_place(trp_replay_t *replay, trp_cause_t cause);
 static void tell_heading(trp_replay_t *replay);
 static void tell_cut(trp_replay_t *replay);
 static int finish(trp_replay_t *replay, int status);
@@ -193,24 +161,16 @@ trp_inbox_t *trp_replay_inbox(trp_replay_t *replay) {
   return &replay->base;
 }
 
-static void free_queue(queue_t *queue) {
-  while (queue->first != NULL) {
-    item_t *item = queue->first;
-    queue->first = item->next;
-    free(item);
-  }
-}
-
 int trp_replay_close(trp_replay_t **replay, int status) {
   trp_replay_t *r = *replay;
   *replay = NULL;
   int verdict = r->stopped ? r->verdict : finish(r, status);
   r->report->status = status;
-  free_queue(&r->batches);
-  free_queue(&r->calls);
-  free_queue(&r->recent);
+  trp_queue_free(&r->batches);
+  trp_queue_free(&r->calls);
+  trp_recent_free(&r->recent);
   for (size_t i = 0; i < r->stream_count; i++) {
-    free_queue(&r->streams[i]->waiting);
+    trp_queue_free(&r->streams[i]->waiting);
     trp_in_free(&r->streams[i]->open);
     free(r->streams[i]);
   }
@@ -287,24 +247,6 @@ static int tell_gap(trp_replay_t *replay) {
 
 // ---- Reading on ----
 
-static void push(queue_t *queue, item_t *item) {
-  item->next = NULL;
-  if (queue->first == NULL) {
-    queue->first = item;
-  } else {
-    queue->last->next = item;
-  }
-  queue->last = item;
-}
-
-static item_t *pop(queue_t *queue) {
-  item_t *item = queue->first;
-  if (item != NULL) {
-    queue->first = item->next;
-  }
-  return item;
-}
-
 /// Reads one record and puts it where it belongs. 1, 0 at the end, or an error that ends the
 /// replay.
 static int read_on(trp_replay_t *replay) {
@@ -347,7 +289,7 @@ static int file_record(trp_replay_t *replay, const trp_record_t *record) {
     return TROUPE_EINCOMPLETE;
   }
   replay->sequence = expected;
-  queue_t *queue = NULL;
+  trp_queue_t *queue = NULL;
   stream_t *stream = NULL;
   int64_t value = 0;
   int error = 0;
@@ -378,23 +320,23 @@ static int file_record(trp_replay_t *replay, const trp_record_t *record) {
     return error;
   }
   size_t length = (size_t)record->head.length;
-  item_t *item = malloc(sizeof *item + length);
+  trp_item_t *item = malloc(sizeof *item + length);
   if (item == NULL) {
     return TROUPE_ENOMEM;
   }
-  *item = (item_t){.sequence = record->head.sequence,
-                   .clock_ns = record->head.clock_ns,
-                   .subject = record->head.subject,
-                   .length = length};
+  *item = (trp_item_t){.sequence = record->head.sequence,
+                       .clock_ns = record->head.clock_ns,
+                       .subject = record->head.subject,
+                       .length = length};
   memcpy(item->body, record->body, length);
-  push(queue, item);
+  trp_queue_push(queue, item);
   return 0;
 }
 
 /// False when the next batch that waits came from outside at another time than the one that is
 /// dispatched.
 static bool may_look_ahead(const trp_replay_t *replay) {
-  const item_t *last = replay->batches.first == NULL ? NULL : replay->batches.last;
+  const trp_item_t *last = replay->batches.first == NULL ? NULL : replay->batches.last;
   return last == NULL || last->subject == replay->start.id || last->clock_ns == replay->clock_ns;
 }
 
@@ -439,7 +381,7 @@ static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
                    " waits for more, where its main function returned %" PRId64
                    " in the recording.\n",
                    replay->status);
-      tell_place(replay, 0, 0, false, 0);
+      tell_place(replay, (trp_cause_t){0});
       return stop(replay, TROUPE_EDIFFERS);
     }
     tell_cut(replay);
@@ -450,7 +392,7 @@ static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
 }
 
 static int deliver(trp_replay_t *replay, trp_in_t *in) {
-  item_t *item = pop(&replay->batches);
+  trp_item_t *item = trp_queue_pop(&replay->batches);
   int error = trp_parse_batch(item->body, item->length, in);
   if (error == 0) {
     error = note_given(replay, in->batch);
@@ -469,9 +411,8 @@ static int deliver(trp_replay_t *replay, trp_in_t *in) {
     return stop(replay, error);
   }
   in->received_ns = replay->clock_ns = item->clock_ns;
-  item->events = in->batch->n_messages;
-  replay->report->events += item->events;
-  keep_recent(replay, item);
+  replay->report->events += in->batch->n_messages;
+  trp_recent_keep(&replay->recent, item, in->batch->n_messages);
   return 1;
 }
 
@@ -512,7 +453,7 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
     tell_cut(replay); // before the call's result
     return stop(replay, 0);
   }
-  item_t *item = pop(&replay->calls);
+  trp_item_t *item = trp_queue_pop(&replay->calls);
   if (item != NULL && item->subject == call) {
     *value = (int64_t)trp_get_u64(item->body);
     free(item);
@@ -527,7 +468,7 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
                  item->subject);
   }
   trp_text_add(&replay->text, "(The numbers are those of core/trace/calls.h.)\n");
-  tell_place(replay, 0, 0, false, 0);
+  tell_place(replay, (trp_cause_t){0});
   free(item);
   return stop(replay, TROUPE_EDIFFERS);
 }
@@ -601,7 +542,7 @@ static int next_expected(trp_replay_t *replay, stream_t *stream, bool read, trp_
         return result;
       }
     }
-    item_t *item = pop(&stream->waiting);
+    trp_item_t *item = trp_queue_pop(&stream->waiting);
     trp_in_reset(&stream->open);
     stream->next = 0;
     stream->open_sequence = item->sequence;
@@ -645,7 +586,7 @@ static int check_all_sent(trp_replay_t *replay, uint64_t before) {
                  " does not make a call that it made in the recording: number %" PRIu64
                  " of core/trace/calls.h.\n",
                  replay->calls.first->subject);
-    tell_place(replay, 0, 0, false, 0);
+    tell_place(replay, (trp_cause_t){0});
     return stop(replay, TROUPE_EDIFFERS);
   }
   return 0;
@@ -691,7 +632,7 @@ static int finish(trp_replay_t *replay, int status) {
   } else {
     trp_text_add(&replay->text, "ended with %" PRId64 " in the recording.\n", replay->status);
   }
-  tell_place(replay, 0, 0, false, 0);
+  tell_place(replay, (trp_cause_t){0});
   return TROUPE_EDIFFERS;
 }
 
@@ -800,7 +741,6 @@ static void tell_command(trp_replay_t *replay, stream_t *stream, trp_said_t expe
                          const trp_out_t *out, size_t index) {
   trp_text_t *text = &replay->text;
   trp_said_t got = out == NULL ? (trp_said_t){0} : said_of(out, index);
-  const trp_wire_batch_t *batch = stream->open.batch;
   tell_heading(replay);
   trp_text_add(text, " does not do what it did in %s: message %" PRIu64 " to ", replay->path,
                stream->compared + 1);
@@ -826,116 +766,23 @@ static void tell_command(trp_replay_t *replay, stream_t *stream, trp_said_t expe
       trp_explain(text, trp_compare(expected, got), expected, got);
     }
   }
-  uint64_t subject = expected.message != NULL ? expected.message->subject
-                     : got.message != NULL    ? got.message->subject
-                                              : 0;
+  trp_cause_t cause = {.subject = expected.message != NULL ? expected.message->subject
+                                  : got.message != NULL    ? got.message->subject
+                                                           : 0};
   if (out != NULL) {
-    tell_place(replay, out->cause_sender, out->cause_sequence, true, subject);
+    // A replayed actor sends after each event, so that the batch has one cause.
+    cause.sender = out->cause_sender;
+    cause.sequence = out->cause_sequence;
+    cause.exact = true;
   } else {
-    tell_place(replay, batch->cause_sender, batch->cause_sequence, stream->next == 0, subject);
+    // A recorded one names the event of its first command.
+    cause.sender = stream->open.batch->cause_sender;
+    cause.sequence = stream->open.batch->cause_sequence;
+    cause.exact = stream->next == 0;
   }
+  tell_place(replay, cause);
 }
 
-/// Opens the batches that were given out last; `*count` is how many could be.
-static trp_in_t *open_recent(trp_replay_t *replay, size_t *count) {
-  trp_in_t *opened = calloc(replay->recent_batches + 1, sizeof *opened);
-  *count = 0;
-  for (item_t *item = replay->recent.first; opened != NULL && item != NULL; item = item->next) {
-    trp_in_init(&opened[*count]);
-    if (trp_parse_batch(item->body, item->length, &opened[*count]) != 0) {
-      trp_in_free(&opened[*count]);
-      break;
-    }
-    opened[*count].received_ns = item->clock_ns;
-    ++*count;
-  }
-  return opened;
-}
-
-/// Says after which event it was. A replayed actor sends after each event, so `exact`; a recorded
-/// batch of commands names the event of its first command only: of
-/// the others we know that they were made after that one, and most likely the last event of the
-/// same socket made them.
-static void tell_place(trp_replay_t *replay, uint64_t cause_sender, uint64_t cause_sequence,
-                       bool exact, uint64_t subject) {
-  size_t batches = 0;
-  trp_in_t *opened = open_recent(replay, &batches);
-  event_t *events = calloc(replay->recent_events + 1, sizeof *events);
-  size_t count = 0;
-  for (size_t i = 0; i < batches && events != NULL; i++) {
-    const trp_wire_batch_t *batch = opened[i].batch;
-    for (size_t k = 0; k < batch->n_messages && count < replay->recent_events; k++) {
-      const trp_message_t *message = batch->messages[k];
-      events[count++] = (event_t){
-          .clock_ns = opened[i].received_ns,
-          .sender = batch->sender,
-          .sequence = batch->first_sequence + k,
-          .said = {.message = message, .payload = trp_in_payload(&opened[i], message)}};
-    }
-  }
-  size_t cause = count;
-  for (size_t i = 0; i < count; i++) {
-    events[i].number = replay->report->events - count + i + 1;
-    if (cause_sequence != 0 && events[i].sender == cause_sender &&
-        events[i].sequence == cause_sequence) {
-      cause = i;
-    }
-  }
-  // Where to look when the cause is not known exactly: from the first command's, or in the last
-  // batch.
-  size_t last_batch = batches == 0 ? 0 : opened[batches - 1].batch->n_messages;
-  size_t from = cause < count ? cause : count - (last_batch < count ? last_batch : count);
-  size_t at = from;
-  bool certain = (exact && cause < count) || from + 1 == count;
-  if (!certain && count > 0) {
-    at = count - 1;
-    for (size_t i = from; i < count && subject != 0; i++) {
-      if (events[i].said.message->subject == subject) {
-        at = i;
-      }
-    }
-  }
-  if (count == 0) {
-    trp_text_add(&replay->text, "This is before the first event.\n");
-  } else {
-    trp_text_add(&replay->text, "This is %safter event:\n", certain ? "" : "most likely ");
-    tell_events(replay, events, at);
-  }
-  for (size_t i = 0; i < batches; i++) {
-    trp_in_free(&opened[i]);
-  }
-  free(opened);
-  free(events);
-}
-
-static void tell_events(trp_replay_t *replay, const event_t *events, size_t at) {
-  size_t from = at < CONTEXT_EVENTS ? 0 : at - CONTEXT_EVENTS;
-  for (size_t i = at + 1; i > from; i--) {
-    if (i == at) {
-      trp_text_add(&replay->text, "The events before it, the latest first:\n");
-    }
-    const event_t *event = &events[i - 1];
-    trp_text_add(&replay->text, "  %4" PRIu64 "  %+.6f s  ", event->number,
-                 (double)(event->clock_ns - replay->start.clock_ns) / 1e9);
-    trp_print_message(&replay->text, event->said.message, event->said.payload);
-    if (event->sender != replay->start.id && !trp_id_is_io_actor(event->sender)) {
-      trp_text_add(&replay->text, ", from ");
-      trp_print_id(&replay->text, event->sender);
-    }
-    trp_text_add(&replay->text, "\n");
-  }
-}
-
-/// Keeps a batch that was given out, and forgets those that are too far back to be told of.
-static void keep_recent(trp_replay_t *replay, item_t *item) {
-  push(&replay->recent, item);
-  replay->recent_batches++;
-  replay->recent_events += item->events;
-  while (replay->recent_batches > RECENT_BATCHES &&
-         replay->recent_events - replay->recent.first->events > CONTEXT_EVENTS) {
-    item_t *oldest = pop(&replay->recent);
-    replay->recent_batches--;
-    replay->recent_events -= oldest->events;
-    free(oldest);
-  }
+static void tell_place(trp_replay_t *replay, trp_cause_t cause) {
+  trp_recent_tell(&replay->recent, cause, &replay->start, &replay->text);
 }
