@@ -46,6 +46,11 @@ static trp_socket_t *socket_of(trp_object_t *object) {
   return (trp_socket_t *)(void *)object;
 }
 
+/// What has no IP address is a Unix socket, an unnamed one perhaps, or a pipe.
+static bool is_ip(const trp_endpoint_t *endpoint) {
+  return endpoint->family == TROUPE_FAMILY_IPV4 || endpoint->family == TROUPE_FAMILY_IPV6;
+}
+
 // ---- Making and freeing ----
 
 int troupe_socket_new(const troupe_socket_options_t *options,
@@ -138,7 +143,7 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
   trp_endpoint_set(&socket->local, detail->local);
   trp_endpoint_set(&socket->remote, detail->remote);
-  socket->is_unix = socket->local.family == TROUPE_FAMILY_UNIX;
+  socket->is_unix = !is_ip(&socket->local);
   trp_socket_refresh(socket);
   return socket;
 }
@@ -460,7 +465,7 @@ static void connected(trp_socket_t *socket, const trp_message_t *message) {
     trp_endpoint_clear(&socket->remote);
     trp_endpoint_set(&socket->local, message->connected->local);
     trp_endpoint_set(&socket->remote, message->connected->remote);
-    socket->is_unix = socket->local.family == TROUPE_FAMILY_UNIX;
+    socket->is_unix = !is_ip(&socket->local);
   }
   if (trp_socket_connects(state)) {
     socket->connected = true;
