@@ -65,7 +65,6 @@ struct trp_io {
 
   // The thread's own.
   uv_loop_t loop;
-  bool loop_is_open;
   uv_prepare_t prepare;
   uv_check_t check;
   uv_idle_t idle;
@@ -76,12 +75,13 @@ struct trp_io {
   trp_uv_transport_t *transport;
   trp_net_t *net;
   trp_in_t in;
-  bool full;              // the budget stopped receive_all(): there is more in the inbox
   uint64_t handled;       // batches and calls
   uint64_t spun_activity; // up to where activity was seen by spins(),
   int64_t active_ns;      // and when
   uint64_t trim_activity; // as of the last look of the timer
+  bool loop_is_open;
   bool trimming;
+  bool full; // the budget stopped receive_all(): there is more in the inbox
 };
 
 static void *run(void *argument);

@@ -107,10 +107,13 @@ static void free_request(trp_resolve_t *request) {
 }
 
 static void free_requests(queue_t *queue) {
-  trp_resolve_t *request;
-  while ((request = take_first(queue)) != NULL) {
+  trp_resolve_t *request = queue->first;
+  while (request != NULL) {
+    trp_resolve_t *next = request->next;
     free_request(request);
+    request = next;
   }
+  *queue = (queue_t){0};
 }
 
 // ---- The loop's side ----
@@ -383,9 +386,9 @@ static void keep_addresses(trp_resolve_t *request, const struct addrinfo *list) 
   for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
     count++;
   }
-  request->addresses = calloc(count, sizeof *request->addresses);
-  if (request->addresses == NULL) {
-    request->error = count == 0 ? TROUPE_ENOTFOUND : TROUPE_EAI_MEMORY;
+  request->addresses = count == 0 ? NULL : calloc(count, sizeof *request->addresses);
+  if (count > 0 && request->addresses == NULL) {
+    request->error = TROUPE_EAI_MEMORY;
     return;
   }
   for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {

@@ -40,6 +40,7 @@ static socklen_t make_unix(const troupe_address_t *from, struct sockaddr_storage
 }
 
 socklen_t trp_sockaddr_make(const troupe_address_t *from, struct sockaddr_storage *to) {
+  memset(to, 0, sizeof *to);
   switch (from->family) {
   case TROUPE_FAMILY_IPV4:
     return make_ipv4(from, to);

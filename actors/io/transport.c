@@ -158,10 +158,11 @@ void trp_uv_transport_free(trp_uv_transport_t **transport) {
     return;
   }
   *transport = NULL;
-  trp_link_t *link;
-  while ((link = first_of(&gone->spare)) != NULL) {
-    trp_list_remove(link);
+  trp_link_t *link = gone->spare.next;
+  while (link != &gone->spare) {
+    trp_link_t *next = link->next;
     free(TRP_LIST_ENTRY(link, trp_handle_t, unsettled));
+    link = next;
   }
   free(gone->by_fd);
   free(gone);
@@ -649,6 +650,7 @@ static void on_linger_timer(uv_timer_t *timer) {
       start_timer(self, timer, on_linger_timer, handle->linger_until_ns);
       return;
     }
+    trp_list_remove(link);
     shut(handle, false);
   }
 }

@@ -404,8 +404,8 @@ enum { SENDERS = 4, ROUNDS = 100, BATCHES_MAX = 600 };
 
 typedef struct {
   trp_hub_t *hub;
-  uint32_t number;
   uint64_t sent;
+  uint32_t number;
   int error; // 0, or that of a call; 1: no answer came
 } sender_t;
 

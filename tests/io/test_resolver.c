@@ -47,6 +47,7 @@ static void wait_for_those_at_gate(int count) {
 
 // Stands before the C library's: whoever asks for "gate" hangs until the gate is opened, and finds
 // 127.0.0.1.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): its own are reserved names
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found) {
   int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = NULL;

@@ -120,7 +120,8 @@ static inline void close_world(world_t *world) {
 static inline bool run_until(world_t *world, const int *count, int wanted) {
   world->time_is_over = false;
   uv_update_time(&world->loop);
-  uv_timer_start(&world->guard, world_guard, (uint64_t)(WORLD_LIMIT_MS * trp_test_slow()), 0);
+  uv_timer_start(&world->guard, world_guard, (uint64_t)WORLD_LIMIT_MS * (uint64_t)trp_test_slow(),
+                 0);
   while (*count < wanted && !world->time_is_over) {
     uv_run(&world->loop, UV_RUN_ONCE);
   }
