@@ -1,4 +1,5 @@
-/* client: like `nc -N`: sends its input, prints what comes back, half-closes at the end of input, and ends when the peer has. */
+/* client: like `nc -N`: sends its input, prints what comes back, half-closes at the end of input,
+ * and ends when the peer has. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -11,7 +12,8 @@
 
 enum { READ_SIZE = 64 * 1024, IN_FLIGHT = 16 };
 
-/* A thread reads the input and posts it to the actor; `room` counts how many pieces it may have under way. */
+/* A thread reads the input and posts it to the actor; `room` counts how many pieces it may have
+ * under way. */
 typedef struct {
   program_target_t target;
   troupe_system_t *system;
@@ -88,9 +90,10 @@ static int client_actor(void *argument) {
   client_t *client = argument;
   troupe_connect_options_t options = {0};
   program_connect_options(&client->target, &options);
-  /* Our own half is closed at the end of the input; until then the peer may end first, and we go on. */
-  int error = troupe_connect(&options, &(troupe_socket_options_t){.allow_half_open = true}, &handlers,
-                             client, &client->socket);
+  /* Our own half is closed at the end of the input; until then the peer may end first, and we go
+   * on. */
+  int error = troupe_connect(&options, &(troupe_socket_options_t){.allow_half_open = true},
+                             &handlers, client, &client->socket);
   if (error < 0) {
     return error;
   }
@@ -123,11 +126,12 @@ static void *send_input(void *argument) {
 }
 
 static void help(void) {
-  puts("usage: client HOST:PORT | PATH\n"
-       "Connects, sends its standard input, prints what comes back, half-closes at the end of input, and ends when the peer\n"
-       "has closed. A PATH has a '/' in it; @NAME is an abstract Unix socket.\n"
-       "\n"
-       "  --help   this text");
+  puts(
+      "usage: client HOST:PORT | PATH\n"
+      "Connects, sends its standard input, prints what comes back, half-closes at the end of input, and ends when the peer\n"
+      "has closed. A PATH has a '/' in it; @NAME is an abstract Unix socket.\n"
+      "\n"
+      "  --help   this text");
 }
 
 int main(int argc, char **argv) {

@@ -1,4 +1,5 @@
-/* echo: sends back what comes, on as many actors as you like. One handler, N threads, one address; recorded and replayed if asked to. */
+/* echo: sends back what comes, on as many actors as you like. One handler, N threads, one address;
+ * recorded and replayed if asked to. */
 #include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 
 #include "common/program.h"
 
-enum { GRACE_MS = 1000, LISTEN_MS = 10000, ACTORS_MAX = 1024, HIGH_WATER_MARK = 256 * 1024 };
+enum { GRACE_MS = 1000, ACTORS_MAX = 1024, HIGH_WATER_MARK = 256 * 1024 };
 
 /* Given to each actor as a copy of its own, so that a trace holds it too. */
 typedef struct {
@@ -17,7 +18,8 @@ typedef struct {
   unsigned work_us;
 } config_t;
 
-/* --upper: another handler than the one that was recorded, perhaps. Set before any actor is there, and never changed. */
+/* --upper: another handler than the one that was recorded, perhaps. Set before any actor is there,
+ * and never changed. */
 static bool upper;
 
 /* Burns processor time as a handler that computes something would. */
@@ -51,7 +53,8 @@ static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *c
   if (config->work_us > 0) {
     work(config->work_us);
   }
-  int result = upper ? write_upper(socket, chunk) : troupe_socket_write_chunk(socket, chunk, NULL, NULL);
+  int result = upper ? write_upper(socket, chunk)
+                     : troupe_socket_write_chunk(socket, chunk, NULL, NULL);
   if (result == 0) {
     troupe_socket_pause(socket);
   } else if (result < 0) {
@@ -77,28 +80,15 @@ static const troupe_server_handlers_t server_handlers = {.on_connection = on_con
 static int echo_actor(void *argument) {
   config_t *config = argument;
   troupe_server_t server;
-  int error = troupe_server_new(&(troupe_server_options_t){.no_delay = TROUPE_ON,
-                                                           .high_water_mark = HIGH_WATER_MARK},
-                                &server_handlers, config, &server);
+  int error = troupe_server_new(
+      &(troupe_server_options_t){.no_delay = TROUPE_ON, .high_water_mark = HIGH_WATER_MARK},
+      &server_handlers, config, &server);
   if (error < 0) {
     return error;
   }
-  troupe_listen_options_t listen = {0};
-  program_listen_options(&config->target, &listen);
-  error = troupe_server_listen(server, &listen);
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, LISTEN_MS);
-  }
+  error = program_listen(server, &config->target, config->actors);
   if (error < 0) {
     return error;
-  }
-  if (troupe_actor_index() + 1 == config->actors) {
-    troupe_address_t address;
-    char text[TROUPE_ADDRESS_TEXT_SIZE + 16];
-    troupe_server_address(server, &address);
-    program_address_text(&address, text, sizeof text);
-    printf("listening %s\n", text);
-    fflush(stdout);
   }
   return troupe_actor_run();
 }
@@ -120,19 +110,20 @@ static int replay(char **files, int count) {
 }
 
 static void help(void) {
-  puts("usage: echo [OPTION]...\n"
-       "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the path once it is ready.\n"
-       "\n"
-       "  --host H         the address to listen on (default: all)\n"
-       "  --port P         the port (default: 0, the system picks one)\n"
-       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
-       "  --actors N       handlers, each on a thread of its own, that share the address (default: 1)\n"
-       "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
-       "  --work-us U      compute for U microseconds for each message (default: 0)\n"
-       "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
-       "  --upper          answer in capital letters\n"
-       "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
-       "  --help           this text");
+  puts(
+      "usage: echo [OPTION]...\n"
+      "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the path once it is ready.\n"
+      "\n"
+      "  --host H         the address to listen on (default: all)\n"
+      "  --port P         the port (default: 0, the system picks one)\n"
+      "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+      "  --actors N       handlers, each on a thread of its own, that share the address (default: 1)\n"
+      "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
+      "  --work-us U      compute for U microseconds for each message (default: 0)\n"
+      "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
+      "  --upper          answer in capital letters\n"
+      "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
+      "  --help           this text");
 }
 
 int main(int argc, char **argv) {
@@ -155,46 +146,40 @@ int main(int argc, char **argv) {
   bool replays = false;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (option) {
-      case HOST:
-        if (strlen(optarg) >= sizeof config.target.host) {
-          program_usage_error("--host is too long");
-        }
-        memcpy(config.target.host, optarg, strlen(optarg) + 1);
-        break;
-      case PORT:
-        config.target.port = (int)program_number("--port", optarg, 0, 65535);
-        break;
-      case PATH:
-        if (strlen(optarg) >= sizeof config.target.path || optarg[0] == '\0') {
-          program_usage_error("--path wants 1 to %d bytes", TROUPE_PATH_MAX);
-        }
-        memcpy(config.target.path, optarg, strlen(optarg) + 1);
-        break;
-      case ACTORS:
-        config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
-        break;
-      case IO_THREADS:
-        if (program_number("--io-threads", optarg, 1, 63) > 1) {
-          program_usage_error("more than one I/O thread is not supported yet");
-        }
-        break;
-      case WORK:
-        config.work_us = (unsigned)program_number("--work-us", optarg, 0, 1000000);
-        break;
-      case RECORD:
-        record = optarg;
-        break;
-      case REPLAY:
-        replays = true;
-        break;
-      case UPPER:
-        upper = true;
-        break;
-      case HELP:
-        help();
-        return 0;
-      default:
-        program_usage_error("unknown option");
+    case HOST:
+      program_host_option(&config.target, optarg);
+      break;
+    case PORT:
+      config.target.port = (int)program_number("--port", optarg, 0, 65535);
+      break;
+    case PATH:
+      program_path_option(&config.target, optarg);
+      break;
+    case ACTORS:
+      config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
+      break;
+    case IO_THREADS:
+      if (program_number("--io-threads", optarg, 1, 63) > 1) {
+        program_usage_error("more than one I/O thread is not supported yet");
+      }
+      break;
+    case WORK:
+      config.work_us = (unsigned)program_number("--work-us", optarg, 0, 1000000);
+      break;
+    case RECORD:
+      record = optarg;
+      break;
+    case REPLAY:
+      replays = true;
+      break;
+    case UPPER:
+      upper = true;
+      break;
+    case HELP:
+      help();
+      return 0;
+    default:
+      program_usage_error("unknown option");
     }
   }
   if (replays) {
@@ -208,6 +193,7 @@ int main(int argc, char **argv) {
   }
 
   program_block_signals();
+  program_raise_file_limit();
   troupe_system_t *system = NULL;
   int error = troupe_system_new(NULL, &system);
   if (error < 0) {

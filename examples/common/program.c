@@ -1,14 +1,15 @@
 #include "program.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/resource.h>
 
-enum { POLL_MS = 100, STUCK_MAX = 16, STOP_SLACK_MS = 2000 };
+enum { LISTEN_MS = 10000, STUCK_MAX = 16, STOP_SLACK_MS = 2000, FILES_MAX = 65536 };
 
 static void complain(const char *format, va_list arguments) {
   fprintf(stderr, "%s: ", program_invocation_short_name);
@@ -38,7 +39,8 @@ long program_number(const char *option, const char *text, long low, long high) {
   errno = 0;
   long number = strtol(text, &end, 10);
   if (errno != 0 || end == text || *end != '\0' || number < low || number > high) {
-    program_usage_error("%s wants a whole number from %ld to %ld, not '%s'", option, low, high, text);
+    program_usage_error("%s wants a whole number from %ld to %ld, not '%s'", option, low, high,
+                        text);
   }
   return number;
 }
@@ -70,6 +72,20 @@ void program_target(program_target_t *target, const char *text) {
   memcpy(target->host, host, length);
 }
 
+void program_host_option(program_target_t *target, const char *text) {
+  if (strlen(text) >= sizeof target->host) {
+    program_usage_error("--host is too long");
+  }
+  memcpy(target->host, text, strlen(text) + 1);
+}
+
+void program_path_option(program_target_t *target, const char *text) {
+  if (strlen(text) >= sizeof target->path || text[0] == '\0' || strcmp(text, "@") == 0) {
+    program_usage_error("--path wants 1 to %d bytes", TROUPE_PATH_MAX);
+  }
+  memcpy(target->path, text, strlen(text) + 1);
+}
+
 /* An abstract name starts with a NUL for the system, and with '@' for people. */
 static const char *system_path(const program_target_t *target, size_t *length) {
   static _Thread_local char path[PROGRAM_PATH_SIZE];
@@ -99,6 +115,60 @@ void program_connect_options(const program_target_t *target, troupe_connect_opti
   options->port = target->port;
 }
 
+void program_raise_file_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_MAX) {
+    return;
+  }
+  limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+  setrlimit(RLIMIT_NOFILE, &limit); /* if it cannot be raised, fewer connections are served */
+}
+
+int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies) {
+  troupe_listen_options_t options = {0};
+  program_listen_options(target, &options);
+  int error = troupe_server_listen(server, &options);
+  if (error == 0) {
+    error = troupe_server_listen_wait(server, LISTEN_MS);
+  }
+  if (error < 0 || troupe_actor_index() + 1 < copies) {
+    return error;
+  }
+  troupe_address_t address;
+  char text[TROUPE_ADDRESS_TEXT_SIZE + 16];
+  error = troupe_server_address(server, &address);
+  if (error == 0) {
+    program_address_text(&address, text, sizeof text);
+    printf("listening %s\n", text);
+    fflush(stdout);
+  }
+  return error;
+}
+
+int program_serve(const char *name, troupe_main_fn main, void *argument, size_t argument_size,
+                  unsigned copies, unsigned grace_ms) {
+  program_block_signals();
+  program_raise_file_limit();
+  troupe_system_t *system = NULL;
+  int error = troupe_system_new(NULL, &system);
+  if (error < 0) {
+    program_fail("cannot start: %s", troupe_error_message(error));
+  }
+  troupe_spawn_options_t spawn = {
+      .name = name,
+      .main = main,
+      .argument = argument,
+      .argument_size = argument_size,
+      .copies = copies,
+  };
+  error = troupe_spawn(system, &spawn, NULL);
+  if (error < 0) {
+    program_stop(system, 0);
+    program_fail("cannot listen: %s (%s)", troupe_error_message(error), troupe_error_name(error));
+  }
+  return program_run(system, grace_ms);
+}
+
 static void stop_signals(sigset_t *set) {
   sigemptyset(set);
   sigaddset(set, SIGINT);
@@ -111,28 +181,58 @@ void program_block_signals(void) {
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-int program_run(troupe_system_t *system, unsigned grace_ms) {
-  sigset_t set;
-  stop_signals(&set);
-  const struct timespec moment = {.tv_nsec = POLL_MS * 1000000L};
-  /* Actors that end by themselves end the program too; that is looked at now and then, a signal is seen at once. */
-  while (sigtimedwait(&set, NULL, &moment) < 0) {
-    if (troupe_system_wait(system, 0, NULL, 0, NULL) == 0) {
-      break;
-    }
+/* When the actors end by themselves, the thread that waits for a signal gets one. */
+typedef struct {
+  troupe_system_t *system;
+  pthread_t main;
+} watch_t;
+
+static void *watch_actors(void *context) {
+  watch_t *watch = context;
+  if (troupe_system_wait(watch->system, -1, NULL, 0, NULL) == 0) {
+    pthread_kill(watch->main, SIGTERM);
   }
-  return program_stop(system, grace_ms);
+  return NULL;
 }
 
-int program_stop(troupe_system_t *system, unsigned grace_ms) {
+/* Stops the system, and says which actors did not stop. */
+static int stop(troupe_system_t *system, unsigned grace_ms) {
   troupe_system_stop(system, grace_ms);
   troupe_stuck_t stuck[STUCK_MAX];
   size_t count = 0;
-  if (troupe_system_wait(system, (int)grace_ms + STOP_SLACK_MS, stuck, STUCK_MAX, &count) != 0) {
-    for (size_t i = 0; i < count && i < STUCK_MAX; i++) {
-      fprintf(stderr, "%s: actor %s %u did not stop\n", program_invocation_short_name,
-              stuck[i].name, stuck[i].index);
-    }
+  if (troupe_system_wait(system, (int)grace_ms + STOP_SLACK_MS, stuck, STUCK_MAX, &count) == 0) {
+    return 0;
+  }
+  for (size_t i = 0; i < count && i < STUCK_MAX; i++) {
+    fprintf(stderr, "%s: actor %s %u did not stop\n", program_invocation_short_name, stuck[i].name,
+            stuck[i].index);
+  }
+  return 1;
+}
+
+int program_run(troupe_system_t *system, unsigned grace_ms) {
+  watch_t watch = {.system = system, .main = pthread_self()};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, watch_actors, &watch) != 0) {
+    program_stop(system, 0);
+    program_fail("cannot start a thread");
+  }
+  sigset_t set;
+  stop_signals(&set);
+  int number = 0;
+  while (sigwait(&set, &number) != 0) {
+  }
+  bool ended = troupe_system_wait(system, 0, NULL, 0, NULL) == 0;
+  if (stop(system, grace_ms) != 0) {
+    return 1; /* the watching thread still waits, and the system cannot be freed */
+  }
+  pthread_join(thread, NULL);
+  int status = program_stop(system, 0);
+  return ended ? 1 : status;
+}
+
+int program_stop(troupe_system_t *system, unsigned grace_ms) {
+  if (stop(system, grace_ms) != 0) {
     return 1;
   }
   int error = troupe_system_free(&system);
@@ -147,13 +247,13 @@ void program_address_text(const troupe_address_t *address, char *text, size_t si
   char host[TROUPE_ADDRESS_TEXT_SIZE];
   troupe_address_text(address, host, sizeof host);
   switch (address->family) {
-    case TROUPE_FAMILY_IPV6:
-      snprintf(text, size, "[%s]:%u", host, address->port);
-      break;
-    case TROUPE_FAMILY_IPV4:
-      snprintf(text, size, "%s:%u", host, address->port);
-      break;
-    default:
-      snprintf(text, size, "%s", host);
+  case TROUPE_FAMILY_IPV6:
+    snprintf(text, size, "[%s]:%u", host, address->port);
+    break;
+  case TROUPE_FAMILY_IPV4:
+    snprintf(text, size, "%s:%u", host, address->port);
+    break;
+  default:
+    snprintf(text, size, "%s", host);
   }
 }

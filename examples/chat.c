@@ -1,0 +1,156 @@
+/* chat: people talk in rooms, line by line, with telnet or nc. They are spread over several actors;
+ * what is in chat/ says how. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/chat.h"
+
+enum {
+  GRACE_MS = 1000,
+  ACTORS_MAX = 64,
+  QUEUE_DEFAULT = 1024 * 1024,
+  QUEUE_LEAST = 65536,
+  KEEP_ALIVE_MS = 60000
+};
+
+void chat_fail(chat_t *chat) {
+  fprintf(stderr, "chat: actor %u has no memory, and ends\n", chat->index);
+  troupe_actor_end(TROUPE_ENOMEM);
+}
+
+static int serve(chat_t *chat) {
+  static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
+  troupe_server_t server;
+  troupe_server_options_t options = {
+      .allow_half_open = true,
+      .no_delay = TROUPE_ON,
+      .keep_alive = TROUPE_ON,
+      .keep_alive_initial_delay_ms = KEEP_ALIVE_MS,
+      .write_limit = chat->config->queue + FAREWELL_RESERVE,
+  };
+  troupe_actor_on_message(on_message, chat);
+  troupe_actor_on_sendable(on_sendable, chat);
+  troupe_actor_on_stop(members_stop, chat);
+  int error = troupe_server_new(&options, &handlers, chat, &server);
+  if (error == 0) {
+    error = program_listen(server, &chat->config->target, chat->config->actors);
+  }
+  return error < 0 ? error : troupe_actor_run();
+}
+
+static int chat_actor(void *argument) {
+  chat_t chat = {.config = argument, .index = troupe_actor_index()};
+  if (!relay_open(&chat)) {
+    return TROUPE_ENOMEM;
+  }
+  LIST_INIT(&chat.members);
+  TAILQ_INIT(&chat.ready);
+  TAILQ_INIT(&chat.behind);
+  TAILQ_INIT(&chat.slow);
+  int status = serve(&chat);
+  members_free(&chat);
+  people_free(&chat);
+  names_free(&chat);
+  relay_free(&chat);
+  return status;
+}
+
+/* The actors must know each other before anybody can be heard. */
+static int introduce(troupe_system_t *system, const troupe_actor_t *actors, unsigned count) {
+  const head_t head = {.what = ACTORS};
+  char message[sizeof head + ACTORS_MAX * sizeof *actors];
+  size_t length = sizeof head + count * sizeof *actors;
+  memcpy(message, &head, sizeof head);
+  memcpy(message + sizeof head, actors, count * sizeof *actors);
+  for (unsigned i = 0; i < count; i++) {
+    int error = troupe_post(system, actors[i], message, length);
+    if (error < 0) {
+      return error;
+    }
+  }
+  return 0;
+}
+
+static void help(void) {
+  puts(
+      "usage: chat [OPTION]...\n"
+      "Serves a chat to telnet, nc and the like, until SIGINT or SIGTERM: rooms, names, a line is heard by all in the room.\n"
+      "Prints 'listening HOST:PORT' or the path once it is ready.\n"
+      "\n"
+      "  --host H      the address to listen on (default: all)\n"
+      "  --port P      the port (default: 0, the system picks one)\n"
+      "  --path P      a Unix socket instead; @NAME is an abstract one\n"
+      "  --actors N    actors, each on a thread of its own, that share the members (default: 1)\n"
+      "  --queue B     bytes that may wait for a member who does not read, before it is dropped (default: 1048576)\n"
+      "  --help        this text");
+}
+
+int main(int argc, char **argv) {
+  enum { HOST = 1, PORT, PATH, ACTORS_OPTION, QUEUE, HELP };
+  static const struct option options[] = {
+      {"host", required_argument, NULL, HOST},
+      {"port", required_argument, NULL, PORT},
+      {"path", required_argument, NULL, PATH},
+      {"actors", required_argument, NULL, ACTORS_OPTION},
+      {"queue", required_argument, NULL, QUEUE},
+      {"help", no_argument, NULL, HELP},
+      {0},
+  };
+  config_t config = {.actors = 1, .queue = QUEUE_DEFAULT};
+  for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    switch (option) {
+    case HOST:
+      program_host_option(&config.target, optarg);
+      break;
+    case PORT:
+      config.target.port = (int)program_number("--port", optarg, 0, 65535);
+      break;
+    case PATH:
+      program_path_option(&config.target, optarg);
+      break;
+    case ACTORS_OPTION:
+      config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
+      break;
+    case QUEUE:
+      config.queue = (size_t)program_number("--queue", optarg, QUEUE_LEAST, 1L << 30);
+      break;
+    case HELP:
+      help();
+      return 0;
+    default:
+      program_usage_error("unknown option");
+    }
+  }
+  if (optind < argc) {
+    program_usage_error("unexpected '%s'", argv[optind]);
+  }
+
+  program_block_signals();
+  program_raise_file_limit();
+  troupe_system_t *system = NULL;
+  int error = troupe_system_new(NULL, &system);
+  if (error < 0) {
+    program_fail("cannot start: %s", troupe_error_message(error));
+  }
+  troupe_actor_t actors[ACTORS_MAX];
+  troupe_spawn_options_t spawn = {
+      .name = "chat",
+      .main = chat_actor,
+      .argument = &config,
+      .argument_size = sizeof config,
+      .copies = config.actors,
+  };
+  error = troupe_spawn(system, &spawn, actors);
+  if (error < 0) {
+    program_stop(system, 0);
+    program_fail("cannot listen: %s (%s)", troupe_error_message(error), troupe_error_name(error));
+  }
+  error = introduce(system, actors, config.actors);
+  if (error < 0) {
+    program_stop(system, 0);
+    program_fail("cannot start: %s", troupe_error_message(error));
+  }
+  return program_run(system, GRACE_MS);
+}
