@@ -101,9 +101,9 @@ static void a_mebibyte_each_way_through_200_connections_over_4_actors(void **sta
     trp_test_close(clients[i].fd);
   }
   test_service_wait_for_sockets(&service, 0);
+  test_service_stop(&service);
   assert_int_equal(atomic_load(&service.errors), 0);
   assert_int_equal(atomic_load(&service.open), 0);
-  test_service_stop(&service);
   free(clients);
   free(polls);
 }
@@ -131,8 +131,8 @@ static void ten_thousand_connections_one_after_the_other_leave_nothing_behind(vo
   if (trp_test_slow() == 1) { // sanitizers keep freed memory for a while
     assert_true(trp_test_rss_bytes() - rss_before < 2 * 1024 * 1024);
   }
-  assert_int_equal(atomic_load(&service.open), 0);
   test_service_stop(&service);
+  assert_int_equal(atomic_load(&service.open), 0);
 }
 
 static void four_actors_with_a_hundred_idle_connections_hardly_wake_up(void **state) {
