@@ -76,14 +76,15 @@ static int introduce(troupe_system_t *system, const troupe_actor_t *actors, unsi
 static void help(void) {
   puts(
       "usage: chat [OPTION]...\n"
-      "Serves a chat to telnet, nc and the like, until SIGINT or SIGTERM: rooms, names, a line is heard by all in the room.\n"
-      "Prints 'listening HOST:PORT' or the path once it is ready.\n"
+      "Serves a chat to telnet, nc and the like: names, rooms, a line is heard by all in the room;\n"
+      "until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the path once it is ready.\n"
       "\n"
       "  --host H      the address to listen on (default: all)\n"
       "  --port P      the port (default: 0, the system picks one)\n"
       "  --path P      a Unix socket instead; @NAME is an abstract one\n"
       "  --actors N    actors, each on a thread of its own, that share the members (default: 1)\n"
-      "  --queue B     bytes that may wait for a member who does not read, before it is dropped (default: 1048576)\n"
+      "  --queue B     bytes that may wait for a member who does not read; one more, and it is\n"
+      "                dropped (default: 1048576)\n"
       "  --help        this text");
 }
 

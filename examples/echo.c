@@ -110,20 +110,20 @@ static int replay(char **files, int count) {
 }
 
 static void help(void) {
-  puts(
-      "usage: echo [OPTION]...\n"
-      "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the path once it is ready.\n"
-      "\n"
-      "  --host H         the address to listen on (default: all)\n"
-      "  --port P         the port (default: 0, the system picks one)\n"
-      "  --path P         a Unix socket instead; @NAME is an abstract one\n"
-      "  --actors N       handlers, each on a thread of its own, that share the address (default: 1)\n"
-      "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
-      "  --work-us U      compute for U microseconds for each message (default: 0)\n"
-      "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
-      "  --upper          answer in capital letters\n"
-      "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
-      "  --help           this text");
+  puts("usage: echo [OPTION]...\n"
+       "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the\n"
+       "path once it is ready.\n"
+       "\n"
+       "  --host H         the address to listen on (default: all)\n"
+       "  --port P         the port (default: 0, the system picks one)\n"
+       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+       "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
+       "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
+       "  --work-us U      compute for U microseconds for each message (default: 0)\n"
+       "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
+       "  --upper          answer in capital letters\n"
+       "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
+       "  --help           this text");
 }
 
 int main(int argc, char **argv) {
