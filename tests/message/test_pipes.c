@@ -163,8 +163,14 @@ static void sends_to_an_inbox_that_closed_vanish_without_error(void **state) {
   assert_int_equal(trp_inbox_send(w->from, &w->out), 0);
   trp_inbox_close(w->to);
   w->to = NULL;
-  for (int i = 0; i < 3000; i++) {
-    put(w, "after", 5);
+  // Of several frames only once the end is known here, too: libzmq loses memory when it hears of it
+  // between two frames of one message.
+  for (int64_t until_ms = trp_test_now_ms() + 50; trp_test_now_ms() < until_ms;) {
+    assert_non_null(trp_out_add(&w->out, TRP_KIND(EVENT_MESSAGE), 1));
+    assert_int_equal(trp_inbox_send(w->from, &w->out), 0);
+    assert_true(trp_out_empty(&w->out));
+  }
+  for (int i = 0; i < 1000; i++) {
     put(w, &i, sizeof i);
     assert_int_equal(trp_inbox_send(w->from, &w->out), 0);
     assert_true(trp_out_empty(&w->out));
@@ -553,10 +559,13 @@ static void a_thousand_inboxes_one_after_the_other_leave_nothing(void **state) {
   trp_in_t in;
   assert_int_equal(trp_pool_new(&pool), 0);
   trp_in_init(&in);
-  int fds = trp_test_count_fds();
+  quiet_t quiet = {.inbox = first, .in = &in, .fds = trp_test_count_fds()};
   int64_t rss = 0;
   uint32_t cycles = trp_test_slow() > 1 ? 200 : 1000;
   for (uint32_t i = 0; i < cycles; i++) {
+    if (i % 50 == 0) { // libzmq's own thread closes what this one leaves, and is slower
+      assert_true(trp_test_wait_until(is_quiet, &quiet, 5000));
+    }
     if (i == cycles / 2) {
       rss = trp_test_rss_bytes();
     }
@@ -580,7 +589,6 @@ static void a_thousand_inboxes_one_after_the_other_leave_nothing(void **state) {
     trp_out_free(&there);
     trp_out_free(&back);
   }
-  quiet_t quiet = {.inbox = first, .in = &in, .fds = fds};
   assert_true(trp_test_wait_until(is_quiet, &quiet, 5000));
   assert_true(trp_test_rss_bytes() - rss < 4 * 1024 * 1024 * trp_test_slow());
   trp_in_free(&in);
