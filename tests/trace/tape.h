@@ -65,6 +65,7 @@ static inline trp_tape_t trp_tape_load(const char *path) {
 
 // Sequences and checksums are made anew.
 static inline void trp_tape_save(const trp_tape_t *tape, const char *path) {
+  remove(path); // some file systems write to the disk at once what is written over a file
   FILE *file = fopen(path, "wb");
   assert_non_null(file);
   uint8_t header[TRP_TRACE_HEADER_SIZE];

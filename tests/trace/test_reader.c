@@ -92,6 +92,7 @@ static size_t load(uint8_t **bytes) {
 }
 
 static void save(const char *name, const uint8_t *bytes, size_t length) {
+  remove(path_of(name)); // some file systems write to the disk at once what is written over a file
   FILE *file = fopen(path_of(name), "wb");
   assert_non_null(file);
   assert_int_equal(fwrite(bytes, 1, length, file), length);

@@ -170,6 +170,11 @@ static void begin_recording(troupe_main_fn main_function) {
   assert_int_equal(trp_pipes_open(hub, trp_id_actor(PARTNER), &partner), 0);
   assert_int_equal(trp_recorder_start(hub, trp_id_actor(RECORDER), &options, &recorder), 0);
   assert_int_equal(pthread_create(&thread, NULL, live, NULL), 0);
+  // Once it has said hello its inbox is open.
+  trp_in_t hello;
+  trp_in_init(&hello);
+  assert_int_equal(trp_inbox_receive(io, trp_inbox_now(io) + INT64_C(20000000000), &hello), 1);
+  trp_in_free(&hello);
 }
 
 static void end_recording(int status) {
@@ -446,6 +451,7 @@ static size_t load_file(uint8_t **bytes) {
 }
 
 static void save_file(const uint8_t *bytes, size_t length) {
+  remove(trace); // some file systems write to the disk at once what is written over a file
   FILE *file = fopen(trace, "wb");
   assert_non_null(file);
   assert_int_equal(fwrite(bytes, 1, length, file), length);
