@@ -92,7 +92,7 @@ typedef void (*troupe_written_fn)(troupe_socket_t socket, int error, void *conte
 typedef struct troupe_onread {
   void *buffer; ///< used for every piece; NULL: next_buffer is asked
   size_t size;
-  /// Gives the next buffer and its size: called once before the first piece and after each. A NULL
+  /// Gives the next buffer and its size: asked before each piece. A NULL
   /// or empty one pauses the socket.
   void *(*next_buffer)(troupe_socket_t socket, size_t *size, void *context);
   /// A piece came, at most as long as the buffer. False pauses the socket; what is left comes after
