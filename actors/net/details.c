@@ -13,19 +13,19 @@ Troupe__Wire__Error *trp_put_error(trp_out_t *out, const trp_failure_t *failure)
   error->code = failure->code;
   error->port = failure->port;
   if (failure->syscall != NULL) {
-    error->syscall = (char *)(uintptr_t)failure->syscall; // a literal: outlives the batch
+    error->syscall = (char *)failure->syscall; // a literal: outlives the batch
   }
   if (failure->text != NULL) {
     error->address = trp_out_text(out, failure->text);
   } else if (failure->address != NULL) {
-    error->address = (char *)(uintptr_t)put_address_text(out, failure->address);
+    error->address = (char *)put_address_text(out, failure->address);
     if (error->port == 0) {
       error->port = failure->address->port;
     }
   }
   if (failure->local != NULL) {
     error->has_local = true;
-    error->local_address = (char *)(uintptr_t)put_address_text(out, failure->local);
+    error->local_address = (char *)put_address_text(out, failure->local);
     error->local_port = failure->local->port;
   }
   if (error->address == NULL || error->local_address == NULL) {

@@ -39,6 +39,18 @@ static inline void trp_list_remove(trp_link_t *link) {
   trp_list_init(link);
 }
 
+/// Takes the first member out; NULL: there is none.
+static inline trp_link_t *trp_list_take(trp_link_t *list) {
+  trp_link_t *first = list->next;
+  if (first == list) {
+    return NULL;
+  }
+  list->next = first->next;
+  list->next->previous = list;
+  trp_list_init(first);
+  return first;
+}
+
 /// The struct that a link lies in.
 #define TRP_LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 

@@ -659,22 +659,18 @@ void trp_member_tell_parked(trp_member_t *member, int code, bool parked) {
 void trp_members_flush(trp_net_t *net) {
   trp_link_t later;
   trp_list_init(&later);
-  while (!trp_list_empty(&net->dropping)) {
-    trp_member_t *member = TRP_LIST_ENTRY(net->dropping.next, trp_member_t, in_list);
-    trp_list_remove(&member->in_list);
+  for (trp_link_t *link; (link = trp_list_take(&net->dropping)) != NULL;) {
+    trp_member_t *member = TRP_LIST_ENTRY(link, trp_member_t, in_list);
     if (!tell_drops(member)) {
       trp_list_append(&later, &member->in_list);
       trp_net_retry(net, may_tell_drops(member->owner) ? (int64_t)TRP_RETRY_NS : (int64_t)NS_PER_S);
     }
   }
-  while (!trp_list_empty(&later)) {
-    trp_link_t *link = later.next;
-    trp_list_remove(link);
+  for (trp_link_t *link; (link = trp_list_take(&later)) != NULL;) {
     trp_list_append(&net->dropping, link);
   }
-  while (!trp_list_empty(&net->owing_members)) {
-    trp_member_t *member = TRP_LIST_ENTRY(net->owing_members.next, trp_member_t, in_list);
-    trp_list_remove(&member->in_list);
+  for (trp_link_t *link; (link = trp_list_take(&net->owing_members)) != NULL;) {
+    trp_member_t *member = TRP_LIST_ENTRY(link, trp_member_t, in_list);
     finish(member);
     if (trp_list_holds(&member->in_list)) {
       break;

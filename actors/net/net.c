@@ -62,7 +62,7 @@ static const order_t orders[] = {
 enum { ORDERS = sizeof orders / sizeof orders[0] };
 
 int trp_net_new(uint64_t self, trp_transport_t *transport, trp_inbox_t *inbox, trp_pool_t *pool,
-                trp_net_t **result) {
+                trp_net_t **made) {
   trp_net_t *net = calloc(1, sizeof *net);
   if (net == NULL) {
     return TROUPE_ENOMEM;
@@ -88,16 +88,16 @@ int trp_net_new(uint64_t self, trp_transport_t *transport, trp_inbox_t *inbox, t
       .ready = ready, .resolved = resolved, .timer = time_has_come};
   transport->context = net;
   net->now_ns = net->ops->now(transport);
-  *result = net;
+  *made = net;
   return 0;
 }
 
-void trp_net_free(trp_net_t **handle) {
-  trp_net_t *net = *handle;
+void trp_net_free(trp_net_t **freed) {
+  trp_net_t *net = *freed;
   if (net == NULL) {
     return;
   }
-  *handle = NULL;
+  *freed = NULL;
   trp_owners_free(net);
   free_buried(net);
   trp_streams_free(net);

@@ -27,7 +27,7 @@ typedef struct trp_net_counters {
 
 /// `self` is the I/O actor's id. Sets the transport's callbacks. Returns 0 or TROUPE_ENOMEM.
 int trp_net_new(uint64_t self, trp_transport_t *transport, trp_inbox_t *inbox, trp_pool_t *pool,
-                trp_net_t **net);
+                trp_net_t **made);
 
 /// Executes a batch of commands (or of events from the system). Never fails: what cannot be done is
 /// answered or counted.
@@ -48,6 +48,6 @@ int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64
 const trp_net_counters_t *trp_net_counters(const trp_net_t *net);
 
 /// Closes all sockets, resolves and servers without a word.
-void trp_net_free(trp_net_t **net);
+void trp_net_free(trp_net_t **freed);
 
 #endif

@@ -89,8 +89,8 @@ void trp_owner_bye(const trp_command_t *command) {
   trp_map_remove(&net->owners, owner->id);
   net->counters.actors--;
   drop_all(owner);
-  while (!trp_list_empty(&owner->watchers)) {
-    trp_watch_t *watch = TRP_LIST_ENTRY(owner->watchers.next, trp_watch_t, in_target);
+  for (trp_link_t *link; (link = trp_list_take(&owner->watchers)) != NULL;) {
+    trp_watch_t *watch = TRP_LIST_ENTRY(link, trp_watch_t, in_target);
     if (watch->pipe) {
       tell_gone(watch->watcher, owner->id);
     } else {
@@ -180,9 +180,8 @@ void trp_owner_send_credit(const trp_command_t *command) {
 void trp_owners_flush(trp_net_t *net) {
   trp_link_t later;
   trp_list_init(&later);
-  while (!trp_list_empty(&net->dirty_owners)) {
-    trp_owner_t *owner = TRP_LIST_ENTRY(net->dirty_owners.next, trp_owner_t, in_dirty);
-    trp_list_remove(&owner->in_dirty);
+  for (trp_link_t *link; (link = trp_list_take(&net->dirty_owners)) != NULL;) {
+    trp_owner_t *owner = TRP_LIST_ENTRY(link, trp_owner_t, in_dirty);
     if (trp_out_empty(&owner->out)) {
       continue;
     }
@@ -194,13 +193,11 @@ void trp_owners_flush(trp_net_t *net) {
     }
     net->counters.events += count;
   }
-  while (!trp_list_empty(&later)) {
-    trp_link_t *link = later.next;
-    trp_list_remove(link);
+  for (trp_link_t *link; (link = trp_list_take(&later)) != NULL;) {
     trp_list_append(&net->dirty_owners, link);
   }
-  while (!trp_list_empty(&net->ended_owners)) {
-    trp_owner_t *owner = TRP_LIST_ENTRY(net->ended_owners.next, trp_owner_t, in_dirty);
+  for (trp_link_t *link; (link = trp_list_take(&net->ended_owners)) != NULL;) {
+    trp_owner_t *owner = TRP_LIST_ENTRY(link, trp_owner_t, in_dirty);
     trp_inbox_forget(net->inbox, owner->id);
     free_owner(owner);
   }
@@ -216,8 +213,8 @@ void trp_owners_free(trp_net_t *net) {
     free_owner(value);
   }
   trp_map_free(&net->owners);
-  while (!trp_list_empty(&net->ended_owners)) {
-    free_owner(TRP_LIST_ENTRY(net->ended_owners.next, trp_owner_t, in_dirty));
+  for (trp_link_t *link; (link = trp_list_take(&net->ended_owners)) != NULL;) {
+    free_owner(TRP_LIST_ENTRY(link, trp_owner_t, in_dirty));
   }
 }
 
@@ -287,15 +284,15 @@ static void drop_all(trp_owner_t *owner) {
   while (!trp_list_empty(&owner->blocks)) {
     trp_blocks_drop(TRP_LIST_ENTRY(owner->blocks.next, trp_blocks_t, in_owner));
   }
-  while (!trp_list_empty(&owner->watched)) {
-    free_watch(TRP_LIST_ENTRY(owner->watched.next, trp_watch_t, in_watcher));
+  for (trp_link_t *link; (link = trp_list_take(&owner->watched)) != NULL;) {
+    free_watch(TRP_LIST_ENTRY(link, trp_watch_t, in_watcher));
   }
 }
 
 static void free_owner(trp_owner_t *owner) {
   TROUPE_ASSERT(trp_list_empty(&owner->streams));
-  while (!trp_list_empty(&owner->watchers)) {
-    free_watch(TRP_LIST_ENTRY(owner->watchers.next, trp_watch_t, in_target));
+  for (trp_link_t *link; (link = trp_list_take(&owner->watchers)) != NULL;) {
+    free_watch(TRP_LIST_ENTRY(link, trp_watch_t, in_target));
   }
   trp_list_remove(&owner->in_dirty);
   trp_out_free(&owner->out);

@@ -3,6 +3,8 @@
 
 #include "actors/net/placement.h"
 
+#include "core/support/assert.h"
+
 static bool is_full(const trp_place_t *place);
 static bool is_open(const trp_place_t *place);
 static uint64_t mix(uint64_t value);
@@ -28,6 +30,7 @@ trp_placement_verdict_t trp_placement_verdict(trp_place_t *const *places, size_t
 
 size_t trp_placement_pick(trp_placement_policy_t policy, trp_place_t *const *places, size_t count,
                           size_t *cursor, uint64_t hash) {
+  TROUPE_ASSERT(count > 0);
   size_t best = count;
   size_t turn = count; // whose turn it is, full or not
   uint64_t best_weight = 0;

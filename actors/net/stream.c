@@ -40,7 +40,7 @@ static void answer_failure(const trp_command_t *command, const trp_failure_t *fa
 
 // ---- Life ----
 
-int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t **result) {
+int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t **made) {
   if (trp_map_get(&net->subjects, id) != NULL) {
     return TROUPE_EEXIST;
   }
@@ -75,7 +75,7 @@ int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t
   trp_list_init(&stream->in_stalled);
   trp_list_append(&owner->streams, &stream->in_owner);
   net->counters.sockets++;
-  *result = stream;
+  *made = stream;
   return 0;
 }
 
@@ -566,10 +566,8 @@ void trp_stream_mark(trp_stream_t *stream) {
 }
 
 void trp_streams_write(trp_net_t *net) {
-  while (!trp_list_empty(&net->dirty_streams)) {
-    trp_stream_t *stream = TRP_LIST_ENTRY(net->dirty_streams.next, trp_stream_t, in_dirty);
-    trp_list_remove(&stream->in_dirty);
-    pump(stream);
+  for (trp_link_t *link; (link = trp_list_take(&net->dirty_streams)) != NULL;) {
+    pump(TRP_LIST_ENTRY(link, trp_stream_t, in_dirty));
   }
 }
 

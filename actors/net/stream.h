@@ -54,7 +54,7 @@ struct trp_stream {
 
 /// A socket that connects, in the table and among what `owner` owns. Returns 0, TROUPE_EEXIST or
 /// TROUPE_ENOMEM.
-int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t **stream);
+int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t **made);
 
 /// The connection is there: tells it and goes on with what has waited for it. `wanted` is what the
 /// transport believes to be wanted.

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <troupe/error.h>
 
+#include "core/support/assert.h"
+
 static void drop_first(trp_writes_t *writes, trp_write_store_t *store);
 
 int trp_writes_add(trp_writes_t *writes, trp_write_store_t *store, trp_frame_t *frame,
@@ -45,7 +47,7 @@ int trp_writes_parts(const trp_writes_t *writes, struct iovec *parts, int capaci
       continue;
     }
     // writev() does not change the bytes; its type says less than it keeps.
-    parts[count].iov_base = (void *)(uintptr_t)(entry->frame->bytes + entry->offset);
+    parts[count].iov_base = (void *)(entry->frame->bytes + entry->offset);
     parts[count].iov_len = entry->length;
     *size += entry->length;
     count++;
@@ -62,6 +64,7 @@ bool trp_writes_taken(trp_writes_t *writes, trp_write_store_t *store, size_t siz
     drop_first(writes, store);
   }
   if (size > 0) {
+    TROUPE_ASSERT(writes->first != NULL); // no more is written than there was
     writes->first->offset += (uint32_t)size;
     writes->first->length -= (uint32_t)size;
   }

@@ -1,14 +1,12 @@
-// A binary heap. The sequence number makes the order total, so that what fires first never depends on how the heap
-// happens to lie.
+// A binary heap. The sequence number makes the order total, so that what fires first never depends
+// on how the heap happens to lie.
 
 #include "core/actor/heap.h"
 
 #include <stdlib.h>
 #include <troupe/error.h>
 
-enum {
-  FIRST_CAPACITY = 16
-};
+enum { FIRST_CAPACITY = 16 };
 
 static bool is_before(const trp_heap_node_t *a, const trp_heap_node_t *b);
 static void put(trp_heap_t *heap, size_t index, trp_heap_node_t *node);

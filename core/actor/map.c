@@ -1,15 +1,13 @@
-// Ids come in runs (a counter in the low bits, few bits above it that differ), so the hash spreads them with one
-// multiplication. A removal moves later entries of the run back instead of leaving a mark: a map that sees millions
-// of short-lived sockets stays as fast as a new one.
+// Ids come in runs (a counter in the low bits, few bits above it that differ), so the hash spreads
+// them with one multiplication. A removal moves later entries of the run back instead of leaving a
+// mark: a map that sees millions of short-lived sockets stays as fast as a new one.
 
 #include "core/actor/map.h"
 
 #include <stdlib.h>
 #include <troupe/error.h>
 
-enum {
-  FIRST_CAPACITY_LOG2 = 4
-};
+enum { FIRST_CAPACITY_LOG2 = 4 };
 
 static size_t home(const trp_map_t *map, uint64_t key);
 static int grow(trp_map_t *map);

@@ -2,6 +2,7 @@
 
 #include "tests/harness/harness.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <troupe/error.h>
 
@@ -15,16 +16,15 @@ static void run(fake_world_t *world, int actor, Troupe__Wire__Kind kind, uint64_
 
 static Troupe__Wire__Give *give(fake_world_t *world, int from, uint64_t to, const char *unread,
                                 const char *text) {
-  char bytes[256];
+  char bytes[8192];
   trp_message_t *message = fake_say(world, from, TRP_KIND(COMMAND_GIVE), fake_id(0, 1));
   message->give = fake_take(world, from, sizeof *message->give);
   *message->give = (Troupe__Wire__Give)TROUPE__WIRE__GIVE__INIT;
   message->give->to = to;
   message->give->unread = (uint32_t)strlen(unread);
   message->detail_case = TRP_DETAIL(GIVE);
-  size_t length = strlen(unread) + strlen(text);
-  memcpy(bytes, unread, strlen(unread));
-  memcpy(bytes + strlen(unread), text, strlen(text));
+  size_t length = (size_t)snprintf(bytes, sizeof bytes, "%s%s", unread, text);
+  assert_true(length < sizeof bytes);
   if (length > 0) {
     assert_int_equal(trp_out_copy(&world->actors[from].out, message, bytes, length), 0);
   }
