@@ -26,12 +26,20 @@ enum {
   POST_MAX = 16 * 1024 * 1024,
   SIGNAL_GRACE_MS = 1000,
   IO_STOP_MS = 5000,
+  IO_HELLO_MS = 10000,
   COUNTERS_MS = 1000,
   /// Actors that ended and that nobody joined: so many results are remembered.
   ENDED_MAX = 1024,
 };
 
-typedef enum { STARTING, RUNNING, ENDED } life_t;
+typedef enum {
+  STARTING,  // its thread begins
+  KNOWN,     // the I/O actors have its HELLO: it can be sent to, watched and stopped; main sets up what the actor has
+  RUNNING,   // main is in troupe_actor_run(): whoever spawned it goes on
+  ENDED,
+} life_t;
+
+typedef enum { NOT_JOINED, JOINING, JOINED } joined_t;
 
 /// One actor, from its spawn until somebody has asked for its result.
 typedef struct record {
@@ -41,7 +49,11 @@ typedef struct record {
   troupe_main_fn main;
   void *argument;     // what main gets
   pthread_t thread;
-  bool joined;        // the thread's memory is given back
+  joined_t joined;    // whether the thread's memory is given back; JOINING: somebody waits for its last instructions
+  unsigned pins;      // the table, and whoever spawns it
+  bool in_table;
+  bool stop_wanted;   // asked for before it was KNOWN
+  unsigned stop_grace_ms;
   life_t life;
   int status;
   troupe_reason_t reason;
@@ -60,14 +72,13 @@ struct troupe_system {
   uint64_t seed;
   trp_recorder_t *recorder;
   pthread_mutex_t mutex;
-  pthread_cond_t changed;  // an actor came to run, or ended
+  pthread_cond_t changed;  // an actor came to run, ended, or its thread was joined
   record_t *records;       // the newest first
   size_t running;          // those that have not ended
   size_t ended;
   uint32_t next_number;
   uint64_t next_group;
   bool stopping;
-  unsigned stop_grace_ms;
 };
 
 static void *run_actor(void *argument);
@@ -78,6 +89,9 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
                       uint64_t group, uint64_t *id);
 static void reap(troupe_system_t *system);
 static void forget(troupe_system_t *system, record_t *record);
+static void unpin(record_t *record);
+static int stop_actor(troupe_system_t *system, uint64_t id, unsigned grace_ms);
+static int join(troupe_system_t *system, uint64_t id, int timeout_ms, int *status);
 
 static void deadline_after(struct timespec *deadline, int timeout_ms) {
   clock_gettime(CLOCK_MONOTONIC, deadline);
@@ -183,7 +197,7 @@ int troupe_system_free(troupe_system_t **system) {
   }
   pthread_mutex_lock(&s->mutex);
   bool busy = s->running > 0;
-  s->stopping = true;
+  s->stopping = s->stopping || !busy;
   pthread_mutex_unlock(&s->mutex);
   if (busy) {
     return TROUPE_EBUSY;
@@ -234,10 +248,13 @@ static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
   if (error != 0) {
     // The last one did not start; the others end again, unheard of.
     for (unsigned i = 0; i + 1 < started; i++) {
-      troupe_actor_t copy = {.id = ids[i]};
-      if (troupe_actor_stop(system, copy, 0) == 0) {
-        troupe_actor_join(system, copy, -1, NULL);
+      if (stop_actor(system, ids[i], 0) == TROUPE_ENOMEM) {
+        ids[i] = 0;  // it goes on, since nobody can tell it
       }
+    }
+    for (unsigned i = 0; i + 1 < started; i++) {
+      int status = 0;
+      join(system, ids[i], -1, &status);
     }
     return error;
   }
@@ -328,6 +345,8 @@ static int new_record(troupe_system_t *system, const troupe_spawn_options_t *opt
     start->seed = (system->seed ^ start->id) * UINT64_C(0x9e3779b97f4a7c15);
     record->next = system->records;
     system->records = record;
+    record->in_table = true;
+    record->pins = 2;
     system->running++;
   }
   pthread_mutex_unlock(&system->mutex);
@@ -352,22 +371,44 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
   pthread_mutex_lock(&system->mutex);
   if (error != 0) {
     record->life = ENDED;
-    record->joined = true;
+    record->joined = JOINED;
     system->running--;
     system->ended++;
+    pthread_cond_broadcast(&system->changed);
   }
-  while (record->life == STARTING) {
+  while (record->life == STARTING || record->life == KNOWN) {
     pthread_cond_wait(&system->changed, &system->mutex);
   }
   bool failed = record->life == ENDED && (error != 0 || record->status < 0);
   if (failed && error == 0) {
     error = record->status;
   }
-  if (failed) {
+  if (failed && record->in_table) {
     forget(system, record);
   }
+  unpin(record);
   pthread_mutex_unlock(&system->mutex);
   return error;
+}
+
+/// Nobody can know the actor's id before this: from now on the I/O actors know it, too, whoever asks them. HELLO comes over a pipe of the actor's own and
+/// could otherwise be overtaken by what others say of it.
+static int told_hello(void *context) {
+  record_t *record = context;
+  troupe_system_t *system = record->system;
+  for (unsigned i = 0; i < system->io_count; i++) {
+    trp_net_counters_t unused;
+    int error = trp_io_counters(system->io[i], deadline_ns(IO_HELLO_MS), &unused);
+    if (error != 0) {
+      return error;
+    }
+  }
+  pthread_mutex_lock(&system->mutex);
+  record->life = KNOWN;
+  bool stop = record->stop_wanted;
+  unsigned grace_ms = record->stop_grace_ms;
+  pthread_mutex_unlock(&system->mutex);
+  return stop ? stop_actor(system, record->start.id, grace_ms) : 0;
 }
 
 static void told_running(void *context) {
@@ -401,6 +442,7 @@ static void *run_actor(void *argument) {
         .system = system,
         .main = record->main,
         .argument = record->argument,
+        .on_hello = told_hello,
         .on_running = told_running,
         .context = record,
     };
@@ -468,40 +510,92 @@ static record_t *find_record(troupe_system_t *system, uint64_t id) {
   return record;
 }
 
-/// Takes an actor that has ended out of the table and frees it. With the mutex held: the thread has nothing left to do but to end.
+/// Waits until the thread of an actor that has ended is gone. With the mutex held, but not while it waits: the destructors of the application's thread-local
+/// data run there, and they may take their time, or call the library.
+static void join_thread(troupe_system_t *system, record_t *record) {
+  while (record->joined == JOINING) {
+    pthread_cond_wait(&system->changed, &system->mutex);
+  }
+  if (record->joined == NOT_JOINED) {
+    record->joined = JOINING;
+    pthread_mutex_unlock(&system->mutex);
+    pthread_join(record->thread, NULL);
+    pthread_mutex_lock(&system->mutex);
+    record->joined = JOINED;
+    pthread_cond_broadcast(&system->changed);
+  }
+}
+
+/// With the mutex held.
+static void unpin(record_t *record) {
+  if (--record->pins == 0) {
+    free_record(record);
+  }
+}
+
+/// Takes an actor that has ended out of the table and frees it. With the mutex held; as join_thread().
 static void forget(troupe_system_t *system, record_t *record) {
   record_t **link = &system->records;
   while (*link != record) {
     link = &(*link)->next;
   }
   *link = record->next;
+  record->in_table = false;
   system->ended--;
-  if (!record->joined) {
-    pthread_join(record->thread, NULL);
-  }
-  free_record(record);
+  join_thread(system, record);
+  unpin(record);
 }
 
-/// Gives back the threads of those that have ended, and forgets the oldest results when there are too many. With the mutex held.
-static void reap(troupe_system_t *system) {
-  record_t *next = NULL;
+/// One step of reap(): false when there is nothing left to do. The table may have changed afterwards.
+static bool reap_one(troupe_system_t *system) {
   size_t seen = 0;
-  for (record_t *record = system->records; record != NULL; record = next) {
-    next = record->next;
+  for (record_t *record = system->records; record != NULL; record = record->next) {
     if (record->life != ENDED) {
       continue;
     }
     if (++seen > ENDED_MAX) {
       forget(system, record);
-    } else if (!record->joined) {
-      pthread_join(record->thread, NULL);
-      record->joined = true;
+      return true;
     }
+    if (record->joined == NOT_JOINED) {
+      join_thread(system, record);
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Gives back the threads of those that have ended, and forgets the oldest results when there are too many. With the mutex held; as join_thread().
+static void reap(troupe_system_t *system) {
+  while (reap_one(system)) {
   }
 }
 
 static int post(troupe_system_t *system, const trp_io_call_t *call) {
   return trp_io_post(system->io[0], call);
+}
+
+/// With the mutex held. One that is not KNOWN yet stops itself when it is.
+static int stop_record(troupe_system_t *system, record_t *record, unsigned grace_ms) {
+  if (record->life == STARTING) {
+    if (!record->stop_wanted || grace_ms < record->stop_grace_ms) {
+      record->stop_grace_ms = grace_ms;
+    }
+    record->stop_wanted = true;
+    return 0;
+  }
+  trp_io_call_t call = {
+      .kind = TRP_KIND(EVENT_STOP), .actor = record->start.id, .grace_ms = grace_ms};
+  return post(system, &call);
+}
+
+static int stop_actor(troupe_system_t *system, uint64_t id, unsigned grace_ms) {
+  pthread_mutex_lock(&system->mutex);
+  record_t *record = find_record(system, id);
+  int result = record == NULL || record->life == ENDED ? TROUPE_ENOACTOR
+                                                       : stop_record(system, record, grace_ms);
+  pthread_mutex_unlock(&system->mutex);
+  return result;
 }
 
 int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, unsigned grace_ms) {
@@ -510,15 +604,7 @@ int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, unsigned gr
   if (self != NULL && trp_actor_recall(self, TRP_CALL_STOP, &value)) {
     return (int)value;
   }
-  pthread_mutex_lock(&system->mutex);
-  record_t *record = find_record(system, actor.id);
-  bool there = record != NULL && record->life != ENDED;
-  pthread_mutex_unlock(&system->mutex);
-  int result = TROUPE_ENOACTOR;
-  if (there) {
-    trp_io_call_t call = {.kind = TRP_KIND(EVENT_STOP), .actor = actor.id, .grace_ms = grace_ms};
-    result = post(system, &call);
-  }
+  int result = stop_actor(system, actor.id, grace_ms);
   if (self != NULL) {
     trp_actor_called(self, TRP_CALL_STOP, result);
   }
@@ -536,9 +622,7 @@ int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
   system->stopping = true;
   for (record_t *record = system->records; record != NULL && result == 0; record = record->next) {
     if (record->life != ENDED) {
-      trp_io_call_t call = {
-          .kind = TRP_KIND(EVENT_STOP), .actor = record->start.id, .grace_ms = grace_ms};
-      result = post(system, &call);
+      result = stop_record(system, record, grace_ms);
     }
   }
   pthread_mutex_unlock(&system->mutex);
@@ -639,7 +723,7 @@ int troupe_actor_find(troupe_system_t *system, const char *name, unsigned index,
     id = TROUPE_ENOACTOR;
     pthread_mutex_lock(&system->mutex);
     for (record_t *record = system->records; record != NULL; record = record->next) {
-      if (record->life != ENDED && record->start.index == index &&
+      if ((record->life == KNOWN || record->life == RUNNING) && record->start.index == index &&
           strcmp(record->start.name, name) == 0) {
         id = (int64_t)record->start.id;
         break;
@@ -665,7 +749,7 @@ int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes, s
   }
   pthread_mutex_lock(&system->mutex);
   record_t *record = find_record(system, to.id);
-  bool there = record != NULL && record->life != ENDED;
+  bool there = record != NULL && (record->life == KNOWN || record->life == RUNNING);
   pthread_mutex_unlock(&system->mutex);
   if (!there) {
     return TROUPE_ENOACTOR;

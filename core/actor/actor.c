@@ -19,6 +19,8 @@ static _Thread_local trp_actor_t *current;
 
 static int set_up(trp_actor_t *actor, const trp_execution_t *execution);
 static void tear_down(void *argument);
+static void release_all(trp_actor_t *actor);
+static int take_next(trp_actor_t *actor, bool *timers_had_their_turn);
 static int take(trp_actor_t *actor, int64_t deadline_ns);
 static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message);
 static void dispatch_first(trp_actor_t *actor);
@@ -117,7 +119,7 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
       return error;
     }
   }
-  return 0;
+  return execution->on_hello == NULL ? 0 : execution->on_hello(execution->context);
 }
 
 static void tear_down(void *argument) {
@@ -126,14 +128,7 @@ static void tear_down(void *argument) {
     trp_actor_flush(actor);
   }
   actor->depth++;  // what is released below makes no callbacks and needs no release of its own
-  size_t cursor = 0;
-  void *value = NULL;
-  while (trp_map_iterate(&actor->objects, &cursor, NULL, &value)) {
-    trp_object_t *object = value;
-    trp_map_remove(&actor->objects, object->id);
-    object->type->release(object);
-    cursor = 0;
-  }
+  release_all(actor);
   while (actor->dead != NULL) {
     trp_object_t *object = actor->dead;
     actor->dead = object->next;
@@ -164,6 +159,30 @@ static void tear_down(void *argument) {
   free(actor);
 }
 
+/// Every object that is left: those in the table, and those that were removed but had work put off that now never runs.
+static void release_all(trp_actor_t *actor) {
+  for (trp_object_t *object = actor->later_first; object != NULL;) {
+    trp_object_t *next = object->next;
+    object->queued = false;
+    if (object->dead) {
+      object->type->release(object);
+    }
+    object = next;
+  }
+  actor->later_first = NULL;
+  actor->later_last = &actor->later_first;
+  while (trp_map_count(&actor->objects) > 0) {
+    size_t cursor = 0;
+    void *value = NULL;
+    while (trp_map_iterate(&actor->objects, &cursor, NULL, &value)) {
+      trp_object_t *object = value;
+      trp_map_remove(&actor->objects, object->id);
+      object->type->release(object);
+      cursor--;  // another one may have moved up to its place
+    }
+  }
+}
+
 int troupe_actor_run(void) {
   trp_actor_t *actor = current;
   if (actor == NULL) {
@@ -173,6 +192,7 @@ int troupe_actor_run(void) {
     return TROUPE_EBUSY;
   }
   actor->running = true;
+  trp_messages_resume(actor);
   trp_actor_enter(actor);
   trp_actor_leave(actor);  // work that main put off
   trp_actor_flush(actor);
@@ -183,10 +203,10 @@ int troupe_actor_run(void) {
     }
   }
   int error = 0;
+  bool timers_had_their_turn = false;
   while (error == 0 && goes_on(actor)) {
-    error = trp_timers_take_due(actor);
-    if (error == 0 && actor->arrivals == NULL) {
-      error = take(actor, trp_timers_next(actor));
+    if (actor->arrivals == NULL) {
+      error = take_next(actor, &timers_had_their_turn);
     }
     if (error == 0 && actor->arrivals != NULL) {
       dispatch_first(actor);
@@ -226,6 +246,23 @@ int troupe_actor_end(int status) {
 void trp_actor_fail(trp_actor_t *actor, int error) {
   actor->ended = true;
   actor->status = error;
+}
+
+/// Waits for the next batch: of timers that are due, or from the inbox. They take turns, so that timers which are always due again do not keep everything else out.
+static int take_next(trp_actor_t *actor, bool *timers_had_their_turn) {
+  int error = 0;
+  if (*timers_had_their_turn) {
+    *timers_had_their_turn = false;
+    error = take(actor, 0);
+  }
+  if (error == 0 && actor->arrivals == NULL) {
+    error = trp_timers_take_due(actor);
+    *timers_had_their_turn = actor->arrivals != NULL;
+  }
+  if (error == 0 && actor->arrivals == NULL) {
+    error = take(actor, trp_timers_next(actor));
+  }
+  return error;
 }
 
 /// Takes the next batch from the inbox, if one comes in time, and puts it behind those that wait.
@@ -365,6 +402,8 @@ int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subjec
           continue;
         }
         Troupe__Wire__Kind seen = message->kind;
+        actor->cause_sender = batch->sender;
+        actor->cause_sequence = batch->first_sequence + next;
         dispatch(actor, &arrival->in, message);
         message->kind = TRP_KIND(KIND_NONE);
         if (seen == kind || seen == TRP_KIND(EVENT_ERROR)) {

@@ -17,6 +17,7 @@ typedef struct trp_execution {
   struct troupe_system *system;      // NULL in a replay
   int (*main)(void *argument);
   void *argument;
+  int (*on_hello)(void *context);    // called once, when HELLO is sent to all I/O actors and before main; below 0: main is not called, this is the result. NULL is fine
   void (*on_running)(void *context); // called once, when main enters troupe_actor_run() for the first time; NULL is fine
   void *context;
 } trp_execution_t;

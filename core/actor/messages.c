@@ -260,6 +260,13 @@ static void consumed(trp_actor_t *actor, uint64_t from) {
   if (peer == NULL) {
     return;  // the sender stalls rather than that memory grows
   }
+  if (peer->route == ROUTE_GONE) {
+    return;
+  }
+  if (peer->route == ROUTE_UNKNOWN && peer->consumed == 0) {
+    // What is remembered of it goes when it ends. Without memory for this it is remembered for longer.
+    trp_actor_command(actor, TRP_KIND(COMMAND_PIPE), from);
+  }
   peer->consumed++;
   if (peer->consumed - peer->told < TRP_MESSAGE_STEP) {
     return;
@@ -315,21 +322,34 @@ static void hold(struct trp_messages *messages, uint64_t from, trp_frame_t *fram
 static void deliver_held(trp_object_t *object) {
   trp_actor_t *actor = object->actor;
   struct trp_messages *messages = actor->messages;
-  while (messages->on_message != NULL && messages->held != NULL) {
+  while (messages->on_message != NULL && messages->held != NULL && !actor->ended) {
+    // It stays in the list meanwhile: the handler may leave by pthread_exit().
     held_t *held = messages->held;
+    deliver(actor, held->from, held->frame, held->offset, held->length);
     messages->held = held->next;
     if (messages->held == NULL) {
       messages->held_last = &messages->held;
     }
-    deliver(actor, held->from, held->frame, held->offset, held->length);
     trp_frame_release(held->frame);
     free(held);
+  }
+}
+
+void trp_messages_resume(trp_actor_t *actor) {
+  struct trp_messages *messages = actor->messages;
+  if (messages != NULL && messages->on_message != NULL && messages->held != NULL) {
+    trp_object_later(&messages->redelivery);  // what was left when troupe_actor_end() was called
   }
 }
 
 static void gone(trp_actor_t *actor, uint64_t id) {
   peer_t *peer = actor->messages == NULL ? NULL : trp_map_get(&actor->messages->peers, id);
   if (peer == NULL || peer->route == ROUTE_GONE) {
+    return;
+  }
+  if (peer->route == ROUTE_UNKNOWN) {
+    // Nothing was ever sent to it, so nobody needs to hear that it is gone.
+    free(trp_map_remove(&actor->messages->peers, id));
     return;
   }
   if (peer->route == ROUTE_DIRECT) {

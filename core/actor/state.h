@@ -58,6 +58,7 @@ void trp_timers_event(trp_actor_t *actor, const trp_message_t *message);
 /// messages.c
 void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_message_t *message);
 void trp_messages_flush(trp_actor_t *actor);
+void trp_messages_resume(trp_actor_t *actor);  // troupe_actor_run() begins
 bool trp_messages_holding(const trp_actor_t *actor);
 void trp_messages_free(trp_actor_t *actor);
 
