@@ -1,16 +1,32 @@
-/// Private. The synchronous calls whose results are in a trace, since they depend on more than the actor's events. Numbers are never reused.
+/// Private. The synchronous calls whose results are in a trace, since they depend on more than the
+/// actor's events.
 #ifndef TRP_CALLS_H_INCLUDED
 #define TRP_CALLS_H_INCLUDED
 
+/// X(name, number, what a person calls it). Numbers are never reused.
+///
+/// - FIND: the id, or an error.
+/// - SPAWN: its result, then one SPAWNED for each copy with its id.
+/// - STOP: of an actor or the system: the result.
+/// - JOIN: the result, then JOINED with the status.
+/// - PIPE: whether a pipe of its own to another actor could be made: 0, or 1 for through the I/O
+///   actor.
+/// - DEFAULT: the system's default for autoSelectFamily or its attempt timeout, read or set in an
+///   actor.
+#define TRP_CALLS(X)                                                                               \
+  X(FIND, 1, "troupe_actor_find()")                                                                \
+  X(SPAWN, 2, "troupe_spawn()")                                                                    \
+  X(SPAWNED, 3, "troupe_spawn(), for one of the copies")                                           \
+  X(STOP, 4, "troupe_actor_stop() or troupe_system_stop()")                                        \
+  X(JOIN, 5, "troupe_actor_join()")                                                                \
+  X(JOINED, 6, "troupe_actor_join(), for the status")                                              \
+  X(PIPE, 7, "the first message to an actor")                                                      \
+  X(DEFAULT, 8, "a default of autoSelectFamily")
+
 enum {
-  TRP_CALL_FIND = 1,      // troupe_actor_find: the id, or an error
-  TRP_CALL_SPAWN = 2,     // troupe_spawn: its result, then one TRP_CALL_SPAWNED for each copy
-  TRP_CALL_SPAWNED = 3,
-  TRP_CALL_STOP = 4,      // troupe_actor_stop, troupe_system_stop: the result
-  TRP_CALL_JOIN = 5,      // troupe_actor_join: the result, then TRP_CALL_JOINED with the status
-  TRP_CALL_JOINED = 6,
-  TRP_CALL_PIPE = 7,      // whether a pipe of its own to another actor could be made: 0, or 1 for through the I/O actor
-  TRP_CALL_DEFAULT = 8,   // the system's default for autoSelectFamily or its attempt timeout, read or set in an actor
+#define TRP_CALL_ENUM(name, number, words) TRP_CALL_##name = (number),
+  TRP_CALLS(TRP_CALL_ENUM)
+#undef TRP_CALL_ENUM
 };
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "core/actor/execute.h"
 #include "core/message/frame_zmq.h"
+#include "core/trace/calls.h"
 #include "core/trace/compare.h"
 #include "core/trace/recent.h"
 
@@ -435,6 +436,18 @@ static void close_inbox(trp_inbox_t *inbox) {
   (void)inbox;
 }
 
+static const char *call_name(uint64_t call) {
+  switch (call) {
+#define TRP_CALL_NAME(name, number, words)                                                         \
+  case number:                                                                                     \
+    return words;
+    TRP_CALLS(TRP_CALL_NAME)
+#undef TRP_CALL_NAME
+  default:
+    return "a call that this version does not know";
+  }
+}
+
 static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
   trp_replay_t *replay = replay_of(inbox);
   if (replay->stopped) {
@@ -460,14 +473,9 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
     return 1;
   }
   tell_heading(replay);
-  trp_text_add(&replay->text, " makes another call than in the recording: ");
-  if (item == NULL) {
-    trp_text_add(&replay->text, "number %" PRIu32 ", where it made none.\n", call);
-  } else {
-    trp_text_add(&replay->text, "number %" PRIu32 " instead of %" PRIu64 ".\n", call,
-                 item->subject);
-  }
-  trp_text_add(&replay->text, "(The numbers are those of core/trace/calls.h.)\n");
+  trp_text_add(&replay->text, " makes another call than in the recording.\n  expected: %s\n",
+               item == NULL ? "none" : call_name(item->subject));
+  trp_text_add(&replay->text, "  got:      %s\n", call_name(call));
   tell_place(replay, (trp_cause_t){0});
   free(item);
   return stop(replay, TROUPE_EDIFFERS);
@@ -582,10 +590,8 @@ static int check_all_sent(trp_replay_t *replay, uint64_t before) {
   }
   if (replay->calls.first != NULL && replay->calls.first->sequence < before) {
     tell_heading(replay);
-    trp_text_add(&replay->text,
-                 " does not make a call that it made in the recording: number %" PRIu64
-                 " of core/trace/calls.h.\n",
-                 replay->calls.first->subject);
+    trp_text_add(&replay->text, " does not make a call that it made in the recording: %s.\n",
+                 call_name(replay->calls.first->subject));
     tell_place(replay, (trp_cause_t){0});
     return stop(replay, TROUPE_EDIFFERS);
   }

@@ -188,6 +188,9 @@ static inline void trp_tape_shuffle(trp_tape_t *tape, trp_test_random_t *random)
   }
   for (size_t i = 0; i < tape->count; i++) {
     uint16_t type = tape->records[i].head.type;
+    if (type != TRP_RECORD_IN && type != TRP_RECORD_OUT) {
+      continue;
+    }
     for (size_t k = i + 1; k < tape->count && tape->records[k].head.type != TRP_RECORD_END; k++) {
       const trp_record_head_t *head = &tape->records[i].head;
       const trp_record_head_t *other = &tape->records[k].head;
