@@ -3,6 +3,7 @@
 #include "core/message/pipes.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,37 @@
 #include "core/message/id.h"
 #include "core/message/sanitizers.h"
 
-enum { KEY_COUNT = 1024, ENDPOINT_SIZE = 48 };
+enum {
+  KEY_COUNT = 1024,
+  ENDPOINT_SIZE = 48,
+  LONGEST_MS = 3600000,
+  SPIN_ROUNDS = 32,   // looks between two looks at the clock
+  IDLE_SPINS = 8,
+  SPIN_SELDOM = 16,
+};
+
+#if defined(__x86_64__) || defined(__i386__)
+#define TRP_RELAX() __builtin_ia32_pause()
+#else
+#define TRP_RELAX() ((void)0)
+#endif
 
 struct trp_hub {
   void *context;
   pthread_mutex_t mutex;  // guards `open`; held while a pipe to one of them is made, so that it is open then
-  trp_map_t open;         // the inboxes that can be connected to
+  trp_map_t open;         // the bells of the inboxes that can be connected to
 };
+
+/// Counts what was sent to an inbox. libzmq needs two system calls to find out that nothing has come; one look at this says so, too.
+typedef struct {
+  atomic_uint users;  // the inbox, and every pipe to it
+  atomic_ullong sent;
+} bell_t;
 
 typedef struct {
   uint64_t id;
   void *push;  // NULL: the inbox was closed before the first send; what is sent vanishes
+  bell_t *bell;
 } peer_t;
 
 typedef struct {
@@ -34,11 +55,17 @@ typedef struct {
   trp_hub_t *hub;
   uint64_t self;
   void *pull;
+  bell_t *bell;
+  uint64_t received;
+  int timeout_ms;  // what the PULL's is set to
   peer_t *peers;  // sorted by id
   size_t peer_count, peer_capacity;
   int64_t spin_ns;
+  int idle_spins;  // how often in a row spinning was in vain
 } pipes_t;
 
+static void drop_bell(bell_t *bell);
+static void ring(peer_t *peer);
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
 static int64_t now(trp_inbox_t *inbox);
@@ -148,6 +175,13 @@ int trp_pipes_open(trp_hub_t *hub, uint64_t self, trp_inbox_t **inbox) {
   pipes->hub = hub;
   pipes->self = self;
   int error = 0;
+  pipes->timeout_ms = -1;
+  pipes->bell = calloc(1, sizeof *pipes->bell);
+  if (pipes->bell == NULL) {
+    error = TROUPE_ENOMEM;
+    goto no_bell;
+  }
+  atomic_init(&pipes->bell->users, 1);
   pipes->pull = new_socket(hub, ZMQ_PULL);
   if (pipes->pull == NULL) {
     error = error_of(errno);
@@ -160,7 +194,7 @@ int trp_pipes_open(trp_hub_t *hub, uint64_t self, trp_inbox_t **inbox) {
     goto no_bind;
   }
   pthread_mutex_lock(&hub->mutex);
-  error = trp_map_put(&hub->open, self, pipes);
+  error = trp_map_put(&hub->open, self, pipes->bell);
   pthread_mutex_unlock(&hub->mutex);
   if (error != 0) {
     goto no_bind;
@@ -170,6 +204,8 @@ int trp_pipes_open(trp_hub_t *hub, uint64_t self, trp_inbox_t **inbox) {
 no_bind:
   zmq_close(pipes->pull);
 no_socket:
+  drop_bell(pipes->bell);
+no_bell:
   free(pipes);
   return error;
 }
@@ -188,12 +224,72 @@ void trp_pipes_set_spin(trp_inbox_t *inbox, int64_t spin_ns) {
   ((pipes_t *)(void *)inbox)->spin_ns = spin_ns;
 }
 
+bool trp_pipes_pending(const trp_inbox_t *inbox) {
+  const pipes_t *pipes = (const pipes_t *)(const void *)inbox;
+  return atomic_load_explicit(&pipes->bell->sent, memory_order_acquire) != pipes->received;
+}
+
+static void drop_bell(bell_t *bell) {
+  if (bell != NULL && atomic_fetch_sub(&bell->users, 1) == 1) {
+    free(bell);
+  }
+}
+
+/// Looks for a message for a short while without any system call: waking a sleeping core takes longer than many an answer. When that was in vain several times, it is
+/// tried more seldom, so that an actor with little to do costs little.
+static void spin(pipes_t *pipes, int64_t deadline_ns) {
+  if (pipes->spin_ns <= 0 || trp_pipes_pending(&pipes->base)) {
+    return;
+  }
+  if (pipes->idle_spins >= IDLE_SPINS && pipes->idle_spins++ % SPIN_SELDOM != 0) {
+    return;
+  }
+  int64_t until = now(&pipes->base) + pipes->spin_ns;
+  if (until > deadline_ns) {
+    until = deadline_ns;
+  }
+  do {
+    for (int i = 0; i < SPIN_ROUNDS; i++) {
+      if (trp_pipes_pending(&pipes->base)) {
+        pipes->idle_spins = 0;
+        return;
+      }
+      TRP_RELAX();
+    }
+  } while (now(&pipes->base) < until);
+  if (pipes->idle_spins < IDLE_SPINS) {
+    pipes->idle_spins++;
+  }
+}
+
+static int set_timeout(pipes_t *pipes, int64_t deadline_ns) {
+  int timeout_ms = -1;
+  if (deadline_ns != TRP_FOREVER) {
+    int64_t left_ms = (deadline_ns - now(&pipes->base) + 999999) / 1000000;
+    timeout_ms = left_ms > LONGEST_MS ? LONGEST_MS : left_ms < 0 ? 0 : (int)left_ms;
+  }
+  if (timeout_ms != pipes->timeout_ms) {
+    if (zmq_setsockopt(pipes->pull, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms) != 0) {
+      return error_of(errno);
+    }
+    pipes->timeout_ms = timeout_ms;
+  }
+  return 0;
+}
+
 /// Waits for a first frame. NULL with *error 0: the time is over.
 static trp_frame_t *wait_for_frame(pipes_t *pipes, int64_t deadline_ns, int *error) {
-  int64_t spin_until = 0;
   for (;;) {
-    trp_frame_t *frame = trp_frame_receive(pipes->pull, ZMQ_DONTWAIT);
+    if (deadline_ns != 0) {
+      spin(pipes, deadline_ns);
+      *error = set_timeout(pipes, deadline_ns);
+      if (*error != 0) {
+        return NULL;
+      }
+    }
+    trp_frame_t *frame = trp_frame_receive(pipes->pull, deadline_ns == 0 ? ZMQ_DONTWAIT : 0);
     if (frame != NULL) {
+      pipes->received++;
       return frame;
     }
     if (errno == EINTR) {
@@ -203,29 +299,7 @@ static trp_frame_t *wait_for_frame(pipes_t *pipes, int64_t deadline_ns, int *err
       *error = error_of(errno);
       return NULL;
     }
-    if (deadline_ns == 0) {
-      return NULL;
-    }
-    int64_t current = now(&pipes->base);
-    if (deadline_ns != TRP_FOREVER && current >= deadline_ns) {
-      return NULL;
-    }
-    if (pipes->spin_ns > 0) {
-      if (spin_until == 0) {
-        spin_until = current + pipes->spin_ns;
-      }
-      if (current < spin_until) {
-        continue;
-      }
-    }
-    long timeout_ms = -1;
-    if (deadline_ns != TRP_FOREVER) {
-      int64_t left_ms = (deadline_ns - current + 999999) / 1000000;
-      timeout_ms = left_ms > 3600000 ? 3600000 : (long)left_ms;
-    }
-    zmq_pollitem_t item = {.socket = pipes->pull, .events = ZMQ_POLLIN};
-    if (zmq_poll(&item, 1, timeout_ms) < 0 && errno != EINTR) {
-      *error = error_of(errno);
+    if (deadline_ns != TRP_FOREVER && (deadline_ns == 0 || now(&pipes->base) >= deadline_ns)) {
       return NULL;
     }
   }
@@ -309,10 +383,11 @@ static peer_t *find_peer(const pipes_t *pipes, uint64_t id) {
 
 /// A pipe to an inbox that is open; *push is NULL when it is not. libzmq would take a connection to a name that nobody has bound, too, but it then keeps the
 /// socket, its memory and its descriptor until the context ends, since somebody might bind the name later.
-static int connect_push(trp_hub_t *hub, uint64_t id, void **push) {
+static int connect_push(trp_hub_t *hub, uint64_t id, void **push, bell_t **bell) {
   int error = 0;
   pthread_mutex_lock(&hub->mutex);
-  if (trp_map_get(&hub->open, id) != NULL) {
+  bell_t *found = trp_map_get(&hub->open, id);
+  if (found != NULL) {
     void *made = new_socket(hub, ZMQ_PUSH);
     char endpoint[ENDPOINT_SIZE];
     name_endpoint(endpoint, id);
@@ -323,6 +398,8 @@ static int connect_push(trp_hub_t *hub, uint64_t id, void **push) {
       zmq_close(made);
     } else {
       *push = made;
+      *bell = found;
+      atomic_fetch_add(&found->users, 1);
     }
   }
   pthread_mutex_unlock(&hub->mutex);
@@ -340,13 +417,14 @@ static int open_peer(pipes_t *pipes, uint64_t id, peer_t **opened) {
     pipes->peer_capacity = capacity;
   }
   void *push = NULL;
-  int error = connect_push(pipes->hub, id, &push);
+  bell_t *bell = NULL;
+  int error = connect_push(pipes->hub, id, &push, &bell);
   if (error != 0) {
     return error;
   }
   size_t at = peer_index(pipes, id);
   memmove(&pipes->peers[at + 1], &pipes->peers[at], (pipes->peer_count - at) * sizeof(peer_t));
-  pipes->peers[at] = (peer_t){.id = id, .push = push};
+  pipes->peers[at] = (peer_t){.id = id, .push = push, .bell = bell};
   pipes->peer_count++;
   *opened = &pipes->peers[at];
   return 0;
@@ -383,6 +461,9 @@ int trp_pipes_send_raw(trp_inbox_t *inbox, uint64_t to, trp_frame_t *const *fram
   for (size_t i = 0; i < count && error == 0; i++) {
     error = send_frame(peer, frames[i], i + 1 < count);
   }
+  if (error == 0) {
+    ring(peer);
+  }
   return error;
 }
 
@@ -402,6 +483,7 @@ static int send_batch(trp_inbox_t *inbox, trp_out_t *out) {
     error = send_frame(peer, out->frames[i], i + 1 < out->frame_count);
   }
   if (error == 0) {
+    ring(peer);
     trp_out_reset(out);
   }
   return error;
@@ -410,6 +492,14 @@ static int send_batch(trp_inbox_t *inbox, trp_out_t *out) {
 static void close_push(peer_t *peer) {
   if (peer->push != NULL) {
     zmq_close(peer->push);
+  }
+  drop_bell(peer->bell);
+}
+
+/// After the last frame: whoever sees the count finds the batch.
+static void ring(peer_t *peer) {
+  if (peer->bell != NULL) {
+    atomic_fetch_add_explicit(&peer->bell->sent, 1, memory_order_release);
   }
 }
 
@@ -432,6 +522,7 @@ void trp_pipes_send_last(trp_inbox_t *inbox, uint64_t to, const void *bytes, siz
     TRP_TSAN_RELEASE(key_of(to));
     while (zmq_send(peer->push, bytes, length, ZMQ_DONTWAIT) < 0 && errno == EINTR) {
     }
+    ring(peer);
   }
 }
 
@@ -453,5 +544,6 @@ static void close_pipes(trp_inbox_t *inbox) {
   trp_map_remove(&pipes->hub->open, pipes->self);
   pthread_mutex_unlock(&pipes->hub->mutex);
   zmq_close(pipes->pull);
+  drop_bell(pipes->bell);
   free(pipes);
 }

@@ -16,6 +16,9 @@ int trp_pipes_open(trp_hub_t *hub, uint64_t self, trp_inbox_t **inbox);
 /// The descriptor that becomes readable when something may have come. Edge-triggered: after it, and after every send, receive until nothing is left.
 int trp_pipes_fd(trp_inbox_t *inbox);
 
+/// Whether a batch has come that was not received: without a system call. False may be a moment late; the descriptor is not.
+bool trp_pipes_pending(const trp_inbox_t *inbox);
+
 /// How long `receive` may spin before it sleeps; 0: not at all.
 void trp_pipes_set_spin(trp_inbox_t *inbox, int64_t spin_ns);
 
