@@ -62,6 +62,7 @@ void trp_stream_give(trp_stream_t *stream, const trp_command_t *command) {
   // The unread bytes are one data event to the receiver, whatever they were before.
   stream->sent_cost = stream->consumed + (wire->unread > 0 ? trp_data_cost(wire->unread) : 0);
   stream->paused = wire->paused;
+  stream->held &= wire->paused;
   stream->frozen = stream->stalled = false;
   stream->stopped = trp_stream_credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST;
   stream->grows |= stream->stopped;

@@ -20,6 +20,7 @@ typedef struct trp_timers {
   trp_heap_t heap;
   trp_transport_t *transport;
   int64_t armed_ns; // what the transport's timer is set to
+  int64_t floor_ns; // while some are run: what is set to an earlier time waits for the next turn
 } trp_timers_t;
 
 void trp_timers_init(trp_timers_t *timers, trp_transport_t *transport);

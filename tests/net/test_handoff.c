@@ -126,6 +126,32 @@ static void the_end_that_was_read_goes_along(void **state) {
   fake_expect(world, 1, "s1 finish\ns1 close\n");
 }
 
+static void a_socket_that_was_never_read_from_is_read_by_the_new_owner(void **state) {
+  fake_world_t *world = *state;
+  Troupe__Wire__Listen *listen = fake_listen_on(world, 0, fake_id(0, 9), "127.0.0.1", 80);
+  listen->options = fake_take(world, 0, sizeof *listen->options);
+  *listen->options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
+  listen->options->pause = true;
+  fake_do(world, 0);
+  fake_knock(fake_handle(&world->network, 0), 2, "9.9.9.9");
+  fake_turn(world);
+  for (unsigned i = 1; i <= 2; i++) {
+    fake_say(world, 0, TRP_KIND(COMMAND_FREEZE), fake_connection(i));
+    fake_do(world, 0);
+    give(world, 0, fake_actor_id(1), "", "")->paused = i == 2;
+    world->actors[0].out.messages[0]->subject = fake_connection(i);
+    fake_do(world, 0);
+    fake_arrives(fake_handle(&world->network, (int)i), "first bytes");
+  }
+  fake_turn(world);
+  fake_expect(world, 1,
+              "c1 handed from a64 unread 0\nc2 handed from a64 unread 0 paused\n"
+              "c1 data first bytes\n");
+  run(world, 1, TRP_KIND(COMMAND_RESUME), fake_connection(2), 1);
+  fake_turn(world);
+  fake_expect(world, 1, "c2 data first bytes\n");
+}
+
 static void the_unread_bytes_count_in_the_new_owners_credit(void **state) {
   fake_world_t *world = *state;
   trp_handle_t *handle = fake_connected(world, 0, 1);
@@ -290,6 +316,7 @@ int main(void) {
       with_world(a_receiver_that_is_gone_leaves_the_socket_where_it_is),
       with_world(a_give_without_a_freeze_or_to_oneself_fails),
       with_world(the_end_that_was_read_goes_along),
+      with_world(a_socket_that_was_never_read_from_is_read_by_the_new_owner),
       with_world(the_unread_bytes_count_in_the_new_owners_credit),
       with_world(a_given_connection_still_counts_in_the_server_that_accepted_it),
       with_world(a_given_connection_outlives_the_actor_whose_server_accepted_it),
