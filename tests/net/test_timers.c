@@ -94,7 +94,8 @@ static void one_that_sets_itself_again_does_not_hold_the_loop(void **state) {
   trp_timers_set(&timers, &alarms[1].due, 2);
   trp_timers_run(&timers, 5);
   assert_int_equal(alarms[0].fired, 1);
-  trp_timers_run(&timers, 5);
+  assert_int_equal(alarms[1].fired, 1);
+  trp_timers_run(&timers, 6);
   assert_int_equal(alarms[0].fired, 2);
   assert_int_equal(alarms[1].fired, 1);
 }
