@@ -35,6 +35,7 @@ struct scene {
   troupe_connect_options_t connect_options;
   bool without_client;
   bool without_server; /* connect_options tells where to */
+  void (*reset)(void); /* puts what is outside of the scene back to the start */
   hook_fn start;       /* with the client's side, in place of troupe_connect() */
   side_t client, accepted, server_side;
   troupe_address_t address;
@@ -270,10 +271,15 @@ static inline int scene_main(void *argument) {
   return error != 0 ? error : troupe_actor_run();
 }
 
-/* Runs a main function in a system of its own; afterwards nothing may be left of it. */
-static inline void run_actor(troupe_main_fn main, void *argument) {
+/* Runs a main function in a system of its own; afterwards nothing may be left of it. Recorded into
+ * `folder`, if there is one. */
+static inline void run_recorded(troupe_main_fn main, void *argument, const char *folder) {
   troupe_system_t *system = NULL;
   assert_int_equal(troupe_system_new(NULL, &system), 0);
+  if (folder != NULL) {
+    troupe_record_options_t options = {.directory = folder};
+    assert_int_equal(troupe_record_start(system, &options), 0);
+  }
   troupe_actor_t actor;
   int status = 0;
   int error = troupe_spawn(system, &(troupe_spawn_options_t){.main = main, .argument = argument},
@@ -294,8 +300,43 @@ static inline void run_actor(troupe_main_fn main, void *argument) {
   assert_int_equal(troupe_system_free(&system), 0);
 }
 
+static inline void run_actor(troupe_main_fn main, void *argument) {
+  run_recorded(main, argument, NULL);
+}
+
+static inline void assert_same_side(const side_t *side, const side_t *replayed) {
+  assert_string_equal(replayed->log, side->log);
+  assert_string_equal(replayed->last, side->last);
+  assert_int_equal(replayed->received, side->received);
+  assert_int_equal(replayed->result, side->result);
+}
+
+/* Plays it, and then once more on its trace, without any socket: each side must be told the same.
+ */
+static inline void play_main(troupe_main_fn main, scene_t *scene) {
+  scene_t again = *scene;
+  if (scene->reset != NULL) {
+    scene->reset();
+  }
+  run_recorded(main, scene, trp_test_folder());
+  if (scene->reset != NULL) {
+    scene->reset();
+  }
+  char path[512];
+  snprintf(path, sizeof path, "%s/actor-0.trace", trp_test_folder());
+  troupe_replay_report_t report = {0};
+  int error = troupe_replay(main, &again, path, &report);
+  if (error != 0) {
+    print_error("replay: %s\n%s\n", troupe_error_name(error), report.text);
+  }
+  assert_int_equal(error, 0);
+  assert_same_side(&scene->client, &again.client);
+  assert_same_side(&scene->accepted, &again.accepted);
+  assert_same_side(&scene->server_side, &again.server_side);
+}
+
 static inline void play(scene_t *scene) {
-  run_actor(scene_main, scene);
+  play_main(scene_main, scene);
 }
 
 #define assert_log(side, expected) assert_string_equal((side).log, expected)

@@ -192,6 +192,10 @@ static char buffer[3];
 static char gathered[64];
 static size_t gathered_length;
 
+static void gather_anew(void) {
+  gathered_length = 0;
+}
+
 static bool gather(troupe_socket_t socket, size_t length, void *bytes, void *context) {
   side_t *side = context;
   memcpy(gathered + gathered_length, bytes, length);
@@ -209,8 +213,7 @@ static const troupe_onread_t onread = {.buffer = buffer, .size = sizeof buffer, 
 
 static void bytes_come_into_the_applications_buffer(void **state) {
   (void)state;
-  gathered_length = 0;
-  scene_t scene = {.client_options.onread = &onread, .accepted.hook = answer};
+  scene_t scene = {.reset = gather_anew, .client_options.onread = &onread, .accepted.hook = answer};
   play(&scene);
   assert_log(scene.client, "attempt connect ready 3 3 resume 1 end close ");
   assert_int_equal(gathered_length, 7);
@@ -237,8 +240,8 @@ static const troupe_onread_t onread_function = {.next_buffer = give_buffer, .cal
 
 static void a_function_gives_the_next_buffer(void **state) {
   (void)state;
-  gathered_length = 0;
-  scene_t scene = {.client_options.onread = &onread_function, .accepted.hook = answer};
+  scene_t scene = {
+      .reset = gather_anew, .client_options.onread = &onread_function, .accepted.hook = answer};
   play(&scene);
   assert_log(scene.client, "attempt connect ready buffer 2 buffer 4 buffer 1 end close ");
   assert_memory_equal(gathered, "welcome", 7);

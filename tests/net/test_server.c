@@ -63,7 +63,7 @@ static int life(void *argument) {
 static void each_call_knows_its_states(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(life, &scene);
+  play_main(life, &scene);
   assert_int_equal(scene.server_side.result, 0);
   assert_log(scene.server_side, "listening close ");
 }
@@ -89,7 +89,7 @@ static int closed_at_once(void *argument) {
 static void closed_before_it_listens_it_only_closes(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(closed_at_once, &scene);
+  play_main(closed_at_once, &scene);
   assert_int_equal(scene.server_side.result, 0);
   assert_log(scene.server_side, "close ");
 }
@@ -113,7 +113,7 @@ static int again_at_once(void *argument) {
 static void it_listens_again_right_after_a_close(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(again_at_once, &scene);
+  play_main(again_at_once, &scene);
   assert_int_equal(scene.server_side.result, 0);
   assert_log(scene.server_side, "listening close ");
 }
@@ -164,7 +164,7 @@ static void an_address_that_is_taken_is_an_error_and_then_another_may_be_tried(v
   int fd = trp_test_listen_tcp("127.0.0.1", &port);
   assert_true(fd >= 0);
   scene_t scene = {.connect_options.port = port};
-  run_actor(taken, &scene);
+  play_main(taken, &scene);
   trp_test_close(fd);
   assert_int_equal(scene.server_side.result, 0);
   assert_log(scene.server_side, "EADDRINUSE:error listening close ");
@@ -186,7 +186,7 @@ static int listen_at_path(void *argument) {
 static void a_path_in_a_folder_that_is_not_there_is_eacces(void **state) {
   (void)state;
   scene_t scene = {.listen_options.path = "/nowhere/at/all"};
-  run_actor(listen_at_path, &scene);
+  play_main(listen_at_path, &scene);
   assert_log(scene.server_side, "EACCES:error ");
   assert_string_equal(scene.server_side.last, "listen EACCES: permission denied /nowhere/at/all");
 }
@@ -194,7 +194,7 @@ static void a_path_in_a_folder_that_is_not_there_is_eacces(void **state) {
 static void an_address_of_nobody_cannot_be_listened_on(void **state) {
   (void)state;
   scene_t scene = {.listen_options.host = "203.0.113.1"};
-  run_actor(listen_at_path, &scene);
+  play_main(listen_at_path, &scene);
   assert_log(scene.server_side, "EADDRNOTAVAIL:error ");
   assert_string_equal(scene.server_side.last,
                       "listen EADDRNOTAVAIL: address not available 203.0.113.1");
@@ -257,7 +257,7 @@ static void a_bound_descriptor_can_be_listened_on(void **state) {
   int fd = trp_test_listen_tcp("127.0.0.1", &port);
   assert_true(fd >= 0);
   scene_t scene = {.listen_options.fd = fd, .client.hook = end_on_ready};
-  run_actor(listen_on_fd, &scene);
+  play_main(listen_on_fd, &scene);
   assert_int_equal(scene.address.port, port);
   assert_log(scene.client, "attempt connect ready end close ");
 }
@@ -307,11 +307,15 @@ static int never_listened(void *argument) {
 static void a_server_that_never_listened_has_none(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(never_listened, &scene);
+  play_main(never_listened, &scene);
   assert_log(scene.client, "(returned) count:0 ");
 }
 
 static side_t second_client;
+
+static void forget_second_client(void) {
+  memset(&second_client, 0, sizeof second_client);
+}
 
 static void connect_second(side_t *side, const char *event) {
   if (is(event, "ready") && side != &second_client) {
@@ -328,8 +332,9 @@ static void connect_second(side_t *side, const char *event) {
 
 static void more_than_max_connections_are_dropped(void **state) {
   (void)state;
-  memset(&second_client, 0, sizeof second_client);
-  scene_t scene = {.server_options.max_connections = 1, .client.hook = connect_second};
+  scene_t scene = {.reset = forget_second_client,
+                   .server_options.max_connections = 1,
+                   .client.hook = connect_second};
   play(&scene);
   assert_log(scene.server_side, "listening connection drop close ");
   assert_int_equal(scene.server_side.received, 1);
@@ -348,8 +353,9 @@ static void raise_the_limit(side_t *side, const char *event) {
 
 static void the_limit_changes_at_any_time(void **state) {
   (void)state;
-  memset(&second_client, 0, sizeof second_client);
-  scene_t scene = {.server_options.max_connections = 1, .client.hook = raise_the_limit};
+  scene_t scene = {.reset = forget_second_client,
+                   .server_options.max_connections = 1,
+                   .client.hook = raise_the_limit};
   // The scene closes its server with the first accepted socket; the second is counted all the same.
   play(&scene);
   assert_int_equal(scene.client.result, 0);
@@ -411,7 +417,7 @@ static int serve_without_on_connection(void *argument) {
 static void handlers_for_all_connections_need_no_on_connection(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(serve_without_on_connection, &scene);
+  play_main(serve_without_on_connection, &scene);
   assert_int_equal(scene.server_side.result, 0);
   assert_log(scene.accepted, "data end close ");
 }
@@ -421,6 +427,10 @@ static void handlers_for_all_connections_need_no_on_connection(void **state) {
 enum { MANY = 500 };
 
 static int many_accepted, many_closed;
+
+static void forget_many(void) {
+  many_accepted = many_closed = 0;
+}
 
 static void count_close(troupe_socket_t socket, bool had_error, void *context) {
   (void)socket;
@@ -459,9 +469,8 @@ static int serve_many(void *argument) {
 
 static void the_credit_for_connections_comes_back(void **state) {
   (void)state;
-  many_accepted = many_closed = 0;
-  scene_t scene = {0};
-  run_actor(serve_many, &scene);
+  scene_t scene = {.reset = forget_many};
+  play_main(serve_many, &scene);
   assert_int_equal(scene.server_side.result, 0);
   assert_int_equal(many_accepted, MANY);
   assert_int_equal(many_closed, 2 * MANY);
@@ -495,7 +504,7 @@ static int share(void *argument) {
 static void a_server_listens_where_another_does(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(share, &scene);
+  play_main(share, &scene);
   assert_int_equal(scene.server_side.result, 0);
 }
 
@@ -512,7 +521,7 @@ static int unrefd(void *argument) {
 static void an_unrefd_server_does_not_hold_its_actor(void **state) {
   (void)state;
   scene_t scene = {0};
-  run_actor(unrefd, &scene);
+  play_main(unrefd, &scene);
   assert_int_equal(scene.server_side.result, 0);
   assert_log(scene.server_side, "listening ");
 }

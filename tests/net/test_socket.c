@@ -532,14 +532,16 @@ static void descriptors_are_open_at_once(void **state) {
 
 static void adopt_a_file(side_t *side, const char *event) {
   (void)event;
-  FILE *file = tmpfile();
-  side->result = troupe_socket_adopt(dup(fileno(file)), TROUPE_READABLE | TROUPE_WRITABLE, NULL,
+  side->result = troupe_socket_adopt(pair[0], TROUPE_READABLE | TROUPE_WRITABLE, NULL,
                                      &scene_handlers, side, &side->socket);
-  fclose(file);
 }
 
 static void a_file_is_no_socket(void **state) {
   (void)state;
+  FILE *file = tmpfile();
+  assert_non_null(file);
+  pair[0] = dup(fileno(file));
+  fclose(file);
   scene_t scene = {.without_server = true, .start = adopt_a_file};
   play(&scene);
   assert_int_equal(scene.client.result, 0);

@@ -224,6 +224,10 @@ static void echo(side_t *side, const char *event) {
 static char random_bytes[1024 * 1024];
 static size_t compared;
 
+static void compare_anew(void) {
+  compared = 0;
+}
+
 static void compare(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
   side_t *side = context;
   size_t length = troupe_chunk_length(chunk);
@@ -254,8 +258,7 @@ static void a_megabyte_echoed_by_reference_comes_back_whole(void **state) {
   trp_test_random_t random;
   trp_test_random_start(&random, 7);
   trp_test_random_bytes(&random, random_bytes, sizeof random_bytes);
-  compared = 0;
-  scene_t scene = {.start = send_random, .accepted.hook = echo};
+  scene_t scene = {.reset = compare_anew, .start = send_random, .accepted.hook = echo};
   play(&scene);
   assert_int_equal(scene.client.result, 0);
   assert_int_equal(scene.client.step, 0);
@@ -263,6 +266,10 @@ static void a_megabyte_echoed_by_reference_comes_back_whole(void **state) {
 }
 
 static int released;
+
+static void release_anew(void) {
+  released = 0;
+}
 
 static void release(void *bytes, void *context) {
   (void)context;
@@ -297,8 +304,7 @@ static void write_chunks(side_t *side, const char *event) {
 
 static void chunks_leave_although_they_were_freed(void **state) {
   (void)state;
-  released = 0;
-  scene_t scene = {.client.hook = write_chunks};
+  scene_t scene = {.reset = release_anew, .client.hook = write_chunks};
   play(&scene);
   assert_int_equal(scene.client.result, 0);
   assert_int_equal(scene.accepted.received, 6 + 100000 + MUCH + 5 + 100000 + 6);
