@@ -643,14 +643,14 @@ static void close_handle(trp_transport_t *transport, trp_handle_t *handle) {
 static void on_linger_timer(uv_timer_t *timer) {
   trp_uv_transport_t *self = timer->data;
   self->now_ns = 0;
-  trp_link_t *link;
-  while ((link = first_of(&self->lingering)) != NULL) {
+  trp_link_t *link = self->lingering.next;
+  while (link != &self->lingering) {
     trp_handle_t *handle = TRP_LIST_ENTRY(link, trp_handle_t, lingering);
     if (handle->linger_until_ns > now(&self->base)) {
       start_timer(self, timer, on_linger_timer, handle->linger_until_ns);
       return;
     }
-    trp_list_remove(link);
+    link = link->next;
     shut(handle, false);
   }
 }
