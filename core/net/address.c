@@ -5,9 +5,13 @@
 #include <string.h>
 #include <troupe/address.h>
 
+#include "core/actor/actor.h"
+#include "core/trace/calls.h"
+
 _Static_assert(IF_NAMESIZE + INET6_ADDRSTRLEN < TROUPE_ADDRESS_TEXT_SIZE, "an IPv6 text fits");
 _Static_assert(TROUPE_PATH_MAX < TROUPE_ADDRESS_TEXT_SIZE, "a path fits");
 
+static uint32_t index_of(const char *interface);
 static bool read_zone(const char *zone, uint32_t *scope_id);
 static size_t cut(char *text, size_t size, const char *from, size_t length);
 
@@ -49,13 +53,28 @@ static bool read_zone(const char *zone, uint32_t *scope_id) {
   if (length == 0 || strspn(zone, allowed) != length) {
     return false;
   }
-  *scope_id = if_nametoindex(zone);
+  *scope_id = index_of(zone);
   if (*scope_id == 0 && length <= 9 && strspn(zone, allowed) == strspn(zone, "0123456789")) {
     for (size_t i = 0; i < length; i++) {
       *scope_id = *scope_id * 10 + (uint32_t)(zone[i] - '0');
     }
   }
   return true;
+}
+
+/// 0: there is no such interface. In an actor the answer is in its trace: the machine that replays
+/// may have other ones.
+static uint32_t index_of(const char *interface) {
+  trp_actor_t *actor = trp_actor_current();
+  int64_t index = 0;
+  if (actor != NULL && trp_actor_recall(actor, TRP_CALL_SCOPE, &index)) {
+    return index < 0 ? 0 : (uint32_t)index;
+  }
+  index = if_nametoindex(interface);
+  if (actor != NULL) {
+    trp_actor_called(actor, TRP_CALL_SCOPE, index);
+  }
+  return (uint32_t)index;
 }
 
 int troupe_address_path(troupe_address_t *address, const char *path, size_t length) {

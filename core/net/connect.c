@@ -151,8 +151,7 @@ static int read_host(const troupe_connect_options_t *options, trp_goal_t *goal) 
   }
   goal->port = (uint16_t)options->port;
   bool given = options->host != NULL && options->host[0] != '\0';
-  // Read only: a copy is made where it must last.
-  goal->host = (char *)(uintptr_t)(given ? options->host : "localhost");
+  goal->host = given ? options->host : "localhost";
   size_t length = strlen(goal->host);
   if (length > TRP_HOST_MAX) {
     return TROUPE_ENAMETOOLONG;
@@ -284,7 +283,7 @@ static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
     return TROUPE_ENOMEM;
   }
   lookup->goal = *goal;
-  lookup->goal.host = host;
+  lookup->goal.host = lookup->host = host;
   lookup->call = options->lookup;
   lookup->context = options->lookup_context;
   lookup->early_last = &lookup->early;
@@ -348,7 +347,8 @@ static void take_answer(trp_socket_t *socket, trp_lookup_t *lookup) {
   troupe_address_t *addresses = lookup->addresses;
   size_t count = lookup->count;
   int code = lookup->error;
-  lookup->goal.host = NULL;
+  char *host = lookup->host;
+  lookup->host = NULL;
   lookup->addresses = NULL;
   if (code == 0 && count == 0) {
     code = TROUPE_ENOTFOUND;
@@ -379,7 +379,7 @@ static void take_answer(trp_socket_t *socket, trp_lookup_t *lookup) {
       trp_socket_drop_lookup(socket);
     }
   }
-  free(goal.host);
+  free(host);
   free(addresses);
 }
 
@@ -452,7 +452,7 @@ static void free_lookup(trp_lookup_t *lookup) {
     troupe_chunk_free(&early->chunk);
     free(early);
   }
-  free(lookup->goal.host);
+  free(lookup->host);
   free(lookup->addresses);
   free(lookup);
 }

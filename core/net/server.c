@@ -85,7 +85,7 @@ static void release_other(trp_object_t *object);
 static void release_ordinals(trp_object_t *object);
 static int get(troupe_server_t handle, server_t **server);
 static int check(const troupe_listen_options_t *options, troupe_address_t *address);
-static int begin(server_t *server, listening_t **listening);
+static int begin(server_t *server, listening_t **result);
 static void abandon(listening_t *listening);
 static int send_listen(listening_t *listening, const troupe_listen_options_t *options,
                        const troupe_address_t *address);

@@ -50,9 +50,9 @@ typedef struct trp_early {
   bool notify;
 } trp_early_t;
 
-/// Where to connect to, checked; the texts are borrowed or, while the application looks up, copied.
+/// Where to connect to, checked.
 typedef struct trp_goal {
-  char *host;
+  const char *host;
   troupe_address_t address; // family 0: `host` is a name
   troupe_address_t local;
   uint16_t port, local_port;
@@ -64,7 +64,8 @@ typedef struct trp_goal {
 
 /// The application's own look-up, from connect to its answer.
 typedef struct trp_lookup {
-  trp_goal_t goal; // goal.host is ours
+  trp_goal_t goal;
+  char *host; // goal.host
   troupe_lookup_fn call;
   void *context;
   bool asked, answered, taken;
@@ -138,7 +139,7 @@ static inline troupe_socket_t trp_socket_handle(const trp_socket_t *socket) {
 /// Makes one, in the actor's table. `made` as in the struct. 0 or an error.
 int trp_socket_make(const troupe_socket_options_t *options,
                     const troupe_socket_handlers_t *handlers, void *context, bool made,
-                    trp_socket_t **socket);
+                    trp_socket_t **result);
 
 /// A server accepted it: `detail` is of its EVENT_CONNECTION. NULL: no memory; the I/O actor still
 /// has it.
@@ -149,7 +150,7 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
 /// callers'. 0, or TROUPE_ENOMEM: nothing was done.
 int trp_socket_enact(trp_socket_t *socket, trp_socket_step_t step);
 /// The table, then that. TROUPE_EINVAL: refused.
-int trp_socket_step(trp_socket_t *socket, trp_socket_event_t event);
+int trp_socket_step(trp_socket_t *socket, trp_socket_event_t what);
 
 /// Destroys it with an error that arose here, which is told after the current callback. `error`
 /// (NULL is fine) is consumed.

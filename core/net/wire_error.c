@@ -33,10 +33,10 @@ troupe_error_t *trp_error_make(int code, const char *syscall, const char *addres
   wire.port = port;
   // protobuf-c does not know const; nothing writes to these.
   if (syscall != NULL) {
-    wire.syscall = (char *)(uintptr_t)syscall;
+    wire.syscall = (char *)syscall;
   }
   if (address != NULL) {
-    wire.address = (char *)(uintptr_t)address;
+    wire.address = (char *)address;
   }
   return build(&wire, message);
 }

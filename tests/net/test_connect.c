@@ -302,6 +302,19 @@ static void switched_off_the_first_address_alone_is_tried(void **state) {
   assert_string_equal(scene.client.last, expected);
 }
 
+// ---- Interfaces ----
+
+static void an_interface_that_is_not_there_cannot_be_connected_over(void **state) {
+  (void)state;
+  scene_t scene = {.without_server = true,
+                   .connect_options = {.host = "fe80::1%no-such-if", .port = 1}};
+  play(&scene);
+  assert_true(strstr(scene.client.log, "error close! ") != NULL);
+  scene = (scene_t){.without_server = true, .connect_options = {.host = "fe80::1%lo", .port = 1}};
+  play(&scene);
+  assert_true(strstr(scene.client.log, "error close! ") != NULL);
+}
+
 // ---- Local addresses ----
 
 static void look_at_peer(side_t *side, const char *event) {
@@ -348,6 +361,7 @@ int main(void) {
       trp_test(families_are_tried_in_turn_until_one_connects),
       trp_test(when_all_fail_one_error_has_all_of_theirs),
       trp_test(switched_off_the_first_address_alone_is_tried),
+      trp_test(an_interface_that_is_not_there_cannot_be_connected_over),
       trp_test(it_is_bound_where_it_was_told),
       trp_test(an_address_that_is_not_ours_cannot_be_bound),
   };

@@ -9,8 +9,8 @@
 static Troupe__Wire__Error wire_of(int code, const char *syscall, const char *address, int port) {
   Troupe__Wire__Error wire = TROUPE__WIRE__ERROR__INIT;
   wire.code = code;
-  wire.syscall = (char *)(uintptr_t)syscall;
-  wire.address = (char *)(uintptr_t)address;
+  wire.syscall = (char *)syscall;
+  wire.address = (char *)address;
   wire.port = port;
   return wire;
 }
@@ -103,17 +103,17 @@ static void a_local_address_is_added(void **state) {
   (void)state;
   Troupe__Wire__Error wire = wire_of(TROUPE_ECONNREFUSED, "connect", "127.0.0.1", 1);
   wire.has_local = true;
-  wire.local_address = (char *)(uintptr_t) "0.0.0.0";
+  wire.local_address = (char *)"0.0.0.0";
   wire.local_port = 41235;
   assert_message(&wire, "connect ECONNREFUSED 127.0.0.1:1 - Local (0.0.0.0:41235)");
   troupe_error_t *error = trp_error_from_wire(&wire);
   assert_string_equal(error->local_address, "0.0.0.0");
   assert_int_equal(error->local_port, 41235);
   trp_error_free(error);
-  wire.local_address = (char *)(uintptr_t) "::";
+  wire.local_address = (char *)"::";
   wire.local_port = 0;
   assert_message(&wire, "connect ECONNREFUSED 127.0.0.1:1 - Local (:::0)");
-  wire.local_address = (char *)(uintptr_t) "";
+  wire.local_address = (char *)"";
   assert_message(&wire, "connect ECONNREFUSED 127.0.0.1:1 - Local (undefined:undefined)");
 }
 
