@@ -309,14 +309,13 @@ static void a_directory_that_cannot_be_used_is_an_error_at_once(void **state) {
   assert_null(recorder);
 }
 
-/// Nothing is written while the disk (here: a pipe that nobody reads) is busy: the backlog fills, a
-/// gap is told, and the actor goes on.
+/// With room for one record, some of a thousand in a row find another before them.
 static void what_the_backlog_cannot_take_is_a_gap(void **state) {
   (void)state;
   troupe_record_report_t report;
-  enum { RECORDS = 20000, SIZE = 4096 };
+  enum { RECORDS = 2000, SIZE = 4096 };
   static uint8_t bytes[SIZE];
-  assert_int_equal(start(trp_test_folder(), NULL, 64 * 1024), 0);
+  assert_int_equal(start(trp_test_folder(), NULL, 1), 0);
   trp_tap_t *tap = open_tap("hasty", 0);
   for (size_t i = 0; i < RECORDS; i++) {
     record_in(tap, 1, (int64_t)i, bytes, sizeof bytes);
@@ -325,8 +324,7 @@ static void what_the_backlog_cannot_take_is_a_gap(void **state) {
   trp_tap_close(&tap);
   trp_recorder_stop(&recorder, &report);
   assert_int_equal(report.error, 0);
-  assert_true(report.gaps > 0); // the recorder cannot write 4 KiB in the time that it takes to make
-                                // it
+  assert_true(report.gaps > 0);
 
   trp_tape_t tape = trp_tape_load(path_of("hasty-0.trace"));
   assert_int_equal(tape.flags, 0);

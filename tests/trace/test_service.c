@@ -43,6 +43,7 @@ static void end(void) {
 
 static void replays(troupe_main_fn main_function, void *argument, const char *name, int times) {
   troupe_replay_report_t report;
+  times = (times + trp_test_slow() - 1) / trp_test_slow(); // the sanitizers have seen it by then
   for (int i = 0; i < times; i++) {
     int result = troupe_replay(main_function, argument, trace_of(name), &report);
     if (result != 0) {
@@ -58,7 +59,7 @@ static void replays_shuffled(troupe_main_fn main_function, void *argument, const
   trp_test_random_t random;
   trp_test_random_start(&random, 5);
   trp_tape_t tape = trp_tape_load(trace_of(name));
-  for (int i = 0; i < 30; i++) {
+  for (int i = 0; i < 1 + 30 / trp_test_slow(); i++) {
     trp_tape_shuffle(&tape, &random);
     trp_tape_save(&tape, trace_of(name));
     replays(main_function, argument, name, 1);
