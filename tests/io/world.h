@@ -69,6 +69,7 @@ static inline void world_timer(void *context) {
   world_t *world = context;
   world->timers++;
   world->timer_ns = world->ops->now(world->transport);
+  uv_stop(&world->loop); // timers come before the wait; run_until() need not see it out
 }
 
 static inline void world_prepare(uv_prepare_t *prepare) {
