@@ -129,7 +129,8 @@ static void help(void) {
   puts(
       "usage: client HOST:PORT | PATH\n"
       "Connects, sends its standard input, prints what comes back, half-closes at the end of\n"
-      "input, and ends when the peer has closed. A PATH has a '/' in it; @NAME is an abstract Unix socket.\n"
+      "input, and ends when the peer has closed. A PATH has a slash in it; @NAME is an abstract\n"
+      "Unix socket.\n"
       "\n"
       "  --help   this text");
 }
