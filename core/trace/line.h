@@ -39,6 +39,7 @@ typedef struct trp_backlog {
   atomic_size_t bytes; // that wait
   atomic_uint next_tap;
   atomic_bool stopped; // nothing is read any more
+  atomic_int error;    // why the first tap that could not be opened was not
   atomic_uint users;
 } trp_backlog_t;
 

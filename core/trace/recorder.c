@@ -136,6 +136,7 @@ void trp_recorder_stop(trp_recorder_t **recorder, troupe_record_report_t *report
   while (write(r->wake, &one, sizeof one) < 0 && errno == EINTR) {
   }
   pthread_join(r->thread, NULL);
+  note(r, atomic_load(&r->backlog->error));
   if (report != NULL) {
     *report = r->report;
   }

@@ -1,4 +1,5 @@
-/// Private. The recorder: a thread with an inbox, to which the taps of recorded actors send what they saw, by reference.
+/// Private. The recorder: a thread with an inbox, to which the taps of recorded actors send what
+/// they saw, by reference.
 #ifndef TRP_RECORDER_H_INCLUDED
 #define TRP_RECORDER_H_INCLUDED
 
@@ -10,17 +11,20 @@
 
 typedef struct trp_recorder trp_recorder_t;
 
-/// `self` is the recorder's own actor id, `started_ns` nothing but for the header. Starts its thread. Returns 0 or an error of troupe_record_start().
+/// `self` is the recorder's own actor id, `started_ns` nothing but for the header. Starts its
+/// thread. Returns 0 or an error of troupe_record_start().
 int trp_recorder_start(trp_hub_t *hub, uint64_t self, const troupe_record_options_t *options,
                        trp_recorder_t **recorder);
 
-/// Writes what is left, ends the thread, frees it. All taps must be closed, or be never used again.
+/// Writes what was handed over, ends the thread, frees it. Taps that are still open drop what they
+/// get from here on; none may be opened meanwhile.
 void trp_recorder_stop(trp_recorder_t **recorder, troupe_record_report_t *report);
 
 /// Whether actors of that name are recorded.
 bool trp_recorder_wants(const trp_recorder_t *recorder, const char *name);
 
-/// Opens the trace of an actor: called in its thread, before anything crosses `inbox` (which the tap then sends over, too). Returns 0 or an error.
+/// Opens the trace of an actor: called in its thread, before anything crosses `inbox` (which the
+/// tap then sends over, too). Returns 0 or an error, which the recorder's report then tells, too.
 int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t *inbox,
                  trp_tap_t **tap);
 

@@ -17,6 +17,7 @@ struct trp_tap {
   size_t capacity;
 };
 
+static int record_start(trp_tap_t *tap, const trp_start_t *start);
 static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *envelope,
                    trp_frame_t *const *frames, size_t frame_count);
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value);
@@ -27,41 +28,29 @@ static bool has_ended(trp_tap_t *tap);
 
 int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t *inbox,
                  trp_tap_t **tap) {
-  trp_tap_t *made = calloc(1, sizeof *made);
-  if (made == NULL) {
-    return TROUPE_ENOMEM;
-  }
-  made->backlog = trp_recorder_backlog(recorder);
-  atomic_fetch_add(&made->backlog->users, 1);
-  made->inbox = inbox;
-  made->number = atomic_fetch_add(&made->backlog->next_tap, 1);
-  made->clock_ns = start->clock_ns;
+  trp_backlog_t *backlog = trp_recorder_backlog(recorder);
   int error = TROUPE_ENOMEM;
-  trp_frame_t *body = trp_frame_new(trp_start_size(start));
-  if (body != NULL) {
-    trp_format_start(trp_frame_fill(body), start);
-    // What tells how it began is taken even when the backlog is full.
-    size_t cost = TRP_LINE_COST + body->size;
-    atomic_fetch_add(&made->backlog->bytes, cost);
-    trp_line_t line = {.tag = TRP_LINE_TAG,
-                       .tap = made->number,
-                       .type = TRP_RECORD_START,
-                       .sequence = ++made->sequence,
-                       .clock_ns = made->clock_ns};
-    error = hand_over(made, &line, body, NULL, 0);
-    if (error != 0) {
-      atomic_fetch_sub(&made->backlog->bytes, cost);
-    }
-    trp_frame_release(body);
+  trp_tap_t *made = calloc(1, sizeof *made);
+  if (made != NULL) {
+    atomic_fetch_add(&backlog->users, 1);
+    *made = (trp_tap_t){.backlog = backlog,
+                        .inbox = inbox,
+                        .number = atomic_fetch_add(&backlog->next_tap, 1),
+                        .clock_ns = start->clock_ns};
+    error = record_start(made, start);
   }
-  if (error != 0) {
-    trp_backlog_release(made->backlog);
+  if (error == 0) {
+    *tap = made;
+    return 0;
+  }
+  if (made != NULL) {
+    trp_backlog_release(backlog);
     free(made->frames);
     free(made);
-    return error;
   }
-  *tap = made;
-  return 0;
+  int none = 0;
+  atomic_compare_exchange_strong(&backlog->error, &none, error);
+  return error;
 }
 
 void trp_tap_close(trp_tap_t **tap) {
@@ -96,6 +85,28 @@ void trp_tap_call(trp_tap_t *tap, uint32_t call, int64_t value) {
 
 void trp_tap_end(trp_tap_t *tap, int status) {
   record_value(tap, TRP_RECORD_END, 0, status);
+}
+
+/// What tells how the actor began is taken even when the backlog is full.
+static int record_start(trp_tap_t *tap, const trp_start_t *start) {
+  trp_frame_t *body = trp_frame_new(trp_start_size(start));
+  if (body == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  trp_format_start(trp_frame_fill(body), start);
+  size_t cost = TRP_LINE_COST + body->size;
+  atomic_fetch_add(&tap->backlog->bytes, cost);
+  const trp_line_t line = {.tag = TRP_LINE_TAG,
+                           .type = TRP_RECORD_START,
+                           .tap = tap->number,
+                           .sequence = ++tap->sequence,
+                           .clock_ns = tap->clock_ns};
+  int error = hand_over(tap, &line, body, NULL, 0);
+  if (error != 0) {
+    atomic_fetch_sub(&tap->backlog->bytes, cost);
+  }
+  trp_frame_release(body);
+  return error;
 }
 
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value) {

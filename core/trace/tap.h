@@ -1,4 +1,5 @@
-/// Private. The tap of an actor that is recorded: the actor calls it where things enter and leave. Nothing here waits; what cannot be taken is a gap.
+/// Private. The tap of an actor that is recorded: the actor calls it where things enter and leave.
+/// Nothing here waits; what cannot be taken is a gap.
 #ifndef TRP_TAP_H_INCLUDED
 #define TRP_TAP_H_INCLUDED
 
@@ -6,7 +7,8 @@
 
 typedef struct trp_tap trp_tap_t;
 
-/// A batch was taken from the inbox (or made by the actor itself: timers) with in->received_ns as the clock's value. in->envelope is its packed form.
+/// A batch was taken from the inbox (or made by the actor itself: timers) with in->received_ns as
+/// the clock's value. in->envelope is its packed form.
 void trp_tap_in(trp_tap_t *tap, const trp_in_t *in);
 
 /// A batch is about to be sent; it is packed.
