@@ -521,8 +521,11 @@ static void looked_up(trp_socket_t *socket, const trp_message_t *message) {
 
 static void attempted(trp_socket_t *socket, const trp_message_t *message) {
   troupe_address_t address;
+  // Of an attempt that was given up because the socket was destroyed Node tells, too.
+  bool cancelled = socket->state == TRP_SOCKET_DESTROYED &&
+                   message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT_FAILED);
   if (message->detail_case != TRP_DETAIL(ATTEMPT) ||
-      !trp_socket_connects((trp_socket_state_t)socket->state) ||
+      !(cancelled || trp_socket_connects((trp_socket_state_t)socket->state)) ||
       !trp_address_from_wire(&address, message->attempt->address)) {
     return;
   }
@@ -567,7 +570,7 @@ static void later(trp_object_t *object) {
     }
   }
   if (trp_socket_looks_up((trp_socket_state_t)socket->state)) {
-    trp_socket_run_lookup(socket);
+    trp_socket_take_answer(socket);
   }
   if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
     (void)trp_socket_step(socket, TRP_SOCKET_TURN);

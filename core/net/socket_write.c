@@ -221,15 +221,17 @@ void trp_socket_finish_waiters(trp_socket_t *socket) {
   }
 }
 
-/// Of those that waited for a connection that never was, Node tells the first one so, and the
-/// others what happened.
+/// Of the writes that waited for a connection that never was, Node tells the first one so, and the
+/// others what happened, or, if nothing else did, the same.
 void trp_socket_fail_waiters(trp_socket_t *socket) {
   int code = socket->failure != 0 ? socket->failure : (int)TROUPE_ERR_STREAM_DESTROYED;
-  bool first = !socket->connected;
+  const trp_waiter_t *first = first_waiter(socket);
+  if (first != NULL && !first->finish && !socket->connected) {
+    call_first(socket, TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION);
+    code = socket->failure != 0 ? code : (int)TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION;
+  }
   while (first_waiter(socket) != NULL) {
-    bool write = !first_waiter(socket)->finish;
-    call_first(socket, first && write ? (int)TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION : code);
-    first = false;
+    call_first(socket, code);
   }
 }
 

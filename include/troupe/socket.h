@@ -41,8 +41,9 @@ typedef struct troupe_lookup {
 
 /// What a socket tells. Every slot may be NULL; `context` is what was given with the table. Every
 /// function may do anything: destroy its socket, free it, close the server, stop the actor. After
-/// troupe_socket_destroy() nothing is called but the callbacks of writes, `on_error` if an error
-/// was given, and `on_close`.
+/// troupe_socket_destroy() nothing is called but on_ready inside on_connect, the failure of an
+/// attempt that was going on, the callbacks of writes, `on_error` if an error was given, and
+/// `on_close`.
 ///
 /// Ownership: borrowed as long as it is set; make it `static const`.
 typedef struct troupe_socket_handlers {
@@ -120,8 +121,8 @@ typedef struct troupe_socket_options {
 } troupe_socket_options_t;
 
 /// Looks a name up in place of the library's resolver: starts whatever finds it, and answers, at
-/// once or later, by troupe_socket_answer_lookup(). Runs after the call that connects. Node: the
-/// `lookup` option.
+/// once or later, by troupe_socket_answer_lookup(). Called inside the call that connects, as in
+/// Node. Node: the `lookup` option.
 typedef void (*troupe_lookup_fn)(troupe_socket_t socket, const char *host, int family,
                                  unsigned hints, void *context);
 
