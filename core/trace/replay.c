@@ -113,7 +113,7 @@ int troupe_replay(troupe_main_fn main, void *argument, const char *path,
   }
   const trp_start_t *start = trp_replay_start(replay);
   if (argument == NULL) {
-    argument = (void *)(uintptr_t)start->argument;
+    argument = replay->argument;
   }
   const trp_execution_t execution = {
       .start = start, .inbox = trp_replay_inbox(replay), .main = main, .argument = argument};

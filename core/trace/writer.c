@@ -181,7 +181,8 @@ static int append(trp_writer_t *writer, const void *bytes, size_t length) {
 /// Writes the buffer and then the bytes.
 static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
   struct iovec parts[2] = {{.iov_base = writer->buffer, .iov_len = writer->used},
-                           {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}};
+                           {.iov_len = length}};
+  memcpy(&parts[1].iov_base, &bytes, sizeof bytes); // iovec knows no const
   writer->used = 0;
   while (parts[0].iov_len + parts[1].iov_len > 0) {
     ssize_t written = writev(writer->fd, parts, 2);

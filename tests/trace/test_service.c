@@ -165,11 +165,11 @@ static void a_service_with_sockets_replays_without_them(void **state) {
   (void)state;
   trp_test_random_t random;
   trp_test_random_start(&random, 1);
-  const shouter_t settings = {0};
+  shouter_t settings = {0};
   begin();
   const troupe_spawn_options_t options = {.main = shouter_main,
                                           .name = "shouter",
-                                          .argument = (void *)(uintptr_t)&settings,
+                                          .argument = &settings,
                                           .argument_size = sizeof settings,
                                           .copies = 2};
   assert_int_equal(troupe_spawn(the_system, &options, NULL), 0);
