@@ -18,7 +18,7 @@ struct trp_tap {
 };
 
 static int record_start(trp_tap_t *tap, const trp_start_t *start);
-static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *envelope,
+static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *first,
                    trp_frame_t *const *frames, size_t frame_count);
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value);
 static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
