@@ -5,7 +5,7 @@
 #include <string.h>
 #include <troupe/error.h>
 
-#include "core/assert.h"
+#include "core/support/assert.h"
 
 enum { SMALLEST_RECENT = 256 };
 
