@@ -336,7 +336,8 @@ static bool spins(trp_io_t *io) {
 
 static void on_prepare(uv_prepare_t *prepare) {
   trp_io_t *io = prepare->data;
-  // The inbox was received from until nothing was left, so what came since rings its descriptor; this only sees it a turn earlier, and costs no system call.
+  // The inbox was received from until nothing was left, so what came since rings its descriptor;
+  // this only sees it a turn earlier, and costs no system call.
   if (io->full || trp_pipes_pending(io->inbox)) {
     receive_all(io);
   }
