@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
       {0},
   };
   config_t config = {.actors = 1, .queue = QUEUE_DEFAULT};
-  for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+  for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
     case HOST:
       program_host_option(&config.target, optarg);
@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
       help();
       return 0;
     default:
-      program_usage_error("unknown option");
+      program_wrong_option(option, argv);
     }
   }
   if (optind < argc) {

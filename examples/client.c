@@ -126,20 +126,19 @@ static void *send_input(void *argument) {
 }
 
 static void help(void) {
-  puts(
-      "usage: client HOST:PORT | PATH\n"
-      "Connects, sends its standard input, prints what comes back, half-closes at the end of\n"
-      "input, and ends when the peer has closed. A PATH has a slash in it; @NAME is an abstract\n"
-      "Unix socket.\n"
-      "\n"
-      "  --help   this text");
+  puts("usage: client HOST:PORT | PATH\n"
+       "Connects, sends its standard input, prints what comes back, half-closes at the end of\n"
+       "input, and ends when the peer has closed. A PATH has a slash in it; @NAME is an abstract\n"
+       "Unix socket.\n"
+       "\n"
+       "  --help   this text");
 }
 
 int main(int argc, char **argv) {
   static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
-  for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+  for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
     if (option != 'h') {
-      program_usage_error("unknown option");
+      program_wrong_option(option, argv);
     }
     help();
     return 0;

@@ -144,7 +144,7 @@ int main(int argc, char **argv) {
   config_t config = {.actors = 1};
   const char *record = NULL;
   bool replays = false;
-  for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+  for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
     case HOST:
       program_host_option(&config.target, optarg);
@@ -179,7 +179,7 @@ int main(int argc, char **argv) {
       help();
       return 0;
     default:
-      program_usage_error("unknown option");
+      program_wrong_option(option, argv);
     }
   }
   if (replays) {

@@ -331,7 +331,7 @@ int main(int argc, char **argv) {
   config_t config = {.actors = 1, .connect_timeout_ms = CONNECT_TIMEOUT_MS};
   bool listens = false;
   bool connects = false;
-  for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+  for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
     case LISTEN:
       program_target(&config.listen, optarg);
@@ -351,7 +351,7 @@ int main(int argc, char **argv) {
       help();
       return 0;
     default:
-      program_usage_error("unknown option");
+      program_wrong_option(option, argv);
     }
   }
   if (optind < argc) {

@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +33,16 @@ void program_usage_error(const char *format, ...) {
   va_end(arguments);
   fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
   exit(2);
+}
+
+void program_wrong_option(int result, char **argv) {
+  if (result == ':') {
+    program_usage_error("%s wants a value", argv[optind - 1]);
+  }
+  if (optopt > ' ' && optopt < 0x7f) {
+    program_usage_error("unknown option '-%c'", optopt);
+  }
+  program_usage_error("unknown option '%s'", argv[optind - 1]);
 }
 
 long program_number(const char *option, const char *text, long low, long high) {

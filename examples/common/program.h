@@ -23,6 +23,10 @@ typedef struct {
 noreturn void program_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 noreturn void program_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What getopt_long() returned is no option of ours: a usage error that says why. The programs'
+   short options begin with ':', so that getopt_long() itself prints nothing. */
+noreturn void program_wrong_option(int result, char **argv);
+
 /* A whole number from `low` to `high`, or a usage error that names the option. */
 long program_number(const char *option, const char *text, long low, long high);
 

@@ -560,7 +560,8 @@ static void members_are_told_that_it_ends(void **state) {
 
 static void what_it_cannot_do_it_says(void **state) {
   static const wrong_usage_t wrong[] = {
-      {{"--frobnicate"}, "unknown option"},
+      {{"--frobnicate"}, "unknown option '--frobnicate'"},
+      {{"-x"}, "unknown option '-x'"},
       {{"--port", "70000"}, "--port wants a whole number from 0 to 65535, not '70000'"},
       {{"--actors", "0"}, "--actors wants a whole number from 1 to 64"},
       {{"--actors", "two"}, "not 'two'"},
