@@ -80,18 +80,15 @@ int troupe_connect(const troupe_connect_options_t *options,
   if (error != 0) {
     return error;
   }
-  // A look-up that is called in it may want to know the handle already.
-  if (handle != NULL) {
-    *handle = trp_socket_handle(socket);
-  }
   error = troupe_socket_connect(trp_socket_handle(socket), options);
   if (error != 0) {
     trp_object_remove(&socket->object);
-    if (handle != NULL) {
-      *handle = (troupe_socket_t){0};
-    }
+    return error;
   }
-  return error;
+  if (handle != NULL) {
+    *handle = trp_socket_handle(socket);
+  }
+  return 0;
 }
 
 int troupe_connect_port(int port, const char *host, const troupe_socket_handlers_t *handlers,
@@ -213,7 +210,8 @@ static void begin_life(trp_socket_t *socket) {
   socket->consumed = socket->told = 0;
   socket->failure = 0;
   socket->failure_told = socket->had_error = socket->connected = false;
-  socket->wants_drain = socket->ends_itself = socket->is_unix = socket->owes_destroy = false;
+  socket->wants_drain = socket->ends_itself = socket->attempting = socket->is_unix =
+      socket->owes_destroy = false;
   socket->server = 0;
   if (socket->extra != NULL) {
     free(socket->extra->attempted);
@@ -293,9 +291,7 @@ static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
   begin_life(socket);
   extra->lookup = lookup;
   (void)trp_socket_step(socket, TRP_SOCKET_LOOK_UP); // sends nothing, so it does not fail
-  // Not as a callback: what is put off in it runs when the caller's has returned. The socket lives
-  // at least as long.
-  lookup->call(trp_socket_handle(socket), host, goal->family, goal->hints, options->lookup_context);
+  trp_object_later(&socket->object);                 // which asks
   return 0;
 }
 
@@ -307,7 +303,7 @@ int troupe_socket_answer_lookup(troupe_socket_t handle, int error,
     return result;
   }
   trp_lookup_t *lookup = socket->extra == NULL ? NULL : socket->extra->lookup;
-  if (lookup == NULL || lookup->answered) {
+  if (lookup == NULL || !lookup->asked || lookup->answered) {
     return TROUPE_EALREADY;
   }
   if (error > 0 || (count > 0 && addresses == NULL)) {
@@ -330,8 +326,16 @@ int troupe_socket_answer_lookup(troupe_socket_t handle, int error,
   return 0;
 }
 
-void trp_socket_take_answer(trp_socket_t *socket) {
+void trp_socket_run_lookup(trp_socket_t *socket) {
   trp_lookup_t *lookup = socket->extra->lookup;
+  if (!lookup->asked) {
+    lookup->asked = true;
+    trp_actor_enter(socket->object.actor);
+    lookup->call(trp_socket_handle(socket), lookup->host, lookup->goal.family, lookup->goal.hints,
+                 lookup->context);
+    trp_actor_leave(socket->object.actor);
+    return; // an answer that was given at once has put itself off
+  }
   if (lookup->answered && !lookup->taken) {
     lookup->taken = true;
     take_answer(socket, lookup);

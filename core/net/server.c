@@ -108,6 +108,7 @@ static void over(listening_t *listening);
 static void answer_ask(server_t *server, uint64_t token, uint64_t count);
 static void answer_ready_asks(server_t *server);
 static void tell_close_if_due(server_t *server);
+static bool is_idle(const listening_t *listening);
 static void refresh(server_t *server);
 static int send_command(listening_t *listening, Troupe__Wire__Kind kind, trp_message_t **message);
 static int ask_one(listening_t *listening, uint64_t token);
@@ -719,30 +720,27 @@ static void over(listening_t *listening) {
   tell_close_if_due(server);
 }
 
-/// Like Node: on_close comes when it does not listen (any more, or again) and the last connection
-/// is gone.
+/// on_close comes when the last connection is gone, as in Node: not while it listens again. A
+/// listen that is not answered yet puts nothing off.
 static void tell_close_if_due(server_t *server) {
-  if (!server->close_owed || server->own.state != TRP_LISTEN_NONE) {
+  bool due = server->close_owed && is_idle(&server->own);
+  for (const listening_t *other = server->others; due && other != NULL; other = other->next) {
+    due = is_idle(other);
+  }
+  if (!due) {
     refresh(server);
     return;
   }
-  for (const listening_t *other = server->others; other != NULL; other = other->next) {
-    if (other->state != TRP_LISTEN_NONE) {
-      refresh(server);
-      return;
-    }
-  }
-  // Nobody is left who could answer these.
-  for (ask_t *ask = server->asks; ask != NULL; ask = ask->next) {
-    ask->waiting = 0;
-  }
-  answer_ready_asks(server);
   server->close_owed = false;
   refresh(server);
   TELL(server, on_close, (handle_of(server), server->context));
   if (server->freed && server->current == NULL && !server->close_owed) {
     trp_object_remove(&server->object);
   }
+}
+
+static bool is_idle(const listening_t *listening) {
+  return listening->state == TRP_LISTEN_NONE || listening->state == TRP_LISTEN_STARTING;
 }
 
 // ---- How many connections ----

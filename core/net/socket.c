@@ -522,7 +522,7 @@ static void looked_up(trp_socket_t *socket, const trp_message_t *message) {
 static void attempted(trp_socket_t *socket, const trp_message_t *message) {
   troupe_address_t address;
   // Of an attempt that was given up because the socket was destroyed Node tells, too.
-  bool cancelled = socket->state == TRP_SOCKET_DESTROYED &&
+  bool cancelled = socket->state == TRP_SOCKET_DESTROYED && socket->attempting &&
                    message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT_FAILED);
   if (message->detail_case != TRP_DETAIL(ATTEMPT) ||
       !(cancelled || trp_socket_connects((trp_socket_state_t)socket->state)) ||
@@ -530,6 +530,7 @@ static void attempted(trp_socket_t *socket, const trp_message_t *message) {
     return;
   }
   troupe_socket_t handle = trp_socket_handle(socket);
+  socket->attempting = message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT);
   if (message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT)) {
     if (message->attempt->listed) {
       remember_attempt(socket, &address);
@@ -570,7 +571,7 @@ static void later(trp_object_t *object) {
     }
   }
   if (trp_socket_looks_up((trp_socket_state_t)socket->state)) {
-    trp_socket_take_answer(socket);
+    trp_socket_run_lookup(socket);
   }
   if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
     (void)trp_socket_step(socket, TRP_SOCKET_TURN);

@@ -68,7 +68,7 @@ typedef struct trp_lookup {
   char *host; // goal.host
   troupe_lookup_fn call;
   void *context;
-  bool answered, taken;
+  bool asked, answered, taken;
   int error;
   troupe_address_t *addresses;
   size_t count;
@@ -119,6 +119,7 @@ struct trp_socket {
   bool unref : 1;
   bool paused : 1;
   bool wants_drain : 1;
+  bool attempting : 1;  // an attempt to connect was told, its end was not
   bool connected : 1;   // has been, in this life
   bool ends_itself : 1; // once the callback has returned
   bool end_waits : 1;   // EVENT_END came; unread bytes are before it
@@ -184,7 +185,7 @@ trp_message_t *trp_socket_command(trp_socket_t *socket, Troupe__Wire__Kind kind)
 
 // ---- connect.c ----
 
-void trp_socket_take_answer(trp_socket_t *socket); // of its look-up, if there is one
+void trp_socket_run_lookup(trp_socket_t *socket); // asks it, or takes its answer, when that is due
 void trp_socket_drop_lookup(trp_socket_t *socket);
 int trp_socket_send_early(trp_socket_t *socket);
 /// A write that waits for the look-up: `chunk` is consumed. NULL: no memory, it is not.

@@ -55,7 +55,7 @@ typedef enum trp_socket_event {
 /// Carried out in this order.
 typedef enum trp_socket_action {
   TRP_SOCKET_REFUSE = 1, // the event is not allowed in this state: nothing happens
-  TRP_SOCKET_ASK = 2,    // call the application's look-up
+  TRP_SOCKET_ASK = 2,    // call the application's look-up, later
   TRP_SOCKET_SEND_CONNECT = 4,
   TRP_SOCKET_SEND_WRITES = 8, // that waited for the look-up
   TRP_SOCKET_SEND_END = 16,

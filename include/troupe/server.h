@@ -33,8 +33,7 @@ typedef struct troupe_server_handlers {
   void (*on_drop)(troupe_server_t server, const troupe_drop_t *drop, void *context);
   /// It cannot listen. on_close does not follow, and it may listen again at once. Node: 'error'.
   void (*on_error)(troupe_server_t server, const troupe_error_t *error, void *context);
-  /// After troupe_server_close(): the last connection is gone. Once for each close that returned 0.
-  /// Node: 'close'.
+  /// After troupe_server_close(): the last connection is gone. Node: 'close'.
   void (*on_close)(troupe_server_t server, void *context);
   /// No file descriptor was free: connections wait in the kernel, and are accepted once there is
   /// one. Node sheds them in silence.
@@ -161,7 +160,8 @@ TROUPE_API int troupe_server_listen_wait(troupe_server_t server, int timeout_ms)
 /// Returns:   0, or
 ///            TROUPE_ERR_SERVER_NOT_RUNNING   it does not listen (Node emits 'close' nevertheless),
 ///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
-/// Events:    after 0: on_close once, when the last of its connections is gone.
+/// Events:    after 0: on_close once, when the last of its connections is gone; if it listens again
+/// by then, after the next close.
 TROUPE_API int troupe_server_close(troupe_server_t server);
 
 /// Where it listens, as the system reported it. Node: server.address().

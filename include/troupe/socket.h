@@ -121,8 +121,8 @@ typedef struct troupe_socket_options {
 } troupe_socket_options_t;
 
 /// Looks a name up in place of the library's resolver: starts whatever finds it, and answers, at
-/// once or later, by troupe_socket_answer_lookup(). Called inside the call that connects, as in
-/// Node. Node: the `lookup` option.
+/// once or later, by troupe_socket_answer_lookup(). Called after the callback that connects (Node:
+/// inside the call). Node: the `lookup` option.
 typedef void (*troupe_lookup_fn)(troupe_socket_t socket, const char *host, int family,
                                  unsigned hints, void *context);
 
