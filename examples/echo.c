@@ -95,6 +95,7 @@ static int echo_actor(void *argument) {
 
 static int replay(char **files, int count) {
   int status = 0;
+  program_replays = true;
   for (int i = 0; i < count; i++) {
     troupe_replay_report_t report;
     int result = troupe_replay(echo_actor, NULL, files[i], &report);

@@ -135,6 +135,8 @@ void program_raise_file_limit(void) {
   setrlimit(RLIMIT_NOFILE, &limit); /* if it cannot be raised, fewer connections are served */
 }
 
+bool program_replays;
+
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies) {
   troupe_listen_options_t options = {0};
   program_listen_options(target, &options);
@@ -142,7 +144,7 @@ int program_listen(troupe_server_t server, const program_target_t *target, unsig
   if (error == 0) {
     error = troupe_server_listen_wait(server, LISTEN_MS);
   }
-  if (error < 0 || troupe_actor_index() + 1 < copies) {
+  if (error < 0 || program_replays || troupe_actor_index() + 1 < copies) {
     return error;
   }
   troupe_address_t address;
@@ -200,6 +202,7 @@ typedef struct {
 
 static void *watch_actors(void *context) {
   watch_t *watch = context;
+  pthread_setname_np(pthread_self(), "main-watch");
   if (troupe_system_wait(watch->system, -1, NULL, 0, NULL) == 0) {
     pthread_kill(watch->main, SIGTERM);
   }

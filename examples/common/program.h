@@ -45,6 +45,9 @@ void program_path_option(program_target_t *target, const char *text);
  * the system is made. */
 void program_raise_file_limit(void);
 
+/* A replay listens on nothing, so it shall not say so. Set before any actor is there. */
+extern bool program_replays;
+
 /* Makes the server of an actor listen, and waits for that. The last of the actor's `copies` prints
  * "listening ADDRESS": then all do. 0 or an error. */
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies);
