@@ -53,6 +53,8 @@ struct trp_actor {
 int64_t trp_timers_next(const trp_actor_t *actor);  // the earliest deadline; TRP_FOREVER
 /// Makes the batch of all timers that are due at the clock's value and takes it as if it had come. 0 or an error.
 int trp_timers_take_due(trp_actor_t *actor);
+/// The same for one id: a time that is over and that is no timer's.
+int trp_timers_take_one(trp_actor_t *actor, uint64_t id);
 void trp_timers_event(trp_actor_t *actor, const trp_message_t *message);
 
 /// messages.c

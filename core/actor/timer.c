@@ -15,6 +15,7 @@ typedef struct {
 } trp_timer_t;
 
 static void release(trp_object_t *object);
+static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now);
 
 static const trp_object_type_t timer_type = {.release = release};
 
@@ -100,39 +101,49 @@ int trp_timers_take_due(trp_actor_t *actor) {
   if (first->deadline_ns > now) {
     return 0;
   }
-  trp_arrival_t *arrival = trp_arrival_new(actor);
-  if (arrival == NULL) {
-    return TROUPE_ENOMEM;
-  }
   trp_out_t out;
   trp_out_init(&out, actor->start.id, actor->start.id, actor->pool);
-  out.next_sequence = actor->self_sequence;
-  int error = 0;
+  // Timers that are not in the batch wait in the heap.
   while (first != NULL && first->deadline_ns <= now) {
     uint64_t id = first == &actor->grace ? actor->start.id : timer_of(first)->object.id;
     if (trp_out_add(&out, TRP_KIND(EVENT_TIMER), id) == NULL) {
-      error = TROUPE_ENOMEM;
       break;
     }
     trp_heap_remove(&actor->timers, first);
     first = trp_heap_first(&actor->timers);
   }
-  // Timers that are not in the batch wait in the heap; those in it must not be lost, so an error here ends the actor.
-  if (error == 0 || !trp_out_empty(&out)) {
-    actor->self_sequence += out.count;
-    error = trp_out_pack(&out);
+  return take_own(actor, &out, now);
+}
+
+int trp_timers_take_one(trp_actor_t *actor, uint64_t id) {
+  trp_out_t out;
+  trp_out_init(&out, actor->start.id, actor->start.id, actor->pool);
+  trp_out_add(&out, TRP_KIND(EVENT_TIMER), id);
+  return take_own(actor, &out, trp_inbox_now(actor->inbox));
+}
+
+/// Takes a batch of the actor's own as if it had come, and frees it. What is in it must not be lost, so an error here ends the actor.
+static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now) {
+  trp_arrival_t *arrival = trp_arrival_new(actor);
+  int error = arrival == NULL || trp_out_empty(out) ? TROUPE_ENOMEM : 0;
+  if (error == 0) {
+    out->next_sequence = actor->self_sequence;
+    actor->self_sequence += out->count;
+    error = trp_out_pack(out);
   }
   if (error == 0) {
-    error = trp_in_push(&arrival->in, out.envelope);
+    error = trp_in_push(&arrival->in, out->envelope);
   }
   if (error == 0) {
-    out.envelope = NULL;
+    out->envelope = NULL;
     arrival->in.received_ns = now;
     error = trp_in_open(&arrival->in);
   }
-  trp_out_free(&out);
+  trp_out_free(out);
   if (error != 0) {
-    trp_arrival_give_back(actor, arrival);
+    if (arrival != NULL) {
+      trp_arrival_give_back(actor, arrival);
+    }
     return error;
   }
   if (actor->tap != NULL) {
