@@ -69,7 +69,8 @@ static int merge(trp_intervals_t *set, size_t capacity) {
   while (a < set->merged.count || b < set->recent.count) {
     bool from_merged = b == set->recent.count ||
                        (a < set->merged.count &&
-                        trp_number_compare(set->merged.items[a].first, set->recent.items[b].first) <= 0);
+                        trp_number_compare(set->merged.items[a].first,
+                                           set->recent.items[b].first) <= 0);
     trp_interval_t next = from_merged ? set->merged.items[a++] : set->recent.items[b++];
     if (count > 0 && touches(merged[count - 1], next)) {
       if (trp_number_compare(next.last, merged[count - 1].last) > 0) {

@@ -1,11 +1,11 @@
-/// Private. A set of 128-bit numbers, kept as the intervals that cover it: built by adding intervals,
-/// asked for single numbers. Not safe for use in several threads while one of them adds.
+/// Private. A set of 128-bit numbers, kept as the intervals that cover it: built by adding
+/// intervals, asked for single numbers. Not safe for use in several threads while one of them adds.
 ///
-/// Two sorted arrays of disjoint intervals: a large one, and a small one of what was added since the
-/// two were last merged. A question is a binary search in each (115 ns at worst among 100,000 random
-/// intervals that are not in the processor's cache; bench/block_list.c). The small one is merged when
-/// it holds about twice the square root of what the large one holds, so that an addition moves
-/// O(sqrt n) intervals on average, and n additions in any order cost O(n sqrt n).
+/// Two sorted arrays of disjoint intervals: a large one, and a small one of what was added since
+/// the two were last merged. A question is a binary search in each (115 ns at worst among 100,000
+/// random intervals that are not in the processor's cache; bench/block_list.c). The small one is
+/// merged when it holds about twice the square root of what the large one holds, so that an
+/// addition moves O(sqrt n) intervals on average, and n additions in any order cost O(n sqrt n).
 #ifndef TRP_INTERVALS_H_INCLUDED
 #define TRP_INTERVALS_H_INCLUDED
 

@@ -7,8 +7,8 @@
 #include <troupe/ip.h>
 
 /// Reads what troupe_is_ip() takes; the zone is dropped. Does not block, unlike
-/// troupe_address_parse(), which asks the system for the number of the interface. Returns 6, 4, or 0
-/// with `bytes` left as they were.
+/// troupe_address_parse(), which asks the system for the number of the interface. Returns 6, 4, or
+/// 0 with `bytes` left as they were.
 int trp_ip_parse(const char *text, size_t length, uint8_t bytes[16]);
 
 /// The same bytes from an address, without its port. Returns its family, or 0 if it is neither IPv4

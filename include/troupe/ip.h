@@ -6,9 +6,11 @@
 
 TROUPE_BEGIN
 
-/// Tells which IP address a text is. IPv4 is dot-decimal without leading zeros ("127.0.0.1"); IPv6 every form of RFC 4291
-/// ("::1", "::ffff:1.2.3.4"), with a zone or without ("fe80::1%eth0"; a zone is letters, digits, '.', '-' and ':', at least one, and
-/// may name an interface that is not there). Nothing may stand before or after it. Node: net.isIP().
+/// Tells which IP address a text is. IPv4 is dot-decimal without leading zeros ("127.0.0.1"); IPv6
+/// every form of RFC 4291
+/// ("::1", "::ffff:1.2.3.4"), with a zone or without ("fe80::1%eth0"; a zone is letters, digits,
+/// '.', '-' and ':', at least one, and may name an interface that is not there). Nothing may stand
+/// before or after it. Node: net.isIP().
 ///
 /// Ownership: `text` is borrowed and needs no NUL; one inside makes it no address. It may be NULL.
 /// Thread:    any.

@@ -4,10 +4,14 @@
 
 #include <troupe/actor.h>
 #include <troupe/address.h>
+#include <troupe/block_list.h>
 #include <troupe/chunk.h>
+#include <troupe/encoding.h>
 #include <troupe/error.h>
+#include <troupe/ip.h>
 #include <troupe/server.h>
 #include <troupe/socket.h>
+#include <troupe/socket_address.h>
 #include <troupe/system.h>
 #include <troupe/timer.h>
 #include <troupe/trace.h>

@@ -1,0 +1,263 @@
+/// Block lists: <troupe/block_list.h>.
+///
+/// The rules are kept as they were given, for their texts and for those who copy them. What a check
+/// looks at are two sets of numbers made of them: one for IPv4 addresses, one for IPv6 addresses.
+#include "core/net/block_list.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct troupe_block_list {
+  // Held for reading by everything that looks, for writing while a rule is added. Nothing else is
+  // locked inside, no callback runs, and nothing but malloc() is called. A writer that waits goes
+  // before new readers, or constant checks would keep it out for ever.
+  pthread_rwlock_t *lock;
+  pthread_rwlock_t lock_memory;
+  trp_ip_rule_t *rules; // oldest first
+  size_t count, capacity;
+  trp_intervals_t ipv4, ipv6;
+};
+
+typedef struct parsed {
+  int family;
+  uint8_t bytes[16];
+} parsed_t;
+
+static int make_lock(troupe_block_list_t *list);
+static int add(troupe_block_list_t *list, const trp_ip_rule_t *rule);
+static int reserve(troupe_block_list_t *list, const trp_ip_rule_spans_t *spans);
+static int parse(parsed_t *parsed, const char *text, size_t length, int family);
+static bool is_family(int family);
+static bool contains(const troupe_block_list_t *list, const parsed_t *parsed);
+static int add_address(troupe_block_list_t *list, const parsed_t *address);
+static int add_range(troupe_block_list_t *list, const parsed_t *start, const parsed_t *end);
+static int add_subnet(troupe_block_list_t *list, const parsed_t *network, int prefix);
+
+int troupe_block_list_new(troupe_block_list_t **list) {
+  if (list == NULL) {
+    return TROUPE_EINVAL;
+  }
+  troupe_block_list_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  if (make_lock(made) != 0) {
+    free(made);
+    return TROUPE_ENOMEM;
+  }
+  *list = made;
+  return 0;
+}
+
+static int make_lock(troupe_block_list_t *list) {
+  pthread_rwlockattr_t attributes;
+  int status = pthread_rwlockattr_init(&attributes);
+  if (status != 0) {
+    return status;
+  }
+#ifdef __GLIBC__
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+  status = pthread_rwlock_init(&list->lock_memory, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+  list->lock = &list->lock_memory; // reached through a pointer, it can be locked in a const list
+  return status;
+}
+
+void troupe_block_list_free(troupe_block_list_t **list) {
+  if (list == NULL || *list == NULL) {
+    return;
+  }
+  pthread_rwlock_destroy((*list)->lock);
+  trp_intervals_clear(&(*list)->ipv4);
+  trp_intervals_clear(&(*list)->ipv6);
+  free((*list)->rules);
+  free(*list);
+  *list = NULL;
+}
+
+int troupe_block_list_add_address(troupe_block_list_t *list, const troupe_address_t *address) {
+  parsed_t parsed;
+  parsed.family = trp_ip_from_address(address, parsed.bytes);
+  return add_address(list, &parsed);
+}
+
+int troupe_block_list_add_address_text(troupe_block_list_t *list, const char *address,
+                                       size_t length, int family) {
+  parsed_t parsed;
+  int status = parse(&parsed, address, length, family);
+  return status != 0 ? status : add_address(list, &parsed);
+}
+
+static int add_address(troupe_block_list_t *list, const parsed_t *address) {
+  trp_ip_rule_t rule;
+  if (address->family == 0) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  int status = trp_ip_rule_address(&rule, address->family, address->bytes);
+  return status != 0 ? status : add(list, &rule);
+}
+
+int troupe_block_list_add_range(troupe_block_list_t *list, const troupe_address_t *start,
+                                const troupe_address_t *end) {
+  parsed_t first, last;
+  first.family = trp_ip_from_address(start, first.bytes);
+  last.family = trp_ip_from_address(end, last.bytes);
+  return add_range(list, &first, &last);
+}
+
+int troupe_block_list_add_range_text(troupe_block_list_t *list, const char *start,
+                                     size_t start_length, const char *end, size_t end_length,
+                                     int family) {
+  parsed_t first, last;
+  int status = parse(&first, start, start_length, family);
+  if (status == 0) {
+    status = parse(&last, end, end_length, first.family);
+  }
+  return status != 0 ? status : add_range(list, &first, &last);
+}
+
+static int add_range(troupe_block_list_t *list, const parsed_t *start, const parsed_t *end) {
+  trp_ip_rule_t rule;
+  if (start->family == 0 || end->family == 0) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  int status = trp_ip_rule_range(&rule, start->family, start->bytes, end->family, end->bytes);
+  return status != 0 ? status : add(list, &rule);
+}
+
+int troupe_block_list_add_subnet(troupe_block_list_t *list, const troupe_address_t *network,
+                                 int prefix) {
+  parsed_t parsed;
+  parsed.family = trp_ip_from_address(network, parsed.bytes);
+  return add_subnet(list, &parsed, prefix);
+}
+
+int troupe_block_list_add_subnet_text(troupe_block_list_t *list, const char *network, size_t length,
+                                      int prefix, int family) {
+  parsed_t parsed;
+  int status = parse(&parsed, network, length, family);
+  return status != 0 ? status : add_subnet(list, &parsed, prefix);
+}
+
+static int add_subnet(troupe_block_list_t *list, const parsed_t *network, int prefix) {
+  trp_ip_rule_t rule;
+  if (network->family == 0) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  int status = trp_ip_rule_subnet(&rule, network->family, network->bytes, prefix);
+  return status != 0 ? status : add(list, &rule);
+}
+
+static int parse(parsed_t *parsed, const char *text, size_t length, int family) {
+  if (!is_family(family)) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  parsed->family = trp_ip_parse(text, length, parsed->bytes);
+  if (parsed->family == 0 || (family != TROUPE_FAMILY_NONE && parsed->family != family)) {
+    return TROUPE_ERR_INVALID_ADDRESS;
+  }
+  return 0;
+}
+
+static bool is_family(int family) {
+  return family == TROUPE_FAMILY_NONE || family == TROUPE_FAMILY_IPV4 ||
+         family == TROUPE_FAMILY_IPV6;
+}
+
+/// All that can fail is done first, so that a rule is in the list and in both sets, or in none.
+static int add(troupe_block_list_t *list, const trp_ip_rule_t *rule) {
+  if (list == NULL) {
+    return TROUPE_EINVAL;
+  }
+  trp_ip_rule_spans_t spans;
+  trp_ip_rule_spans(rule, &spans);
+  pthread_rwlock_wrlock(list->lock);
+  int status = reserve(list, &spans);
+  if (status == 0) {
+    list->rules[list->count++] = *rule;
+    if (spans.has_ipv4) {
+      trp_intervals_add(&list->ipv4, spans.ipv4.first, spans.ipv4.last);
+    }
+    if (spans.has_ipv6) {
+      trp_intervals_add(&list->ipv6, spans.ipv6.first, spans.ipv6.last);
+    }
+  }
+  pthread_rwlock_unlock(list->lock);
+  return status;
+}
+
+static int reserve(troupe_block_list_t *list, const trp_ip_rule_spans_t *spans) {
+  if (list->count == list->capacity) {
+    size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+    trp_ip_rule_t *rules = realloc(list->rules, capacity * sizeof *rules);
+    if (rules == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    list->rules = rules;
+    list->capacity = capacity;
+  }
+  int status = spans->has_ipv4 ? trp_intervals_reserve(&list->ipv4) : 0;
+  return status == 0 && spans->has_ipv6 ? trp_intervals_reserve(&list->ipv6) : status;
+}
+
+bool troupe_block_list_check(const troupe_block_list_t *list, const troupe_address_t *address) {
+  parsed_t parsed;
+  parsed.family = trp_ip_from_address(address, parsed.bytes);
+  return parsed.family != 0 && contains(list, &parsed);
+}
+
+bool troupe_block_list_check_text(const troupe_block_list_t *list, const char *address,
+                                  size_t length, int family) {
+  parsed_t parsed;
+  return parse(&parsed, address, length, family) == 0 && contains(list, &parsed);
+}
+
+static bool contains(const troupe_block_list_t *list, const parsed_t *parsed) {
+  if (list == NULL) {
+    return false;
+  }
+  trp_number_t number = trp_number_from_bytes(parsed->bytes);
+  pthread_rwlock_rdlock(list->lock);
+  bool found = trp_intervals_contain(parsed->family == 4 ? &list->ipv4 : &list->ipv6, number);
+  pthread_rwlock_unlock(list->lock);
+  return found;
+}
+
+size_t troupe_block_list_count(const troupe_block_list_t *list) {
+  if (list == NULL) {
+    return 0;
+  }
+  pthread_rwlock_rdlock(list->lock);
+  size_t count = list->count;
+  pthread_rwlock_unlock(list->lock);
+  return count;
+}
+
+int troupe_block_list_rule_text(const troupe_block_list_t *list, size_t index, char *text,
+                                size_t size) {
+  if (list == NULL || text == NULL || size == 0) {
+    return TROUPE_EINVAL;
+  }
+  trp_ip_rule_t rule;
+  pthread_rwlock_rdlock(list->lock);
+  bool is_there = index < list->count;
+  if (is_there) {
+    rule = list->rules[list->count - 1 - index];
+  }
+  pthread_rwlock_unlock(list->lock);
+  return is_there ? trp_ip_rule_text(&rule, text, size) : TROUPE_ERR_OUT_OF_RANGE;
+}
+
+size_t trp_block_list_read(const troupe_block_list_t *list, size_t from, trp_ip_rule_t *rules,
+                           size_t capacity) {
+  size_t count = 0;
+  pthread_rwlock_rdlock(list->lock);
+  if (from < list->count) {
+    count = list->count - from < capacity ? list->count - from : capacity;
+    memcpy(rules, list->rules + from, count * sizeof *rules);
+  }
+  pthread_rwlock_unlock(list->lock);
+  return count;
+}

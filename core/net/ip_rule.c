@@ -1,0 +1,118 @@
+/// Rules of block lists: ip_rule.h.
+#include "core/net/ip_rule.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+// ::ffff:0.0.0.0 and ::ffff:255.255.255.255
+static const trp_interval_t mapped = {{0, UINT64_C(0xffff00000000)}, {0, UINT64_C(0xffffffffffff)}};
+
+static trp_interval_t network(const trp_ip_rule_t *rule);
+static bool narrow(trp_interval_t *interval, trp_interval_t limits);
+static const char *write_address(int family, const uint8_t address[16], char *text);
+
+int trp_ip_rule_address(trp_ip_rule_t *rule, int family, const uint8_t address[16]) {
+  *rule = (trp_ip_rule_t){.kind = TRP_IP_RULE_ADDRESS, .family = (uint8_t)family};
+  memcpy(rule->address, address, sizeof rule->address);
+  return 0;
+}
+
+int trp_ip_rule_range(trp_ip_rule_t *rule, int start_family, const uint8_t start[16],
+                      int end_family, const uint8_t end[16]) {
+  // An IPv4 address and an IPv6 one that maps none have no order, so neither comes after the other.
+  bool comparable = start_family == end_family ||
+                    (trp_ip_is_mapped(start) && trp_ip_is_mapped(end));
+  if (comparable && memcmp(start, end, 16) > 0) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  *rule = (trp_ip_rule_t){
+      .kind = TRP_IP_RULE_RANGE,
+      .family = (uint8_t)start_family,
+      .end_family = (uint8_t)end_family,
+  };
+  memcpy(rule->address, start, sizeof rule->address);
+  memcpy(rule->end, end, sizeof rule->end);
+  return 0;
+}
+
+int trp_ip_rule_subnet(trp_ip_rule_t *rule, int family, const uint8_t address[16], int prefix) {
+  if (prefix < 0 || prefix > (family == 4 ? 32 : 128)) {
+    return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  *rule = (trp_ip_rule_t){
+      .kind = TRP_IP_RULE_SUBNET,
+      .family = (uint8_t)family,
+      .prefix = (uint8_t)prefix,
+  };
+  memcpy(rule->address, address, sizeof rule->address);
+  return 0;
+}
+
+void trp_ip_rule_spans(const trp_ip_rule_t *rule, trp_ip_rule_spans_t *spans) {
+  trp_number_t address = trp_number_from_bytes(rule->address);
+  switch (rule->kind) {
+  case TRP_IP_RULE_ADDRESS:
+    spans->ipv6 = (trp_interval_t){address, address};
+    break;
+  case TRP_IP_RULE_RANGE:
+    spans->ipv6 = (trp_interval_t){address, trp_number_from_bytes(rule->end)};
+    break;
+  default:
+    spans->ipv6 = network(rule);
+    break;
+  }
+  spans->has_ipv6 = trp_number_compare(spans->ipv6.first, spans->ipv6.last) <= 0;
+  if (rule->kind == TRP_IP_RULE_RANGE && (rule->family == 4 || rule->end_family == 4)) {
+    spans->has_ipv6 = spans->has_ipv6 && narrow(&spans->ipv6, mapped);
+  }
+  spans->ipv4 = spans->ipv6;
+  spans->has_ipv4 = spans->has_ipv6 && narrow(&spans->ipv4, mapped);
+  if (rule->kind == TRP_IP_RULE_RANGE &&
+      !(trp_ip_is_mapped(rule->address) && trp_ip_is_mapped(rule->end))) {
+    spans->has_ipv4 = false; // an IPv4 address has no place between ends of which one is none
+  }
+}
+
+static trp_interval_t network(const trp_ip_rule_t *rule) {
+  uint8_t first[16], last[16];
+  int bits = rule->family == 4 ? 128 - 32 + rule->prefix : rule->prefix;
+  for (int i = 0; i < 16; i++) {
+    int own = bits - 8 * i; // bits of this byte that belong to the prefix
+    uint8_t host = (uint8_t)(own <= 0 ? 0xff : own >= 8 ? 0 : 0xff >> own);
+    first[i] = (uint8_t)(rule->address[i] & ~host);
+    last[i] = rule->address[i] | host;
+  }
+  return (trp_interval_t){trp_number_from_bytes(first), trp_number_from_bytes(last)};
+}
+
+/// Leaves of an interval what lies within limits; false if that is nothing.
+static bool narrow(trp_interval_t *interval, trp_interval_t limits) {
+  if (trp_number_compare(interval->first, limits.first) < 0) {
+    interval->first = limits.first;
+  }
+  if (trp_number_compare(interval->last, limits.last) > 0) {
+    interval->last = limits.last;
+  }
+  return trp_number_compare(interval->first, interval->last) <= 0;
+}
+
+int trp_ip_rule_text(const trp_ip_rule_t *rule, char *text, size_t size) {
+  char address[INET6_ADDRSTRLEN], end[INET6_ADDRSTRLEN];
+  const char *family = rule->family == 4 ? "IPv4" : "IPv6";
+  write_address(rule->family, rule->address, address);
+  switch (rule->kind) {
+  case TRP_IP_RULE_ADDRESS:
+    return snprintf(text, size, "Address: %s %s", family, address);
+  case TRP_IP_RULE_RANGE:
+    return snprintf(text, size, "Range: %s %s-%s", family, address,
+                    write_address(rule->end_family, rule->end, end));
+  default:
+    return snprintf(text, size, "Subnet: %s %s/%d", family, address, rule->prefix);
+  }
+}
+
+static const char *write_address(int family, const uint8_t address[16], char *text) {
+  return family == 4 ? inet_ntop(AF_INET, address + 12, text, INET6_ADDRSTRLEN)
+                     : inet_ntop(AF_INET6, address, text, INET6_ADDRSTRLEN);
+}
