@@ -432,15 +432,8 @@ no_socket:
   return error;
 }
 
-static int adopt(trp_transport_t *transport, int fd, trp_fd_kind_t *kind, trp_handle_t **handle) {
-  trp_uv_transport_t *self = self_of(transport);
+static int take_over(trp_uv_transport_t *self, int fd, trp_fd_kind_t *kind, trp_handle_t **handle) {
   trp_fd_type_t type = TRP_FD_PIPE;
-  if (fd < 0) {
-    return TROUPE_EBADF;
-  }
-  if ((size_t)fd < self->by_fd_size && self->by_fd[fd] != NULL) {
-    return TROUPE_EEXIST;
-  }
   int error = trp_fd_classify(fd, &type, kind);
   if (error != 0) {
     return error;
@@ -466,6 +459,21 @@ static int adopt(trp_transport_t *transport, int fd, trp_fd_kind_t *kind, trp_ha
   return 0;
 failed:
   detach(made);
+  return error;
+}
+
+static int adopt(trp_transport_t *transport, int fd, trp_fd_kind_t *kind, trp_handle_t **handle) {
+  trp_uv_transport_t *self = self_of(transport);
+  if (fd < 0) {
+    return TROUPE_EBADF;
+  }
+  if ((size_t)fd < self->by_fd_size && self->by_fd[fd] != NULL) {
+    return TROUPE_EEXIST;
+  }
+  int error = take_over(self, fd, kind, handle);
+  if (error != 0) {
+    close(fd); // it was handed over, and nobody else will
+  }
   return error;
 }
 
