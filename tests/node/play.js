@@ -121,9 +121,10 @@ function here() {
 }
 
 // What differs from run to run gets a name: ports, the scenario's folder, and how much is missing in
-// it to a path of a given length. NUL gets visible.
+// it to a path of a given length. An abstract name's
+// first byte is shown as @.
 function plain(text) {
-  return text.replaceAll('\0', '\\0').replaceAll(here(), '@tmp').replace(/x{20,}/g, 'x…')
+  return text.replaceAll('\0', '@').replaceAll(here(), '@tmp').replace(/x{20,}/g, 'x…')
     .replace(/:(\d+)(?!\d*[.:])/g, (all, digits) => `:${portText(Number(digits))}`);
 }
 
@@ -320,16 +321,19 @@ function watchServer(object) {
   server.on('close', () => tell(object, 'close'));
 }
 
-// Calls, and tells what came of it.
+// Calls, and tells what came of it. What Node tells inside the call is printed after it: troupe
+// tells nothing inside a call.
 function call(object, name, body) {
-  let result;
-  try {
-    result = body();
-  } catch (error) {
-    print(object.name, `${name}() threw ${error.code}`);
-    return;
+  const line = { name: object.name, text: '' };
+  if (!over) {
+    lines.push(line);
   }
-  print(object.name, `${name}() ${typeof result === 'boolean' ? result : 'ok'}`);
+  try {
+    const result = body();
+    line.text = `${name}() ${typeof result === 'boolean' ? result : 'ok'}`;
+  } catch (error) {
+    line.text = `${name}() threw ${error.code}`;
+  }
 }
 
 function split(args) {
@@ -364,16 +368,22 @@ function pathOf(text) {
     .replace(/@long:(\d+)/, (all, length) => `${here()}/`.padEnd(Number(length), 'x'));
 }
 
-// A number of bytes of a pattern, or a text.
+// Printable bytes, and no short period.
+const pattern = Buffer.from(Array.from({ length: 65521 },
+  (none, at) => 33 + (at * 31 + Math.floor(at / 89)) % 93));
+
+// A number of bytes of the pattern, or a text.
 function content(object, text) {
   if (!/^\d+$/.test(text)) {
     return Buffer.from(text, 'latin1');
   }
-  const bytes = Buffer.alloc(Number(text));
-  for (let i = 0; i < bytes.length; i++) {
-    bytes[i] = (object.offset + i) % 251;
+  const bytes = Buffer.allocUnsafe(Number(text));
+  for (let done = 0; done < bytes.length;) {
+    const from = object.offset % pattern.length;
+    const count = pattern.copy(bytes, done, from);
+    done += count;
+    object.offset += count;
   }
-  object.offset += bytes.length;
   return bytes;
 }
 
@@ -387,7 +397,6 @@ function written(object, name) {
 
 function lookup(object, answer) {
   return (host, options, callback) => {
-    print(object.name, `lookup() host=${host} family=${options.family ?? 0} hints=${options.hints}`);
     object.answer = (text) => {
       const found = text.split(',').map((item) => {
         const [address, family] = item.split('/');
@@ -404,10 +413,14 @@ function lookup(object, answer) {
         callback(null, found[0].address, found[0].family);
       }
     };
-    if (answer !== 'hold') {
-      setImmediate(object.answer, answer);
-    }
-    fire(object.name, 'lookup()');
+    // Node asks inside connect(), troupe after the callback that calls it.
+    process.nextTick(() => {
+      print(object.name, `lookup() host=${host} family=${options.family ?? 0} hints=${options.hints}`);
+      if (answer !== 'hold') {
+        setImmediate(object.answer, answer);
+      }
+      fire(object.name, 'lookup()');
+    });
   };
 }
 
