@@ -25,6 +25,7 @@ typedef enum trp_socket_state {
   TRP_SOCKET_PEER_ENDED,  // The peer's end was told; this side may write.
   TRP_SOCKET_BOTH_ENDED,  // Both sides have ended; FIN is not sent yet.
   TRP_SOCKET_DONE,        // Both sides are through; the I/O actor closes it.
+  TRP_SOCKET_RESETTING,   // Connected and reset; the callbacks of the connection see it open.
   TRP_SOCKET_DESTROYED,   // Nothing counts any more but the I/O actor's word that it is closed.
   TRP_SOCKET_GONE,   // The I/O actor has nothing (any more) to say; on_close is still to be called.
   TRP_SOCKET_CLOSED, // on_close was called. It may connect again.
@@ -86,6 +87,9 @@ bool trp_socket_looks_up(trp_socket_state_t state);   // the application looks t
 bool trp_socket_is_pending(trp_socket_state_t state); // not connected yet, or any more
 bool trp_socket_is_destroyed(trp_socket_state_t state);
 bool trp_socket_has_ended(trp_socket_state_t state); // its own side
+
+/// Whether its life goes on as TURN once the current callback has returned.
+bool trp_socket_has_turn(trp_socket_state_t state);
 
 /// Whether there is something that will end in on_close: the actor waits for it.
 bool trp_socket_is_active(trp_socket_state_t state);
