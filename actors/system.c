@@ -428,13 +428,12 @@ static void *run_actor(void *argument) {
   if (error == 0) {
     trp_pipes_set_spin(record->inbox, system->spin_ns);
     record->start.clock_ns = trp_inbox_now(record->inbox);
+    // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be begun runs all the same; the recorder's report tells.
     pthread_mutex_lock(&system->mutex);
-    trp_recorder_t *recorder = system->recorder;
-    pthread_mutex_unlock(&system->mutex);
-    if (recorder != NULL && trp_recorder_wants(recorder, record->start.name)) {
-      // An actor whose trace cannot be begun runs all the same; the recorder's report tells.
-      trp_tap_open(recorder, &record->start, record->inbox, &record->tap);
+    if (system->recorder != NULL && trp_recorder_wants(system->recorder, record->start.name)) {
+      trp_tap_open(system->recorder, &record->start, record->inbox, &record->tap);
     }
+    pthread_mutex_unlock(&system->mutex);
     trp_execution_t execution = {
         .start = &record->start,
         .inbox = record->inbox,
@@ -820,13 +819,11 @@ int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *
 int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report) {
   pthread_mutex_lock(&system->mutex);
   trp_recorder_t *recorder = system->recorder;
-  int error = recorder == NULL ? TROUPE_ESTALE : system->running > 0 ? TROUPE_EBUSY : 0;
-  if (error == 0) {
-    system->recorder = NULL;
-  }
+  system->recorder = NULL;
   pthread_mutex_unlock(&system->mutex);
-  if (error == 0) {
-    trp_recorder_stop(&recorder, report);
+  if (recorder == NULL) {
+    return TROUPE_ESTALE;
   }
-  return error;
+  trp_recorder_stop(&recorder, report);
+  return 0;
 }

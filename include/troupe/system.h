@@ -58,7 +58,7 @@ TROUPE_API int troupe_system_wait(troupe_system_t *system, int timeout_ms, troup
                                   size_t capacity, size_t *count);
 
 /// What happened so far. All counts are since the start, but for those that say "now".
-typedef struct troupe_system_counters {
+typedef struct {
   uint64_t commands;          ///< commands that I/O actors executed
   uint64_t events;            ///< events they sent
   uint64_t accepted;          ///< connections accepted

@@ -35,14 +35,13 @@ typedef struct troupe_record_report {
   int error;             ///< the first error of writing, 0 for none; recording went on without that file
 } troupe_record_report_t;
 
-/// Ends recording once all actors have ended. Freeing the system does this too.
+/// Ends recording. Actors that still run go on; their traces end here, and replay up to here. Freeing
+/// the system does this too.
 ///
 /// Ownership: `report` is the caller's; NULL is fine.
 /// Thread:    any.
 /// Blocks:    until all is written.
-/// Returns:   0, or
-///            TROUPE_ESTALE   the system does not record,
-///            TROUPE_EBUSY    actors still run; recording goes on.
+/// Returns:   0, or TROUPE_ESTALE: the system does not record.
 TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report);
 
 /// How a replay went.
