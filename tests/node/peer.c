@@ -232,7 +232,8 @@ static bool step(peer_t *peer, const char *verb, const char *first, const char *
     say("connected");
   } else if (strcmp(verb, "listen") == 0 || strcmp(verb, "full") == 0) {
     bool full = verb[0] == 'f';
-    peer->listener = parse_address(&address, first, second) ? listen_on(&address, full ? 0 : 16) : -1;
+    peer->listener = parse_address(&address, first, second) ? listen_on(&address, full ? 0 : 16)
+                                                            : -1;
     if (peer->listener < 0 || (full && !fill(&address))) {
       return false;
     }

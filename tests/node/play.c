@@ -1,5 +1,5 @@
-// Plays scenarios with troupe, and prints what it reports. play.js does the same with Node's own net
-// module; README.md tells the language and what is printed.
+// Plays scenarios with troupe, and prints what it reports. play.js does the same with Node's own
+// net module; README.md tells the language and what is printed.
 //
 //   play FOLDER PEER SCENARIOS...
 #include <signal.h>

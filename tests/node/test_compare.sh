@@ -31,7 +31,7 @@ done
 export TROUPE_PLAY_LIMIT_MS=$((5000 * ${TROUPE_TEST_SLOW:-1}))
 launcher=()
 if [ -n "${TROUPE_TEST_LAUNCHER:-}" ]; then
-  IFS=';' read -r -a launcher <<<"$TROUPE_TEST_LAUNCHER"
+  read -r -a launcher <<<"$TROUPE_TEST_LAUNCHER"
 fi
 if [ -n "${TROUPE_SANITIZE:-}" ] || [ ${#launcher[@]} -gt 0 ]; then
   TROUPE_PLAY_LIMIT_MS=$((TROUPE_PLAY_LIMIT_MS * 6))

@@ -11,8 +11,6 @@
 
 #include "tests/node/play/stage.h"
 
-extern char **environ;
-
 // A line goes to the actor as a message: the object's number, then the text.
 static void *read_lines(void *context) {
   const peer_t *peer = context;

@@ -187,13 +187,13 @@ const char *error_text(const object_t *object, const troupe_error_t *error) {
   bool numbered = error->code > TROUPE_ERR_MISSING_ARGS && error->error_count == 0;
   const char *number = numbered ? need_text(" errno=%d", error->code) : "";
   const char *call = error->syscall != NULL ? need_text(" syscall=%s", error->syscall) : "";
-  const char *address =
-      error->address != NULL ? need_text(" address=%s", plain_text(stage, error->address)) : "";
+  const char *address = error->address != NULL
+                            ? need_text(" address=%s", plain_text(stage, error->address))
+                            : "";
   const char *port = error->port != 0 ? need_text(" port=%s", port_text(stage, error->port)) : "";
-  const char *local = error->local_address != NULL
-                          ? need_text(" local=%s:%s", error->local_address,
-                                      port_text(stage, error->local_port))
-                          : "";
+  const char *local = error->local_address != NULL ? need_text(" local=%s:%s", error->local_address,
+                                                               port_text(stage, error->local_port))
+                                                   : "";
   return need_text("error %s%s%s%s%s%s \"%s\"", error->name, number, call, address, port, local,
                    plain_text(stage, error->message));
 }

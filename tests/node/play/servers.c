@@ -16,8 +16,8 @@ static void on_listening(troupe_server_t server, void *context) {
 static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
   (void)server;
   object_t *object = context;
-  object_t *connection =
-      stage_add(object->stage, need_text("%s%u", object->name, ++object->accepted));
+  object_t *connection = stage_add(object->stage,
+                                   need_text("%s%u", object->name, ++object->accepted));
   connection->is_socket = true;
   connection->socket = socket;
   (void)troupe_socket_set_handlers(socket, object->no_data ? &waiting : &consuming, connection);
@@ -152,8 +152,9 @@ bool perform_server(stage_t *stage, const action_t *action) {
     stage_print(stage, action->words[1], "no such call");
     return true;
   }
-  static const char *const verbs[] = {"listen",         "close", "address", "listening", "connections",
-                                      "maxConnections", "ref",   "unref",   "abort"};
+  static const char *const verbs[] = {"listen",    "close",       "address",
+                                      "listening", "connections", "maxConnections",
+                                      "ref",       "unref",       "abort"};
   bool ours = false;
   for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
     ours = ours || strcmp(verb, verbs[i]) == 0;

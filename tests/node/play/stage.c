@@ -35,12 +35,12 @@ void tell(object_t *object, const char *event, const char *format, ...) {
   char text[2048];
   (void)vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  // Node has left its connecting state when a single attempt failed, but not when one of several did.
+  // Node has left its connecting state when a single attempt failed, but not when one of several
+  // did.
   bool with_flags = object->is_socket && strcmp(event, "connectionAttemptFailed") != 0;
   stage_print(object->stage, object->name, "%s%s", text, with_flags ? flags_text(object) : "");
   fire(object->stage, object->name, event);
 }
-
 
 typedef struct {
   stage_t *stage;
