@@ -573,7 +573,7 @@ static void later(trp_object_t *object) {
   if (trp_socket_looks_up((trp_socket_state_t)socket->state)) {
     trp_socket_run_lookup(socket);
   }
-  if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+  if (trp_socket_has_turn((trp_socket_state_t)socket->state)) {
     (void)trp_socket_step(socket, TRP_SOCKET_TURN);
   } else {
     trp_socket_read_on(socket);

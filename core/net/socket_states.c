@@ -109,7 +109,7 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
             },
         [STATE(CONNECTING_RESET)] =
             {
-                ON(CONNECTED, DESTROYED, TRP_SOCKET_TELL_CONNECT | TRP_SOCKET_SETTLE),
+                ON(CONNECTED, RESETTING, TRP_SOCKET_LATER | TRP_SOCKET_TELL_CONNECT),
                 ON(END, CONNECTING_RESET, NOTHING),
                 ON(LAST, CONNECTING_RESET, NOTHING),
                 ON(RESET, CONNECTING_RESET, NOTHING),
@@ -173,6 +173,15 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(RESET, DESTROYED, RESET),
                 ENDS_LIKE_ALL,
             },
+        [STATE(RESETTING)] =
+            {
+                ON(END, RESETTING, NOTHING),
+                ON(LAST, RESETTING, NOTHING),
+                ON(RESET, RESETTING, NOTHING),
+                ON(DESTROY, DESTROYED, LOCALLY),
+                ON(TURN, DESTROYED, TRP_SOCKET_SETTLE),
+                ON(CLOSE, CLOSED, CLOSED),
+            },
         // What the I/O actor had sent before it knew comes to nothing.
         [STATE(DESTROYED)] =
             {
@@ -220,6 +229,7 @@ troupe_ready_state_t trp_socket_ready_state(trp_socket_state_t state) {
   switch (state) {
   case STATE(IDLE):
   case STATE(OPEN):
+  case STATE(RESETTING):
     return TROUPE_OPEN;
   case STATE(IDLE_ENDED):
   case STATE(ENDED):
@@ -260,6 +270,10 @@ bool trp_socket_has_ended(trp_socket_state_t state) {
   default:
     return true;
   }
+}
+
+bool trp_socket_has_turn(trp_socket_state_t state) {
+  return state == STATE(RESETTING) || state == STATE(DESTROYED) || state == STATE(GONE);
 }
 
 bool trp_socket_is_active(trp_socket_state_t state) {

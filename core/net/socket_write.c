@@ -78,7 +78,8 @@ static int begin(troupe_socket_t handle, const void *bytes, size_t length, trp_s
     if (state == TRP_SOCKET_IDLE) {
       return TROUPE_ERR_SOCKET_CLOSED;
     }
-    bool resets = state == TRP_SOCKET_LOOKING_UP_RESET || state == TRP_SOCKET_CONNECTING_RESET;
+    bool resets = state == TRP_SOCKET_LOOKING_UP_RESET || state == TRP_SOCKET_CONNECTING_RESET ||
+                  state == TRP_SOCKET_RESETTING;
     return trp_socket_is_destroyed(state) || resets ? (int)TROUPE_ERR_STREAM_DESTROYED
                                                     : (int)TROUPE_EPIPE;
   }

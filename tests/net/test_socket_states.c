@@ -93,10 +93,13 @@ static void a_socket_destroyed_while_connecting_tells_only_its_close(void **stat
 static void a_reset_while_connecting_waits_for_the_connection(void **state) {
   (void)state;
   played_t played = play(TRP_SOCKET_CONNECTING, EVENTS(TRP_SOCKET_RESET, TRP_SOCKET_CONNECTED));
-  assert_int_equal(played.state, TRP_SOCKET_DESTROYED);
+  assert_int_equal(played.state, TRP_SOCKET_RESETTING);
+  assert_int_equal(trp_socket_ready_state(played.state), TROUPE_OPEN);
   assert_true(played.actions & TRP_SOCKET_SEND_RESET);
   assert_true(played.actions & TRP_SOCKET_TELL_CONNECT);
   assert_false(played.actions & TRP_SOCKET_SEND_DESTROY);
+  played = play(played.state, EVENTS(TRP_SOCKET_TURN, TRP_SOCKET_CLOSE));
+  assert_int_equal(played.state, TRP_SOCKET_CLOSED);
   played = play(TRP_SOCKET_CONNECTING, EVENTS(TRP_SOCKET_RESET, TRP_SOCKET_DESTROY));
   assert_int_equal(played.state, TRP_SOCKET_DESTROYED);
   assert_true(played.actions & TRP_SOCKET_SEND_DESTROY);
