@@ -361,6 +361,9 @@ void trp_socket_refresh(trp_socket_t *socket) {
 
 static void tell_connect(trp_socket_t *socket) {
   TRP_SOCKET_TELL(socket, on_connect, (trp_socket_handle(socket), socket->context));
+  if (socket->state == TRP_SOCKET_RESETTING) {
+    (void)trp_socket_step(socket, TRP_SOCKET_TURN); // Node resets it in 'connect', before 'ready'
+  }
   TRP_SOCKET_TELL(socket, on_ready, (trp_socket_handle(socket), socket->context));
 }
 

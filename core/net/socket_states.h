@@ -25,7 +25,7 @@ typedef enum trp_socket_state {
   TRP_SOCKET_PEER_ENDED,  // The peer's end was told; this side may write.
   TRP_SOCKET_BOTH_ENDED,  // Both sides have ended; FIN is not sent yet.
   TRP_SOCKET_DONE,        // Both sides are through; the I/O actor closes it.
-  TRP_SOCKET_RESETTING,   // Connected and reset; the callbacks of the connection see it open.
+  TRP_SOCKET_RESETTING,   // Connected and reset; on_connect still sees it open.
   TRP_SOCKET_DESTROYED,   // Nothing counts any more but the I/O actor's word that it is closed.
   TRP_SOCKET_GONE,   // The I/O actor has nothing (any more) to say; on_close is still to be called.
   TRP_SOCKET_CLOSED, // on_close was called. It may connect again.

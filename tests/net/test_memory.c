@@ -38,12 +38,12 @@ void *malloc(size_t size) {
   return fails(size) ? NULL : __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size) {
-  return fails(count * size) ? NULL : __libc_calloc(count, size);
+void *calloc(size_t nmemb, size_t size) {
+  return fails(nmemb * size) ? NULL : __libc_calloc(nmemb, size);
 }
 
-void *realloc(void *memory, size_t size) {
-  return fails(size) ? NULL : __libc_realloc(memory, size);
+void *realloc(void *ptr, size_t size) {
+  return fails(size) ? NULL : __libc_realloc(ptr, size);
 }
 #endif
 
