@@ -29,6 +29,7 @@
 enum {
   BACKLOG_BYTES = 64 * 1024 * 1024,
   IDLE_MS = 20,
+  REST_MS = 2,
   FLUSH_NS = 100 * 1000 * 1000,
   DRAIN_MAX = 1024, // messages between two looks at the clock
   FILE_NAME_SIZE = TRP_NAME_MAX + 48,
@@ -69,7 +70,7 @@ struct trp_recorder {
 
 /// What drain() left in the inbox: nothing; something, perhaps; nothing for ever, since the system
 /// is gone.
-typedef enum { DRAINED_EMPTY, DRAINED_PART, DRAINED_GONE } drained_t;
+typedef enum { DRAINED_EMPTY, DRAINED_SOME, DRAINED_PART, DRAINED_GONE } drained_t;
 
 static int copy_names(trp_recorder_t *recorder, const char *const *names);
 static int open_directory(const char *path, int *fd);
@@ -290,18 +291,20 @@ static void write_until_told(trp_recorder_t *recorder, int fd) {
       flush_all(recorder);
       flushed_ns = now_ns;
     }
-    if (drained == DRAINED_GONE || (drained == DRAINED_EMPTY && stopping)) {
+    if (drained == DRAINED_GONE || (drained != DRAINED_PART && stopping)) {
       return;
     }
     if (drained == DRAINED_PART) {
       continue;
     }
     // The inbox's descriptor is edge-triggered: there was nothing left, so whatever comes now makes
-    // it readable.
-    struct pollfd polled[2] = {{.fd = fd, .events = POLLIN},
+    // it readable. After something came it is not looked at for a moment: a record that wakes nobody
+    // costs its actor much less, and the backlog has room for more than comes meanwhile.
+    bool rests = drained == DRAINED_SOME;
+    struct pollfd polled[2] = {{.fd = rests ? -1 : fd, .events = POLLIN},
                                {.fd = recorder->wake, .events = POLLIN}};
-    int count = poll(polled, 2, recorder->dirty == NULL ? -1 : IDLE_MS);
-    if (count == 0) {
+    int count = poll(polled, 2, rests ? REST_MS : recorder->dirty == NULL ? -1 : IDLE_MS);
+    if (count == 0 && !rests) {
       flush_all(recorder);
     }
     // All that was handed over before the end was asked for is in the inbox by now: it is emptied
@@ -314,17 +317,22 @@ static drained_t drain(trp_recorder_t *recorder) {
   trp_in_t in;
   trp_in_init(&in);
   int result = 1;
+  bool came = false;
   for (int i = 0; i < DRAIN_MAX && result != 0 && result != TROUPE_ESTOPPED; i++) {
     // Without memory for a message it is lost: take() finds the hole in the sequence. What it cost
     // stays in the backlog.
     result = trp_pipes_receive_raw(recorder->inbox, 0, &in);
     if (result == 1) {
       take(recorder, &in);
+      came = true;
     }
     trp_in_reset(&in);
   }
   trp_in_free(&in);
-  return result == 0 ? DRAINED_EMPTY : result == TROUPE_ESTOPPED ? DRAINED_GONE : DRAINED_PART;
+  if (result != 0) {
+    return result == TROUPE_ESTOPPED ? DRAINED_GONE : DRAINED_PART;
+  }
+  return came ? DRAINED_SOME : DRAINED_EMPTY;
 }
 
 static void take(trp_recorder_t *recorder, const trp_in_t *in) {
