@@ -1,6 +1,8 @@
-/// Puts core and actors together: a system's I/O actors, the threads of its user actors, and the calls that come from any thread.
+/// Puts core and actors together: a system's I/O actors, the threads of its user actors, and the
+/// calls that come from any thread.
 ///
-/// The mutex guards the table of actors. It is held for a few instructions only, never while anything is waited for, and never on the way of the data.
+/// The mutex guards the table of actors. It is held for a few instructions only, never while
+/// anything is waited for, and never on the way of the data.
 #include <troupe/trace.h>
 
 #include <errno.h>
@@ -33,9 +35,10 @@ enum {
 };
 
 typedef enum {
-  STARTING,  // its thread begins
-  KNOWN,     // the I/O actors have its HELLO: it can be sent to, watched and stopped; main sets up what the actor has
-  RUNNING,   // main is in troupe_actor_run(): whoever spawned it goes on
+  STARTING, // its thread begins
+  KNOWN, // the I/O actors have its HELLO: it can be sent to, watched and stopped; main sets up what
+         // the actor has
+  RUNNING, // main is in troupe_actor_run(): whoever spawned it goes on
   ENDED,
 } life_t;
 
@@ -47,12 +50,13 @@ typedef struct record {
   troupe_system_t *system;
   trp_start_t start;
   troupe_main_fn main;
-  void *argument;     // what main gets
+  void *argument; // what main gets
   pthread_t thread;
-  joined_t joined;    // whether the thread's memory is given back; JOINING: somebody waits for its last instructions
-  unsigned pins;      // the table, and whoever spawns it
+  joined_t joined; // whether the thread's memory is given back; JOINING: somebody waits for its
+                   // last instructions
+  unsigned pins;   // the table, and whoever spawns it
   bool in_table;
-  bool stop_wanted;   // asked for before it was KNOWN
+  bool stop_wanted; // asked for before it was KNOWN
   unsigned stop_grace_ms;
   life_t life;
   int status;
@@ -72,9 +76,9 @@ struct troupe_system {
   uint64_t seed;
   trp_recorder_t *recorder;
   pthread_mutex_t mutex;
-  pthread_cond_t changed;  // an actor came to run, ended, or its thread was joined
-  record_t *records;       // the newest first
-  size_t running;          // those that have not ended
+  pthread_cond_t changed; // an actor came to run, ended, or its thread was joined
+  record_t *records;      // the newest first
+  size_t running;         // those that have not ended
   size_t ended;
   uint32_t next_number;
   uint64_t next_group;
@@ -85,8 +89,8 @@ static void *run_actor(void *argument);
 static void end_actor(void *argument);
 static void say_bye(record_t *record);
 static void stop_by_signal(void *context);
-static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options, uint32_t index,
-                      uint64_t group, uint64_t *id);
+static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options,
+                      uint32_t index, uint64_t group, uint64_t *id);
 static void reap(troupe_system_t *system);
 static void forget(troupe_system_t *system, record_t *record);
 static void unpin(record_t *record);
@@ -226,9 +230,8 @@ static int validate(const troupe_spawn_options_t *options) {
       (options->argument_size > 0 && options->argument == NULL)) {
     return TROUPE_EINVAL;
   }
-  if (options->name != NULL &&
-      (options->name[0] == '\0' || strlen(options->name) > TRP_NAME_MAX ||
-       strchr(options->name, '/') != NULL)) {
+  if (options->name != NULL && (options->name[0] == '\0' || strlen(options->name) > TRP_NAME_MAX ||
+                                strchr(options->name, '/') != NULL)) {
     return TROUPE_EINVAL;
   }
   return 0;
@@ -249,7 +252,7 @@ static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
     // The last one did not start; the others end again, unheard of.
     for (unsigned i = 0; i + 1 < started; i++) {
       if (stop_actor(system, ids[i], 0) == TROUPE_ENOMEM) {
-        ids[i] = 0;  // it goes on, since nobody can tell it
+        ids[i] = 0; // it goes on, since nobody can tell it
       }
     }
     for (unsigned i = 0; i + 1 < started; i++) {
@@ -358,8 +361,8 @@ static int new_record(troupe_system_t *system, const troupe_spawn_options_t *opt
   return 0;
 }
 
-static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options, uint32_t index,
-                      uint64_t group, uint64_t *id) {
+static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options,
+                      uint32_t index, uint64_t group, uint64_t *id) {
   record_t *record = NULL;
   int error = new_record(system, options, index, group, &record);
   if (error != 0) {
@@ -391,8 +394,9 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
   return error;
 }
 
-/// Nobody can know the actor's id before this: from now on the I/O actors know it, too, whoever asks them. HELLO comes over a pipe of the actor's own and
-/// could otherwise be overtaken by what others say of it.
+/// Nobody can know the actor's id before this: from now on the I/O actors know it, too, whoever
+/// asks them. HELLO comes over a pipe of the actor's own and could otherwise be overtaken by what
+/// others say of it.
 static int told_hello(void *context) {
   record_t *record = context;
   troupe_system_t *system = record->system;
@@ -428,7 +432,8 @@ static void *run_actor(void *argument) {
   if (error == 0) {
     trp_pipes_set_spin(record->inbox, system->spin_ns);
     record->start.clock_ns = trp_inbox_now(record->inbox);
-    // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be begun runs all the same; the recorder's report tells.
+    // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be
+    // begun runs all the same; the recorder's report tells.
     pthread_mutex_lock(&system->mutex);
     if (system->recorder != NULL && trp_recorder_wants(system->recorder, record->start.name)) {
       trp_tap_open(system->recorder, &record->start, record->inbox, &record->tap);
@@ -459,7 +464,7 @@ static void *run_actor(void *argument) {
 static void end_actor(void *argument) {
   record_t *record = argument;
   troupe_system_t *system = record->system;
-  record->reason = !record->returned      ? TROUPE_REASON_EXITED
+  record->reason = !record->returned    ? TROUPE_REASON_EXITED
                    : record->status < 0 ? TROUPE_REASON_FAILED
                                         : TROUPE_REASON_RETURNED;
   trp_tap_close(&record->tap);
@@ -509,8 +514,9 @@ static record_t *find_record(troupe_system_t *system, uint64_t id) {
   return record;
 }
 
-/// Waits until the thread of an actor that has ended is gone. With the mutex held, but not while it waits: the destructors of the application's thread-local
-/// data run there, and they may take their time, or call the library.
+/// Waits until the thread of an actor that has ended is gone. With the mutex held, but not while it
+/// waits: the destructors of the application's thread-local data run there, and they may take their
+/// time, or call the library.
 static void join_thread(troupe_system_t *system, record_t *record) {
   while (record->joined == JOINING) {
     pthread_cond_wait(&system->changed, &system->mutex);
@@ -532,7 +538,8 @@ static void unpin(record_t *record) {
   }
 }
 
-/// Takes an actor that has ended out of the table and frees it. With the mutex held; as join_thread().
+/// Takes an actor that has ended out of the table and frees it. With the mutex held; as
+/// join_thread().
 static void forget(troupe_system_t *system, record_t *record) {
   record_t **link = &system->records;
   while (*link != record) {
@@ -545,7 +552,8 @@ static void forget(troupe_system_t *system, record_t *record) {
   unpin(record);
 }
 
-/// One step of reap(): false when there is nothing left to do. The table may have changed afterwards.
+/// One step of reap(): false when there is nothing left to do. The table may have changed
+/// afterwards.
 static bool reap_one(troupe_system_t *system) {
   size_t seen = 0;
   for (record_t *record = system->records; record != NULL; record = record->next) {
@@ -564,7 +572,8 @@ static bool reap_one(troupe_system_t *system) {
   return false;
 }
 
-/// Gives back the threads of those that have ended, and forgets the oldest results when there are too many. With the mutex held; as join_thread().
+/// Gives back the threads of those that have ended, and forgets the oldest results when there are
+/// too many. With the mutex held; as join_thread().
 static void reap(troupe_system_t *system) {
   while (reap_one(system)) {
   }
@@ -636,7 +645,9 @@ int troupe_system_stop_from_signal(troupe_system_t *system) {
   return 0;
 }
 
-static void stop_by_signal(void *context) { troupe_system_stop(context, SIGNAL_GRACE_MS); }
+static void stop_by_signal(void *context) {
+  troupe_system_stop(context, SIGNAL_GRACE_MS);
+}
 
 int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *stuck,
                        size_t capacity, size_t *count) {

@@ -1,4 +1,5 @@
-/// An actor's life: what it starts with, the loop that takes batches and dispatches them, and its end.
+/// An actor's life: what it starts with, the loop that takes batches and dispatches them, and its
+/// end.
 #include "core/actor/state.h"
 
 #include <pthread.h>
@@ -11,7 +12,8 @@
 #include "core/support/assert.h"
 
 enum {
-  /// A batch of slow callbacks is answered in between, so that the first does not wait for the last.
+  /// A batch of slow callbacks is answered in between, so that the first does not wait for the
+  /// last.
   FLUSH_AFTER_NS = 50 * 1000,
 };
 
@@ -28,7 +30,9 @@ static bool goes_on(const trp_actor_t *actor);
 static void stop(trp_actor_t *actor, uint32_t grace_ms);
 static void stop_objects(trp_actor_t *actor, bool at_once);
 
-trp_actor_t *trp_actor_current(void) { return current; }
+trp_actor_t *trp_actor_current(void) {
+  return current;
+}
 
 int trp_actor_execute(const trp_execution_t *execution, bool *ran) {
   *ran = false;
@@ -105,7 +109,8 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
     hello->detail_case = TRP_DETAIL(HELLO);
     hello->hello = detail;
   }
-  // The pipes to the I/O actors are made here, so that an actor without descriptors for them does not start.
+  // The pipes to the I/O actors are made here, so that an actor without descriptors for them does
+  // not start.
   for (uint32_t i = 0; i < actor->start.io_actors; i++) {
     if (actor->tap != NULL) {
       error = trp_out_pack(&actor->outs[i]);
@@ -127,7 +132,7 @@ static void tear_down(void *argument) {
   if (actor->outs != NULL) {
     trp_actor_flush(actor);
   }
-  actor->depth++;  // what is released below makes no callbacks and needs no release of its own
+  actor->depth++; // what is released below makes no callbacks and needs no release of its own
   release_all(actor);
   while (actor->dead != NULL) {
     trp_object_t *object = actor->dead;
@@ -159,7 +164,8 @@ static void tear_down(void *argument) {
   free(actor);
 }
 
-/// Every object that is left: those in the table, and those that were removed but had work put off that now never runs.
+/// Every object that is left: those in the table, and those that were removed but had work put off
+/// that now never runs.
 static void release_all(trp_actor_t *actor) {
   for (trp_object_t *object = actor->later_first; object != NULL;) {
     trp_object_t *next = object->next;
@@ -178,7 +184,7 @@ static void release_all(trp_actor_t *actor) {
       trp_object_t *object = value;
       trp_map_remove(&actor->objects, object->id);
       object->type->release(object);
-      cursor--;  // another one may have moved up to its place
+      cursor--; // another one may have moved up to its place
     }
   }
 }
@@ -194,7 +200,7 @@ int troupe_actor_run(void) {
   actor->running = true;
   trp_messages_resume(actor);
   trp_actor_enter(actor);
-  trp_actor_leave(actor);  // work that main put off
+  trp_actor_leave(actor); // work that main put off
   trp_actor_flush(actor);
   if (!actor->on_running_told) {
     actor->on_running_told = true;
@@ -248,7 +254,8 @@ void trp_actor_fail(trp_actor_t *actor, int error) {
   actor->status = error;
 }
 
-/// Waits for the next batch: of timers that are due, or from the inbox. They take turns, so that timers which are always due again do not keep everything else out.
+/// Waits for the next batch: of timers that are due, or from the inbox. They take turns, so that
+/// timers which are always due again do not keep everything else out.
 static int take_next(trp_actor_t *actor, bool *timers_had_their_turn) {
   int error = 0;
   if (*timers_had_their_turn) {
@@ -280,7 +287,8 @@ static int take(trp_actor_t *actor, int64_t deadline_ns) {
     return 0;
   }
   trp_arrival_give_back(actor, arrival);
-  // What could not be read is dropped: its sender is this same library, so it is no peer's fault and no reason to end.
+  // What could not be read is dropped: its sender is this same library, so it is no peer's fault
+  // and no reason to end.
   return result == TROUPE_EBADMESSAGE ? 0 : result;
 }
 
@@ -301,7 +309,8 @@ trp_arrival_t *trp_arrival_new(trp_actor_t *actor) {
 }
 
 void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival) {
-  // All the cost of what has left the inbox is given back at once: the batch is the actor's own memory from here on.
+  // All the cost of what has left the inbox is given back at once: the batch is the actor's own
+  // memory from here on.
   const trp_wire_batch_t *batch = arrival->in.batch;
   if (trp_id_is_io_actor(batch->sender) &&
       trp_id_creator(batch->sender) <= actor->start.io_actors) {
@@ -333,7 +342,7 @@ static void dispatch_first(trp_actor_t *actor) {
     actor->cause_sequence = batch->first_sequence + i;
     dispatch(actor, &arrival->in, batch->messages[i]);
     if (actor->replaying) {
-      trp_actor_flush(actor);  // so that a difference is told with the very event that made it
+      trp_actor_flush(actor); // so that a difference is told with the very event that made it
     } else if (arrival->dispatched < batch->n_messages) {
       int64_t now = trp_inbox_now(actor->inbox);
       if (now - actor->last_flush_ns > FLUSH_AFTER_NS) {
@@ -354,41 +363,42 @@ static void dispatch_first(trp_actor_t *actor) {
 static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message) {
   trp_actor_enter(actor);
   switch (message->kind) {
-    case TRP_KIND(KIND_NONE):  // was dispatched before its turn
-      break;
-    case TRP_KIND(EVENT_STOP):
-      stop(actor, message->detail_case == TRP_DETAIL(STOP) ? message->stop->grace_ms : 0);
-      break;
-    case TRP_KIND(EVENT_TIMER):
-      trp_timers_event(actor, message);
-      break;
-    case TRP_KIND(EVENT_MESSAGE):
-    case TRP_KIND(EVENT_MESSAGE_CREDIT):
-    case TRP_KIND(EVENT_GONE):
-      trp_messages_event(actor, in, message);
-      break;
-    case TRP_KIND(EVENT_DOWN):
-      trp_watch_event(actor, message);
-      break;
-    default: {
-      trp_object_t *object = trp_map_get(&actor->objects, message->subject);
-      if (object != NULL && object->type->event != NULL) {
-        object->type->event(object, in, message);
-      } else if (message->kind == TRP_KIND(EVENT_CONNECTION) &&
-                 message->detail_case == TRP_DETAIL(CONNECTION)) {
-        // The server went while the connection was under way: nobody else knows of the socket.
-        trp_actor_command(actor, TRP_KIND(COMMAND_DESTROY), message->connection->socket);
-      }
-      break;
+  case TRP_KIND(KIND_NONE): // was dispatched before its turn
+    break;
+  case TRP_KIND(EVENT_STOP):
+    stop(actor, message->detail_case == TRP_DETAIL(STOP) ? message->stop->grace_ms : 0);
+    break;
+  case TRP_KIND(EVENT_TIMER):
+    trp_timers_event(actor, message);
+    break;
+  case TRP_KIND(EVENT_MESSAGE):
+  case TRP_KIND(EVENT_MESSAGE_CREDIT):
+  case TRP_KIND(EVENT_GONE):
+    trp_messages_event(actor, in, message);
+    break;
+  case TRP_KIND(EVENT_DOWN):
+    trp_watch_event(actor, message);
+    break;
+  default: {
+    trp_object_t *object = trp_map_get(&actor->objects, message->subject);
+    if (object != NULL && object->type->event != NULL) {
+      object->type->event(object, in, message);
+    } else if (message->kind == TRP_KIND(EVENT_CONNECTION) &&
+               message->detail_case == TRP_DETAIL(CONNECTION)) {
+      // The server went while the connection was under way: nobody else knows of the socket.
+      trp_actor_command(actor, TRP_KIND(COMMAND_DESTROY), message->connection->socket);
     }
+    break;
+  }
   }
   trp_actor_leave(actor);
 }
 
-/// Dispatches what is about `subject` in an arrival, from the message `next` on, until the awaited event was there or the time was over (its own event, `timeout_id`).
-/// 1: go on with the next arrival.
-static int search(trp_actor_t *actor, trp_arrival_t *arrival, size_t next,
-                  Troupe__Wire__Kind kind, uint64_t subject, uint64_t timeout_id) {
+/// Dispatches what is about `subject` in an arrival, from the message `next` on, until the awaited
+/// event was there or the time was over (its own event, `timeout_id`). 1: go on with the next
+/// arrival.
+static int search(trp_actor_t *actor, trp_arrival_t *arrival, size_t next, Troupe__Wire__Kind kind,
+                  uint64_t subject, uint64_t timeout_id) {
   const trp_wire_batch_t *batch = arrival->in.batch;
   for (; next < batch->n_messages; next++) {
     trp_message_t *message = batch->messages[next];
@@ -411,7 +421,8 @@ static int search(trp_actor_t *actor, trp_arrival_t *arrival, size_t next,
   return 1;
 }
 
-/// Takes one batch. When the time is over this makes the event that says so, by which a replay knows it, too.
+/// Takes one batch. When the time is over this makes the event that says so, by which a replay
+/// knows it, too.
 static int take_in_time(trp_actor_t *actor, int64_t deadline, uint64_t timeout_id) {
   trp_arrival_t **end = actor->arrivals_last;
   while (*end == NULL) {
@@ -427,8 +438,7 @@ static int take_in_time(trp_actor_t *actor, int64_t deadline, uint64_t timeout_i
   return 0;
 }
 
-int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject,
-                    int timeout_ms) {
+int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject, int timeout_ms) {
   trp_actor_flush(actor);
   int64_t deadline = TRP_FOREVER;
   uint64_t timeout_id = 0;
@@ -488,7 +498,8 @@ void trp_actor_stop_now(trp_actor_t *actor) {
   stop_objects(actor, true);
 }
 
-/// Each object once. One that goes while the table is gone through moves others, so it is begun again after that.
+/// Each object once. One that goes while the table is gone through moves others, so it is begun
+/// again after that.
 static void stop_objects(trp_actor_t *actor, bool at_once) {
   uint8_t round = at_once ? 2 : 1;
   size_t cursor = 0;
@@ -565,17 +576,25 @@ uint64_t trp_actor_new_id(trp_actor_t *actor, int io) {
   return trp_id_make(number, trp_id_creator(actor->start.id), actor->next_counter++);
 }
 
-const trp_start_t *trp_actor_start(const trp_actor_t *actor) { return &actor->start; }
+const trp_start_t *trp_actor_start(const trp_actor_t *actor) {
+  return &actor->start;
+}
 
 struct troupe_system *trp_actor_system(const trp_actor_t *actor) {
   return actor->execution->system;
 }
 
-trp_inbox_t *trp_actor_inbox(const trp_actor_t *actor) { return actor->inbox; }
+trp_inbox_t *trp_actor_inbox(const trp_actor_t *actor) {
+  return actor->inbox;
+}
 
-trp_tap_t *trp_actor_tap(const trp_actor_t *actor) { return actor->tap; }
+trp_tap_t *trp_actor_tap(const trp_actor_t *actor) {
+  return actor->tap;
+}
 
-int64_t trp_actor_now(const trp_actor_t *actor) { return actor->clock_ns; }
+int64_t trp_actor_now(const trp_actor_t *actor) {
+  return actor->clock_ns;
+}
 
 bool trp_actor_recall(trp_actor_t *actor, uint32_t call, int64_t *value) {
   if (!actor->replaying) {
@@ -598,13 +617,21 @@ troupe_actor_t troupe_actor_self(void) {
   return (troupe_actor_t){.id = current == NULL ? 0 : current->start.id};
 }
 
-const char *troupe_actor_name(void) { return current == NULL ? NULL : current->start.name; }
+const char *troupe_actor_name(void) {
+  return current == NULL ? NULL : current->start.name;
+}
 
-unsigned troupe_actor_index(void) { return current == NULL ? 0 : current->start.index; }
+unsigned troupe_actor_index(void) {
+  return current == NULL ? 0 : current->start.index;
+}
 
-int64_t troupe_now(void) { return current == NULL ? 0 : current->clock_ns; }
+int64_t troupe_now(void) {
+  return current == NULL ? 0 : current->clock_ns;
+}
 
-static uint64_t rotate(uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }
+static uint64_t rotate(uint64_t x, int by) {
+  return (x << by) | (x >> (64 - by));
+}
 
 /// xoshiro256++: small, fast, good enough for everything but secrets.
 uint64_t troupe_random(void) {

@@ -1,4 +1,5 @@
-/// Private. Runs an actor's main function on an inbox: in its own thread for a live one, in the caller's for a replay.
+/// Private. Runs an actor's main function on an inbox: in its own thread for a live one, in the
+/// caller's for a replay.
 #ifndef TRP_EXECUTE_H_INCLUDED
 #define TRP_EXECUTE_H_INCLUDED
 
@@ -11,19 +12,23 @@
 struct troupe_system;
 
 typedef struct trp_execution {
-  const trp_start_t *start;          // borrowed
-  trp_inbox_t *inbox;                // borrowed
-  trp_tap_t *tap;                    // borrowed; NULL: not recorded
-  struct troupe_system *system;      // NULL in a replay
+  const trp_start_t *start;     // borrowed
+  trp_inbox_t *inbox;           // borrowed
+  trp_tap_t *tap;               // borrowed; NULL: not recorded
+  struct troupe_system *system; // NULL in a replay
   int (*main)(void *argument);
   void *argument;
-  int (*on_hello)(void *context);    // called once, when HELLO is sent to all I/O actors and before main; below 0: main is not called, this is the result. NULL is fine
-  void (*on_running)(void *context); // called once, when main enters troupe_actor_run() for the first time; NULL is fine
+  int (*on_hello)(void *context); // called once, when HELLO is sent to all I/O actors and before
+                                  // main; below 0: main is not called, this is the result. NULL is
+                                  // fine
+  void (*on_running)(void *context); // called once, when main enters troupe_actor_run() for the
+                                     // first time; NULL is fine
   void *context;
 } trp_execution_t;
 
-/// Returns main's result, or an error when the actor could not be set up: `*ran` tells which of the two. While it runs the thread is the actor. Commands that main left
-/// unsent are sent after it returned. Does not send HELLO or BYE.
+/// Returns main's result, or an error when the actor could not be set up: `*ran` tells which of the
+/// two. While it runs the thread is the actor. Commands that main left unsent are sent after it
+/// returned. Does not send HELLO or BYE.
 int trp_actor_execute(const trp_execution_t *execution, bool *ran);
 
 #endif

@@ -1,5 +1,6 @@
-/// Messages between actors: over a pipe of their own while there are few of those, through the I/O actor beyond that. What goes out is bounded for each pair by
-/// credit: the receiver tells how many it has consumed.
+/// Messages between actors: over a pipe of their own while there are few of those, through the I/O
+/// actor beyond that. What goes out is bounded for each pair by credit: the receiver tells how many
+/// it has consumed.
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #include "core/trace/calls.h"
 
 enum {
-  DIRECT_MAX = 64,  // pipes to other actors; each costs some 37 KiB and a descriptor
+  DIRECT_MAX = 64, // pipes to other actors; each costs some 37 KiB and a descriptor
   LENGTH_MAX = 16 * 1024 * 1024,
 };
 
@@ -20,11 +21,11 @@ typedef struct peer {
   uint64_t id;
   route_t route;
   bool wants_sendable;
-  bool dirty;                   // in the list of those with something to send
+  bool dirty; // in the list of those with something to send
   struct peer *next_dirty;
-  uint64_t sent, acknowledged;  // messages to it
-  uint64_t consumed, told;      // messages from it
-  trp_out_t *out;               // with a pipe of its own
+  uint64_t sent, acknowledged; // messages to it
+  uint64_t consumed, told;     // messages from it
+  trp_out_t *out;              // with a pipe of its own
 } peer_t;
 
 /// A message that came while the actor had nobody to take it.
@@ -44,7 +45,7 @@ struct trp_messages {
   void (*on_sendable)(troupe_actor_t to, void *context);
   void *sendable_context;
   held_t *held, **held_last;
-  trp_object_t redelivery;  // its `later` gives out what was held
+  trp_object_t redelivery; // its `later` gives out what was held
   bool redelivers;
 };
 
@@ -54,7 +55,9 @@ static bool send_out(trp_actor_t *actor, trp_out_t *out);
 
 static const trp_object_type_t redelivery_type = {.later = deliver_held, .release = keep_nothing};
 
-static void keep_nothing(trp_object_t *object) { (void)object; }
+static void keep_nothing(trp_object_t *object) {
+  (void)object;
+}
 
 static struct trp_messages *messages_of(trp_actor_t *actor) {
   struct trp_messages *messages = actor->messages;
@@ -236,8 +239,7 @@ int troupe_actor_on_message(troupe_message_fn on_message, void *context) {
   return 0;
 }
 
-int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, void *context),
-                             void *context) {
+int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, void *context), void *context) {
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
     return TROUPE_EWRONGTHREAD;
@@ -254,17 +256,18 @@ int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, void *contex
 /// One message of `from` is consumed: its sender may send another. Told every TRP_MESSAGE_STEP.
 static void consumed(trp_actor_t *actor, uint64_t from) {
   if (!trp_id_is_actor(from) || trp_id_is_io_actor(from)) {
-    return;  // posted from outside
+    return; // posted from outside
   }
   peer_t *peer = peer_of(actor, from);
   if (peer == NULL) {
-    return;  // the sender stalls rather than that memory grows
+    return; // the sender stalls rather than that memory grows
   }
   if (peer->route == ROUTE_GONE) {
     return;
   }
   if (peer->route == ROUTE_UNKNOWN && peer->consumed == 0) {
-    // What is remembered of it goes when it ends. Without memory for this it is remembered for longer.
+    // What is remembered of it goes when it ends. Without memory for this it is remembered for
+    // longer.
     trp_actor_command(actor, TRP_KIND(COMMAND_PIPE), from);
   }
   peer->consumed++;
@@ -275,10 +278,10 @@ static void consumed(trp_actor_t *actor, uint64_t from) {
     peer->out->cause_sender = actor->cause_sender;
     peer->out->cause_sequence = actor->cause_sequence;
   }
-  trp_message_t *message =
-      peer->route == ROUTE_DIRECT
-          ? trp_out_add(peer->out, TRP_KIND(EVENT_MESSAGE_CREDIT), actor->start.id)
-          : trp_actor_command(actor, TRP_KIND(COMMAND_SEND_CREDIT), from);
+  trp_message_t *message = peer->route == ROUTE_DIRECT
+                               ? trp_out_add(peer->out, TRP_KIND(EVENT_MESSAGE_CREDIT),
+                                             actor->start.id)
+                               : trp_actor_command(actor, TRP_KIND(COMMAND_SEND_CREDIT), from);
   if (message != NULL) {
     message->through = peer->consumed;
     peer->told = peer->consumed;
@@ -297,7 +300,8 @@ static void deliver(trp_actor_t *actor, uint64_t from, trp_frame_t *frame, uint3
   consumed(actor, from);
 }
 
-/// Nobody takes messages yet: it waits. Without memory it is dropped, and since it is never consumed, its sender's credit shows it.
+/// Nobody takes messages yet: it waits. Without memory it is dropped, and since it is never
+/// consumed, its sender's credit shows it.
 static void hold(struct trp_messages *messages, uint64_t from, trp_frame_t *frame, uint32_t offset,
                  uint32_t length) {
   held_t *held = malloc(sizeof *held);
@@ -338,7 +342,7 @@ static void deliver_held(trp_object_t *object) {
 void trp_messages_resume(trp_actor_t *actor) {
   struct trp_messages *messages = actor->messages;
   if (messages != NULL && messages->on_message != NULL && messages->held != NULL) {
-    trp_object_later(&messages->redelivery);  // what was left when troupe_actor_end() was called
+    trp_object_later(&messages->redelivery); // what was left when troupe_actor_end() was called
   }
 }
 
@@ -353,7 +357,8 @@ static void gone(trp_actor_t *actor, uint64_t id) {
     return;
   }
   if (peer->route == ROUTE_DIRECT) {
-    // It is too late for what waits here, but whether it was sent must not depend on where a batch ended.
+    // It is too late for what waits here, but whether it was sent must not depend on where a batch
+    // ended.
     (void)send_out(actor, peer->out);
     trp_inbox_forget(actor->inbox, id);
     trp_out_free(peer->out);
@@ -364,7 +369,8 @@ static void gone(trp_actor_t *actor, uint64_t id) {
   peer->route = ROUTE_GONE;
 }
 
-/// Whoever waited to send is told: of room, or so that the next call says that the receiver is gone.
+/// Whoever waited to send is told: of room, or so that the next call says that the receiver is
+/// gone.
 static void tell_sendable(trp_actor_t *actor, uint64_t id) {
   struct trp_messages *messages = actor->messages;
   peer_t *peer = messages == NULL ? NULL : trp_map_get(&messages->peers, id);
@@ -386,8 +392,8 @@ void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_messag
     return;
   }
   if (message->kind == TRP_KIND(EVENT_MESSAGE_CREDIT)) {
-    peer_t *peer =
-        actor->messages == NULL ? NULL : trp_map_get(&actor->messages->peers, message->subject);
+    peer_t *peer = actor->messages == NULL ? NULL
+                                           : trp_map_get(&actor->messages->peers, message->subject);
     if (peer != NULL && message->through > peer->acknowledged && message->through <= peer->sent) {
       peer->acknowledged = message->through;
       tell_sendable(actor, message->subject);
@@ -401,7 +407,7 @@ void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_messag
   uint64_t from = message->detail_case == TRP_DETAIL(SEND) ? message->send->from
                                                            : in->batch->sender;
   if (trp_id_is_io_actor(from)) {
-    from = 0;  // posted by a thread that is no actor
+    from = 0; // posted by a thread that is no actor
   }
   trp_frame_t *frame = trp_in_frame(in, message);
   if (messages->on_message == NULL || messages->held != NULL) {
@@ -419,7 +425,7 @@ void trp_messages_flush(trp_actor_t *actor) {
     peer_t *next = peer->next_dirty;
     peer->dirty = false;
     if (peer->out != NULL && !send_out(actor, peer->out)) {
-      mark_dirty(messages, peer);  // no memory now: it goes with the next flush
+      mark_dirty(messages, peer); // no memory now: it goes with the next flush
     }
     peer = next;
   }

@@ -1,4 +1,5 @@
-/// The table of an actor's objects, and the order in which callbacks, work that was put off, and the end of objects follow each other.
+/// The table of an actor's objects, and the order in which callbacks, work that was put off, and
+/// the end of objects follow each other.
 #include <stdlib.h>
 
 #include "core/actor/state.h"
@@ -32,7 +33,7 @@ void trp_object_remove(trp_object_t *object) {
   trp_map_remove(&actor->objects, object->id);
   object->dead = true;
   if (object->queued) {
-    return;  // released when its turn comes
+    return; // released when its turn comes
   }
   if (actor->depth == 0) {
     release(object);
@@ -56,7 +57,8 @@ int trp_object_get(uint64_t id, const trp_object_type_t *type, trp_object_t **ob
   if (*object != NULL) {
     return 0;
   }
-  // What another user actor made can only be known there; what an I/O actor made may have been ours.
+  // What another user actor made can only be known there; what an I/O actor made may have been
+  // ours.
   uint32_t creator = trp_id_creator(id);
   bool foreign = creator > TRP_IO_ACTORS_MAX && creator != trp_id_creator(actor->start.id);
   return foreign ? TROUPE_EWRONGTHREAD : TROUPE_ESTALE;
@@ -87,7 +89,9 @@ void trp_object_later(trp_object_t *object) {
   actor->later_last = &object->next;
 }
 
-void trp_actor_enter(trp_actor_t *actor) { actor->depth++; }
+void trp_actor_enter(trp_actor_t *actor) {
+  actor->depth++;
+}
 
 void trp_actor_leave(trp_actor_t *actor) {
   TROUPE_ASSERT(actor->depth > 0);
@@ -122,4 +126,6 @@ static void run_later(trp_actor_t *actor) {
   }
 }
 
-static void release(trp_object_t *object) { object->type->release(object); }
+static void release(trp_object_t *object) {
+  object->type->release(object);
+}

@@ -7,7 +7,7 @@
 /// A batch that was taken from the inbox and is not dispatched whole.
 typedef struct trp_arrival {
   struct trp_arrival *next;
-  size_t dispatched;  // messages before this one are done
+  size_t dispatched; // messages before this one are done
   trp_in_t in;
 } trp_arrival_t;
 
@@ -19,29 +19,29 @@ struct trp_actor {
   trp_pool_t *pool;
   bool replaying;
 
-  int64_t clock_ns;          // what troupe_now() says
+  int64_t clock_ns; // what troupe_now() says
   int64_t last_flush_ns;
-  uint64_t cause_sender, cause_sequence;  // the event that is being dispatched
+  uint64_t cause_sender, cause_sequence; // the event that is being dispatched
   uint64_t random[4];
   uint64_t next_counter;
-  uint64_t self_sequence;    // of the batches that it makes for itself
+  uint64_t self_sequence; // of the batches that it makes for itself
   uint32_t next_io;
 
   trp_map_t objects;
   trp_object_t *later_first, **later_last;
   trp_object_t *dead;
-  unsigned depth;            // of application callbacks
-  size_t holding, draining;  // counts of objects
+  unsigned depth;           // of application callbacks
+  size_t holding, draining; // counts of objects
 
-  trp_out_t *outs;           // one for each I/O actor, outs[i] for actor i + 1
+  trp_out_t *outs; // one for each I/O actor, outs[i] for actor i + 1
   trp_arrival_t *arrivals, **arrivals_last;
-  trp_arrival_t *spare;      // to be used again
+  trp_arrival_t *spare; // to be used again
 
   trp_heap_t timers;
-  trp_heap_node_t grace;     // set while stopping; in `timers`
+  trp_heap_node_t grace; // set while stopping; in `timers`
 
-  struct trp_messages *messages;  // peers: made when the first message is sent or comes
-  trp_map_t watches;         // each holds the actor
+  struct trp_messages *messages; // peers: made when the first message is sent or comes
+  trp_map_t watches;             // each holds the actor
 
   bool running, on_running_told, stopping, grace_over, ended;
   int status;
@@ -50,8 +50,9 @@ struct trp_actor {
 };
 
 /// timer.c
-int64_t trp_timers_next(const trp_actor_t *actor);  // the earliest deadline; TRP_FOREVER
-/// Makes the batch of all timers that are due at the clock's value and takes it as if it had come. 0 or an error.
+int64_t trp_timers_next(const trp_actor_t *actor); // the earliest deadline; TRP_FOREVER
+/// Makes the batch of all timers that are due at the clock's value and takes it as if it had come.
+/// 0 or an error.
 int trp_timers_take_due(trp_actor_t *actor);
 /// The same for one id: a time that is over and that is no timer's.
 int trp_timers_take_one(trp_actor_t *actor, uint64_t id);
@@ -60,7 +61,7 @@ void trp_timers_event(trp_actor_t *actor, const trp_message_t *message);
 /// messages.c
 void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_message_t *message);
 void trp_messages_flush(trp_actor_t *actor);
-void trp_messages_resume(trp_actor_t *actor);  // troupe_actor_run() begins
+void trp_messages_resume(trp_actor_t *actor); // troupe_actor_run() begins
 bool trp_messages_holding(const trp_actor_t *actor);
 void trp_messages_free(trp_actor_t *actor);
 
@@ -72,8 +73,8 @@ void trp_watch_free(trp_actor_t *actor);
 trp_arrival_t *trp_arrival_new(trp_actor_t *actor);
 void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival);
 void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival);
-void trp_actor_stop_now(trp_actor_t *actor);          // the grace is over
-void trp_actor_fail(trp_actor_t *actor, int error);  // troupe_actor_run() returns the error
+void trp_actor_stop_now(trp_actor_t *actor);        // the grace is over
+void trp_actor_fail(trp_actor_t *actor, int error); // troupe_actor_run() returns the error
 
 /// Sends what was collected. Errors keep the batch for the next time.
 void trp_actor_flush(trp_actor_t *actor);

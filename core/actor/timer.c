@@ -1,4 +1,5 @@
-/// Timers. A timer that is due becomes an event of the actor to itself, so that a trace holds it like any other.
+/// Timers. A timer that is due becomes an event of the actor to itself, so that a trace holds it
+/// like any other.
 #include <troupe/timer.h>
 
 #include <stdlib.h>
@@ -46,8 +47,7 @@ int troupe_timer_start(troupe_timer_t *timer, unsigned delay_ms, unsigned repeat
     free(made);
     return error;
   }
-  error = trp_heap_set(&actor->timers, &made->node,
-                       actor->clock_ns + (int64_t)delay_ms * 1000000);
+  error = trp_heap_set(&actor->timers, &made->node, actor->clock_ns + (int64_t)delay_ms * 1000000);
   if (error != 0) {
     trp_object_remove(&made->object);
     return error;
@@ -77,9 +77,13 @@ static int set_ref(troupe_timer_t timer, bool ref) {
   return error;
 }
 
-int troupe_timer_unref(troupe_timer_t timer) { return set_ref(timer, false); }
+int troupe_timer_unref(troupe_timer_t timer) {
+  return set_ref(timer, false);
+}
 
-int troupe_timer_ref(troupe_timer_t timer) { return set_ref(timer, true); }
+int troupe_timer_ref(troupe_timer_t timer) {
+  return set_ref(timer, true);
+}
 
 static void release(trp_object_t *object) {
   trp_timer_t *timer = (trp_timer_t *)(void *)object;
@@ -95,7 +99,7 @@ int64_t trp_timers_next(const trp_actor_t *actor) {
 int trp_timers_take_due(trp_actor_t *actor) {
   trp_heap_node_t *first = trp_heap_first(&actor->timers);
   if (first == NULL || actor->replaying) {
-    return 0;  // a replay's timers are in the trace
+    return 0; // a replay's timers are in the trace
   }
   int64_t now = trp_inbox_now(actor->inbox);
   if (first->deadline_ns > now) {
@@ -122,7 +126,8 @@ int trp_timers_take_one(trp_actor_t *actor, uint64_t id) {
   return take_own(actor, &out, trp_inbox_now(actor->inbox));
 }
 
-/// Takes a batch of the actor's own as if it had come, and frees it. What is in it must not be lost, so an error here ends the actor.
+/// Takes a batch of the actor's own as if it had come, and frees it. What is in it must not be
+/// lost, so an error here ends the actor.
 static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now) {
   trp_arrival_t *arrival = trp_arrival_new(actor);
   int error = arrival == NULL || trp_out_empty(out) ? TROUPE_ENOMEM : 0;
@@ -160,7 +165,7 @@ void trp_timers_event(trp_actor_t *actor, const trp_message_t *message) {
   }
   trp_object_t *object = trp_object_find(actor, message->subject, &timer_type);
   if (object == NULL) {
-    return;  // stopped after it was due
+    return; // stopped after it was due
   }
   trp_timer_t *timer = (trp_timer_t *)(void *)object;
   if (timer->repeat_ns > 0) {

@@ -1,4 +1,5 @@
-/// A chain of blocks, each twice as large as all before it, so that a steady load ends up in one block.
+/// A chain of blocks, each twice as large as all before it, so that a steady load ends up in one
+/// block.
 #include "core/message/arena.h"
 
 #include <stdalign.h>
@@ -7,7 +8,7 @@
 
 enum {
   FIRST_SIZE = 4 * 1024,
-  KEEP_MAX = 256 * 1024,  // a block larger than this is not kept from round to round
+  KEEP_MAX = 256 * 1024, // a block larger than this is not kept from round to round
 };
 
 typedef struct trp_arena_block {
@@ -16,7 +17,9 @@ typedef struct trp_arena_block {
   alignas(max_align_t) uint8_t bytes[];
 } arena_block_t;
 
-static void *allocate(void *context, size_t size) { return trp_arena_take(context, size); }
+static void *allocate(void *context, size_t size) {
+  return trp_arena_take(context, size);
+}
 
 static void ignore(void *context, void *piece) {
   (void)context;

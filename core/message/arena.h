@@ -7,11 +7,11 @@
 #include <stddef.h>
 
 typedef struct trp_arena {
-  struct trp_arena_block *blocks;  // the newest first
-  size_t used;                     // of the newest
-  size_t total;                    // of all blocks
-  bool failed;                     // there was no memory, since the last reset
-  ProtobufCAllocator allocator;    // for protobuf-c: free does nothing
+  struct trp_arena_block *blocks; // the newest first
+  size_t used;                    // of the newest
+  size_t total;                   // of all blocks
+  bool failed;                    // there was no memory, since the last reset
+  ProtobufCAllocator allocator;   // for protobuf-c: free does nothing
 } trp_arena_t;
 
 void trp_arena_init(trp_arena_t *arena);

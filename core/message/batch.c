@@ -8,7 +8,8 @@
 #include "core/message/codec.h"
 #include "core/message/credit.h"
 
-/// Every batch of a thread has its own number, by which a frame knows whether the batch has it already.
+/// Every batch of a thread has its own number, by which a frame knows whether the batch has it
+/// already.
 static _Thread_local uint64_t last_serial;
 
 static int grow(void **list, size_t *capacity, size_t item_size);
@@ -48,7 +49,9 @@ trp_message_t *trp_out_add(trp_out_t *out, Troupe__Wire__Kind kind, uint64_t sub
   return message;
 }
 
-void trp_out_undo(trp_out_t *out) { out->count--; }
+void trp_out_undo(trp_out_t *out) {
+  out->count--;
+}
 
 void *trp_out_take(trp_out_t *out, size_t size) {
   void *piece = trp_arena_take(&out->arena, size);
@@ -106,7 +109,7 @@ int trp_out_commit(trp_out_t *out, trp_message_t *message, uint32_t length) {
 
 int trp_out_copy(trp_out_t *out, trp_message_t *message, const void *bytes, size_t length) {
   if (length > UINT32_MAX) {
-    return TROUPE_EINVAL;  // `length` has 32 bits on the wire
+    return TROUPE_EINVAL; // `length` has 32 bits on the wire
   }
   if (length <= TRP_READ_SIZE / 4) {
     size_t room = 0;
@@ -195,8 +198,8 @@ static int close_region(trp_out_t *out) {
   if (!out->region_open) {
     return 0;
   }
-  trp_frame_t *frame =
-      trp_frame_of_block(out->block, out->region_start, out->block->used - out->region_start);
+  trp_frame_t *frame = trp_frame_of_block(out->block, out->region_start,
+                                          out->block->used - out->region_start);
   if (frame == NULL) {
     return TROUPE_ENOMEM;
   }
@@ -271,8 +274,7 @@ int trp_in_open(trp_in_t *in) {
     return TROUPE_EBADMESSAGE;
   }
   trp_wire_batch_t *batch = NULL;
-  int error =
-      trp_codec_unpack(in->envelope->bytes, in->envelope->size, &in->arena, &batch);
+  int error = trp_codec_unpack(in->envelope->bytes, in->envelope->size, &in->arena, &batch);
   if (error == 0) {
     error = check_payloads(in, batch);
   }

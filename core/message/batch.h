@@ -1,4 +1,5 @@
-/// Private. Batches: what travels over a pipe at once. `trp_out_t` is one being filled, `trp_in_t` one that came.
+/// Private. Batches: what travels over a pipe at once. `trp_out_t` is one being filled, `trp_in_t`
+/// one that came.
 #ifndef TRP_BATCH_H_INCLUDED
 #define TRP_BATCH_H_INCLUDED
 
@@ -13,50 +14,59 @@
 typedef struct trp_out {
   uint64_t to;
   uint64_t sender;
-  uint64_t next_sequence;   // of the next batch's first message
-  uint64_t cause_sender;    // set by the filler before the first message
+  uint64_t next_sequence; // of the next batch's first message
+  uint64_t cause_sender;  // set by the filler before the first message
   uint64_t cause_sequence;
   uint64_t window;
-  uint64_t window_told;     // what the receiver knows of it
-  uint64_t serial;          // which batch this is, over all of the thread
+  uint64_t window_told; // what the receiver knows of it
+  uint64_t serial;      // which batch this is, over all of the thread
   trp_pool_t *pool;
   trp_arena_t arena;
   trp_message_t **messages;
   size_t count, capacity;
-  trp_frame_t **frames;     // frames[i] is frame i + 1; NULL while it is the open region
+  trp_frame_t **frames; // frames[i] is frame i + 1; NULL while it is the open region
   size_t frame_count, frame_capacity;
-  trp_block_t *block;       // the open region: its bytes from region_start to block->used are frame `region_index` + 1
+  trp_block_t *block; // the open region: its bytes from region_start to block->used are frame
+                      // `region_index` + 1
   uint32_t region_start, region_index;
   bool region_open;
-  trp_frame_t *envelope;    // after trp_out_pack()
+  trp_frame_t *envelope; // after trp_out_pack()
 } trp_out_t;
 
 void trp_out_init(trp_out_t *out, uint64_t sender, uint64_t to, trp_pool_t *pool);
 void trp_out_free(trp_out_t *out);
-static inline bool trp_out_empty(const trp_out_t *out) { return out->count == 0; }
+static inline bool trp_out_empty(const trp_out_t *out) {
+  return out->count == 0;
+}
 
-/// Appends a message (kind and subject set, everything else zero). NULL: no memory; nothing is appended.
+/// Appends a message (kind and subject set, everything else zero). NULL: no memory; nothing is
+/// appended.
 trp_message_t *trp_out_add(trp_out_t *out, Troupe__Wire__Kind kind, uint64_t subject);
 
 /// Takes the last message back.
 void trp_out_undo(trp_out_t *out);
 
-/// Memory that lives as long as the batch, zeroed. For details, which start with the INIT of their type. NULL: no memory.
+/// Memory that lives as long as the batch, zeroed. For details, which start with the INIT of their
+/// type. NULL: no memory.
 void *trp_out_take(trp_out_t *out, size_t size);
-char *trp_out_text(trp_out_t *out, const char *text);  // a copy; NULL gives ""; returns NULL: no memory
+char *trp_out_text(trp_out_t *out, const char *text); // a copy; NULL gives ""; returns NULL: no
+                                                      // memory
 
-/// Memory to read into: at least `minimum` (at most TRP_READ_SIZE) bytes, `*room` says how many. NULL: no memory.
+/// Memory to read into: at least `minimum` (at most TRP_READ_SIZE) bytes, `*room` says how many.
+/// NULL: no memory.
 uint8_t *trp_out_reserve(trp_out_t *out, size_t minimum, size_t *room);
 
 /// The first `length` reserved bytes become the message's payload.
 int trp_out_commit(trp_out_t *out, trp_message_t *message, uint32_t length);
 
-/// The message's payload is a copy of `bytes`, or a part of a frame, by reference. Returns 0, TROUPE_ENOMEM, or TROUPE_EINVAL: more than 4 GiB.
+/// The message's payload is a copy of `bytes`, or a part of a frame, by reference. Returns 0,
+/// TROUPE_ENOMEM, or TROUPE_EINVAL: more than 4 GiB.
 int trp_out_copy(trp_out_t *out, trp_message_t *message, const void *bytes, size_t length);
 int trp_out_attach(trp_out_t *out, trp_message_t *message, trp_frame_t *frame, uint32_t offset,
                    uint32_t length);
 
-/// Closes the region, and packs all messages into `envelope`. Called by the inbox. Returns 0 or TROUPE_ENOMEM (then it can be tried again).
+/// Closes the region, and packs all messages into `envelope`. Called by the inbox. Returns 0 or
+/// TROUPE_ENOMEM (then it can be tried again).
 int trp_out_pack(trp_out_t *out);
 
 /// Empties it for the next batch; sequence numbers go on.
@@ -65,18 +75,19 @@ void trp_out_reset(trp_out_t *out);
 /// A batch that came: decoded and checked, so that every payload lies within its frame.
 typedef struct trp_in {
   trp_frame_t *envelope;
-  trp_frame_t **frames;      // frames[i] is frame i + 1
+  trp_frame_t **frames; // frames[i] is frame i + 1
   size_t frame_count, frame_capacity;
   trp_arena_t arena;
-  trp_wire_batch_t *batch;   // in the arena; NULL when nothing is in it
-  int64_t received_ns;       // the clock's value that troupe_now() shows while it is dispatched
+  trp_wire_batch_t *batch; // in the arena; NULL when nothing is in it
+  int64_t received_ns;     // the clock's value that troupe_now() shows while it is dispatched
 } trp_in_t;
 
 void trp_in_init(trp_in_t *in);
 void trp_in_free(trp_in_t *in);
 void trp_in_reset(trp_in_t *in);
 
-/// Adds a frame (consumed) to an empty or half-filled batch: the first is the envelope. Returns 0 or TROUPE_ENOMEM.
+/// Adds a frame (consumed) to an empty or half-filled batch: the first is the envelope. Returns 0
+/// or TROUPE_ENOMEM.
 int trp_in_push(trp_in_t *in, trp_frame_t *frame);
 
 /// Decodes and checks. Returns 0, TROUPE_EBADMESSAGE or TROUPE_ENOMEM; `batch` is NULL then.

@@ -9,10 +9,12 @@ enum {
   TRP_EVENT_COST = 64,
   /// One read takes this much at the most.
   TRP_READ_SIZE = 64 * 1024,
-  /// A socket may have this much cost unconsumed at first, and doubles it up to the maximum when the actor keeps up.
+  /// A socket may have this much cost unconsumed at first, and doubles it up to the maximum when
+  /// the actor keeps up.
   TRP_SOCKET_CREDIT = 64 * 1024,
   TRP_SOCKET_CREDIT_MAX = 1024 * 1024,
-  /// With less than this left no read is made: a trickle of tiny reads would cost more than the wait.
+  /// With less than this left no read is made: a trickle of tiny reads would cost more than the
+  /// wait.
   TRP_READ_MINIMUM = 4 * 1024,
   /// An actor tells what it consumed of a socket when no command carried it along for this long.
   TRP_CREDIT_STEP = 32 * 1024,
@@ -28,6 +30,8 @@ enum {
 };
 
 /// The cost of a data event with so many bytes.
-static inline uint64_t trp_data_cost(uint32_t length) { return (uint64_t)length + TRP_EVENT_COST; }
+static inline uint64_t trp_data_cost(uint32_t length) {
+  return (uint64_t)length + TRP_EVENT_COST;
+}
 
 #endif

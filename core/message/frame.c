@@ -1,4 +1,5 @@
-/// Frames are zmq messages in a counted shell. The shells come from a list of the thread's own, so that a batch takes no malloc for them.
+/// Frames are zmq messages in a counted shell. The shells come from a list of the thread's own, so
+/// that a batch takes no malloc for them.
 #include "core/message/frame.h"
 
 #include <stdlib.h>
@@ -17,7 +18,8 @@ typedef struct {
   void *context;
 } adopted_t;
 
-/// Shells that wait to be used again. Threads that end give theirs back through trp_frame_thread_end().
+/// Shells that wait to be used again. Threads that end give theirs back through
+/// trp_frame_thread_end().
 static _Thread_local struct {
   trp_frame_t *list;
   unsigned count;
@@ -59,7 +61,9 @@ void trp_frame_thread_end(void) {
   spare.count = 0;
 }
 
-static zmq_msg_t *zmq_of(trp_frame_t *frame) { return (zmq_msg_t *)(void *)frame->message; }
+static zmq_msg_t *zmq_of(trp_frame_t *frame) {
+  return (zmq_msg_t *)(void *)frame->message;
+}
 
 static trp_frame_t *look(trp_frame_t *frame) {
   frame->bytes = zmq_msg_data(zmq_of(frame));
@@ -136,7 +140,9 @@ failed:
   return NULL;
 }
 
-void *trp_frame_fill(trp_frame_t *frame) { return zmq_msg_data(zmq_of(frame)); }
+void *trp_frame_fill(trp_frame_t *frame) {
+  return zmq_msg_data(zmq_of(frame));
+}
 
 trp_frame_t *trp_frame_hold(trp_frame_t *frame) {
   frame->refs++;
@@ -147,7 +153,8 @@ void trp_frame_release(trp_frame_t *frame) {
   if (frame == NULL || --frame->refs > 0) {
     return;
   }
-  // Frames of several threads may share their bytes; whoever drops the last one frees them. ThreadSanitizer cannot see libzmq count.
+  // Frames of several threads may share their bytes; whoever drops the last one frees them.
+  // ThreadSanitizer cannot see libzmq count.
   TRP_TSAN_RELEASE((void *)(uintptr_t)frame->bytes);
   zmq_msg_close(zmq_of(frame));
   give_shell(frame);
@@ -186,4 +193,6 @@ int trp_frame_send(trp_frame_t *frame, void *socket, int flags) {
   return 0;
 }
 
-bool trp_frame_more(trp_frame_t *frame) { return zmq_msg_more(zmq_of(frame)) != 0; }
+bool trp_frame_more(trp_frame_t *frame) {
+  return zmq_msg_more(zmq_of(frame)) != 0;
+}

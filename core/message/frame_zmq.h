@@ -1,4 +1,5 @@
-/// Private. What pipes.c needs of frames: sending and receiving them. With the thread's end, for whoever starts threads.
+/// Private. What pipes.c needs of frames: sending and receiving them. With the thread's end, for
+/// whoever starts threads.
 #ifndef TRP_FRAME_ZMQ_H_INCLUDED
 #define TRP_FRAME_ZMQ_H_INCLUDED
 

@@ -1,8 +1,10 @@
-/// Private. Ids of actors, sockets, servers, block lists and tokens: who made it, for which I/O actor, which one.
+/// Private. Ids of actors, sockets, servers, block lists and tokens: who made it, for which I/O
+/// actor, which one.
 ///
-/// Bits, from the top: 6 the I/O actor that serves it (0 for things that none serves), 22 the actor that made it, 36 a counter from 1. An actor's own
-/// id is the one with counter 0. I/O actors are the actors 1 to 63. An id is never used again; a creator that has used up its 68 thousand million says
-/// TROUPE_EOVERFLOW.
+/// Bits, from the top: 6 the I/O actor that serves it (0 for things that none serves), 22 the actor
+/// that made it, 36 a counter from 1. An actor's own id is the one with counter 0. I/O actors are
+/// the actors 1 to 63. An id is never used again; a creator that has used up its 68 thousand
+/// million says TROUPE_EOVERFLOW.
 #ifndef TRP_ID_H_INCLUDED
 #define TRP_ID_H_INCLUDED
 

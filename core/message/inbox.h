@@ -1,5 +1,6 @@
-/// Private. The second seam: how an actor receives, sends and knows the time. Three backends: ZeroMQ (pipes.c), a trace (core/trace/replay), and the
-/// simulator's scheduler. Nothing else in core calls ZeroMQ or a clock.
+/// Private. The second seam: how an actor receives, sends and knows the time. Three backends:
+/// ZeroMQ (pipes.c), a trace (core/trace/replay), and the simulator's scheduler. Nothing else in
+/// core calls ZeroMQ or a clock.
 #ifndef TRP_INBOX_H_INCLUDED
 #define TRP_INBOX_H_INCLUDED
 
@@ -10,11 +11,12 @@
 typedef struct trp_inbox trp_inbox_t;
 
 typedef struct trp_inbox_ops {
-  /// Waits for the next batch until `deadline_ns` (of the clock that `now` reads; 0: does not wait; TRP_FOREVER). Returns 1 with `in` opened, 0 when the
-  /// time is over, TROUPE_EBADMESSAGE for one that could not be read (it is gone, go on), or another error. `in` was reset before.
+  /// Waits for the next batch until `deadline_ns` (of the clock that `now` reads; 0: does not wait;
+  /// TRP_FOREVER). Returns 1 with `in` opened, 0 when the time is over, TROUPE_EBADMESSAGE for one
+  /// that could not be read (it is gone, go on), or another error. `in` was reset before.
   int (*receive)(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
-  /// Sends the batch and resets it; never waits. Returns 0, or an error: TROUPE_ENOMEM, TROUPE_EMFILE (no pipe could be made); the batch is still
-  /// whole then.
+  /// Sends the batch and resets it; never waits. Returns 0, or an error: TROUPE_ENOMEM,
+  /// TROUPE_EMFILE (no pipe could be made); the batch is still whole then.
   int (*send)(trp_inbox_t *inbox, trp_out_t *out);
   /// Monotonic, in nanoseconds.
   int64_t (*now)(trp_inbox_t *inbox);
@@ -23,7 +25,8 @@ typedef struct trp_inbox_ops {
   /// Closes the pipe to an actor, if there is one.
   void (*forget)(trp_inbox_t *inbox, uint64_t to);
   void (*close)(trp_inbox_t *inbox);
-  /// The result of a synchronous call (core/trace/calls.h) as the trace has it: 1 with `*value`, or an error. NULL: this inbox is no trace; the call is made.
+  /// The result of a synchronous call (core/trace/calls.h) as the trace has it: 1 with `*value`, or
+  /// an error. NULL: this inbox is no trace; the call is made.
   int (*recall)(trp_inbox_t *inbox, uint32_t call, int64_t *value);
 } trp_inbox_ops_t;
 
@@ -37,10 +40,14 @@ static inline int trp_inbox_receive(trp_inbox_t *inbox, int64_t deadline_ns, trp
 static inline int trp_inbox_send(trp_inbox_t *inbox, trp_out_t *out) {
   return inbox->ops->send(inbox, out);
 }
-static inline int64_t trp_inbox_now(trp_inbox_t *inbox) { return inbox->ops->now(inbox); }
+static inline int64_t trp_inbox_now(trp_inbox_t *inbox) {
+  return inbox->ops->now(inbox);
+}
 static inline void trp_inbox_forget(trp_inbox_t *inbox, uint64_t to) {
   inbox->ops->forget(inbox, to);
 }
-static inline void trp_inbox_close(trp_inbox_t *inbox) { inbox->ops->close(inbox); }
+static inline void trp_inbox_close(trp_inbox_t *inbox) {
+  inbox->ops->close(inbox);
+}
 
 #endif

@@ -1,5 +1,6 @@
-/// The inbox over ZeroMQ. Inproc only: a PULL for what comes, a PUSH for each actor that was sent to. No high water marks, no lingering: credit bounds
-/// what is under way, and the end of an actor is told in band.
+/// The inbox over ZeroMQ. Inproc only: a PULL for what comes, a PUSH for each actor that was sent
+/// to. No high water marks, no lingering: credit bounds what is under way, and the end of an actor
+/// is told in band.
 #include "core/message/pipes.h"
 
 #include <pthread.h>
@@ -21,7 +22,7 @@ enum {
   KEY_COUNT = 1024,
   ENDPOINT_SIZE = 48,
   LONGEST_MS = 3600000,
-  SPIN_ROUNDS = 32,   // looks between two looks at the clock
+  SPIN_ROUNDS = 32, // looks between two looks at the clock
   IDLE_SPINS = 8,
   SPIN_SELDOM = 16,
 };
@@ -34,19 +35,21 @@ enum {
 
 struct trp_hub {
   void *context;
-  pthread_mutex_t mutex;  // guards `open`; held while a pipe to one of them is made, so that it is open then
-  trp_map_t open;         // the bells of the inboxes that can be connected to
+  pthread_mutex_t mutex; // guards `open`; held while a pipe to one of them is made, so that it is
+                         // open then
+  trp_map_t open;        // the bells of the inboxes that can be connected to
 };
 
-/// Counts what was sent to an inbox. libzmq needs two system calls to find out that nothing has come; one look at this says so, too.
+/// Counts what was sent to an inbox. libzmq needs two system calls to find out that nothing has
+/// come; one look at this says so, too.
 typedef struct {
-  atomic_uint users;  // the inbox, and every pipe to it
+  atomic_uint users; // the inbox, and every pipe to it
   atomic_ullong sent;
 } bell_t;
 
 typedef struct {
   uint64_t id;
-  void *push;  // NULL: the inbox was closed before the first send; what is sent vanishes
+  void *push; // NULL: the inbox was closed before the first send; what is sent vanishes
   bell_t *bell;
 } peer_t;
 
@@ -57,11 +60,11 @@ typedef struct {
   void *pull;
   bell_t *bell;
   uint64_t received;
-  int timeout_ms;  // what the PULL's is set to
+  int timeout_ms; // what the PULL's is set to
   peer_t *peers;  // sorted by id
   size_t peer_count, peer_capacity;
   int64_t spin_ns;
-  int idle_spins;  // how often in a row spinning was in vain
+  int idle_spins; // how often in a row spinning was in vain
 } pipes_t;
 
 static void drop_bell(bell_t *bell);
@@ -82,10 +85,13 @@ static const trp_inbox_ops_t pipes_ops = {
     .close = close_pipes,
 };
 
-/// ThreadSanitizer cannot see libzmq's hand-over; sender and receiver of an inbox meet at a byte of their own. Two inboxes on one byte only make it see less.
+/// ThreadSanitizer cannot see libzmq's hand-over; sender and receiver of an inbox meet at a byte of
+/// their own. Two inboxes on one byte only make it see less.
 static unsigned char hand_over[KEY_COUNT];
 
-static void *key_of(uint64_t id) { return &hand_over[trp_id_creator(id) % KEY_COUNT]; }
+static void *key_of(uint64_t id) {
+  return &hand_over[trp_id_creator(id) % KEY_COUNT];
+}
 
 /// The clock of every real inbox; the trace and the simulator have their own.
 static int64_t now(trp_inbox_t *inbox) {
@@ -97,17 +103,17 @@ static int64_t now(trp_inbox_t *inbox) {
 
 static int error_of(int zmq_error) {
   switch (zmq_error) {
-    case ENOMEM:
-      return TROUPE_ENOMEM;
-    case EMFILE:
-    case ENFILE:
-      return TROUPE_EMFILE;
-    case EADDRINUSE:
-      return TROUPE_EADDRINUSE;
-    case ETERM:
-      return TROUPE_ESTOPPED;
-    default:
-      return TROUPE_EINVAL;
+  case ENOMEM:
+    return TROUPE_ENOMEM;
+  case EMFILE:
+  case ENFILE:
+    return TROUPE_EMFILE;
+  case EADDRINUSE:
+    return TROUPE_EADDRINUSE;
+  case ETERM:
+    return TROUPE_ESTOPPED;
+  default:
+    return TROUPE_EINVAL;
   }
 }
 
@@ -235,8 +241,9 @@ static void drop_bell(bell_t *bell) {
   }
 }
 
-/// Looks for a message for a short while without any system call: waking a sleeping core takes longer than many an answer. When that was in vain several times, it is
-/// tried more seldom, so that an actor with little to do costs little.
+/// Looks for a message for a short while without any system call: waking a sleeping core takes
+/// longer than many an answer. When that was in vain several times, it is tried more seldom, so
+/// that an actor with little to do costs little.
 static void spin(pipes_t *pipes, int64_t deadline_ns) {
   if (pipes->spin_ns <= 0 || trp_pipes_pending(&pipes->base)) {
     return;
@@ -305,7 +312,8 @@ static trp_frame_t *wait_for_frame(pipes_t *pipes, int64_t deadline_ns, int *err
   }
 }
 
-/// Takes the frames that are left of a batch for which there was no memory, or the next one would begin with them.
+/// Takes the frames that are left of a batch for which there was no memory, or the next one would
+/// begin with them.
 static void drop_rest(void *pull) {
   bool more = true;
   while (more) {
@@ -381,8 +389,9 @@ static peer_t *find_peer(const pipes_t *pipes, uint64_t id) {
   return at < pipes->peer_count && pipes->peers[at].id == id ? &pipes->peers[at] : NULL;
 }
 
-/// A pipe to an inbox that is open; *push is NULL when it is not. libzmq would take a connection to a name that nobody has bound, too, but it then keeps the
-/// socket, its memory and its descriptor until the context ends, since somebody might bind the name later.
+/// A pipe to an inbox that is open; *push is NULL when it is not. libzmq would take a connection to
+/// a name that nobody has bound, too, but it then keeps the socket, its memory and its descriptor
+/// until the context ends, since somebody might bind the name later.
 static int connect_push(trp_hub_t *hub, uint64_t id, void **push, bell_t **bell) {
   int error = 0;
   pthread_mutex_lock(&hub->mutex);
@@ -430,7 +439,8 @@ static int open_peer(pipes_t *pipes, uint64_t id, peer_t **opened) {
   return 0;
 }
 
-/// A send that says EAGAIN went to an actor that has closed its inbox: it is dropped, the end is told in band.
+/// A send that says EAGAIN went to an actor that has closed its inbox: it is dropped, the end is
+/// told in band.
 static int send_frame(peer_t *peer, trp_frame_t *frame, bool more) {
   if (peer->push == NULL) {
     return 0;

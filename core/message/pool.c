@@ -1,5 +1,6 @@
-/// Payload memory. A pool is two parts: what its own thread alone touches (the shelf of blocks to fill), and what any thread may touch: the stack of
-/// blocks that came back, and a count of all that still needs the pool's memory. Pushes and pop-alls of the stack are single exchanges, so it
+/// Payload memory. A pool is two parts: what its own thread alone touches (the shelf of blocks to
+/// fill), and what any thread may touch: the stack of blocks that came back, and a count of all
+/// that still needs the pool's memory. Pushes and pop-alls of the stack are single exchanges, so it
 /// knows no ABA.
 #include "core/message/pool.h"
 
@@ -9,13 +10,13 @@
 
 #include "core/message/sanitizers.h"
 
-enum { SHELF_MAX = 64 };  // empty blocks kept beyond a trim: 8 MiB
+enum { SHELF_MAX = 64 }; // empty blocks kept beyond a trim: 8 MiB
 
 struct trp_pool {
   _Atomic(trp_block_t *) returned;
-  atomic_uint users;  // the owner, every block that lives, every thread in the middle of a return
+  atomic_uint users; // the owner, every block that lives, every thread in the middle of a return
   atomic_bool closed;
-  trp_block_t *shelf;    // the owner's alone: with one reference each, some partly filled
+  trp_block_t *shelf; // the owner's alone: with one reference each, some partly filled
   unsigned shelf_count;
 };
 
@@ -116,7 +117,8 @@ void trp_block_release(trp_block_t *block) {
   do {
     block->next = head;
   } while (!atomic_compare_exchange_weak(&pool->returned, &head, block));
-  // The owner may have closed between the look and the push; then nobody else would free what lies there.
+  // The owner may have closed between the look and the push; then nobody else would free what lies
+  // there.
   if (atomic_load(&pool->closed)) {
     free_chain(atomic_exchange(&pool->returned, NULL));
   }
@@ -141,7 +143,8 @@ static void collect(trp_pool_t *pool) {
   }
 }
 
-/// Shelf blocks hold one reference, returned ones none. A partly filled one on the shelf may still be referred to by frames outside.
+/// Shelf blocks hold one reference, returned ones none. A partly filled one on the shelf may still
+/// be referred to by frames outside.
 static void free_chain(trp_block_t *block) {
   while (block != NULL) {
     trp_block_t *next = block->next;

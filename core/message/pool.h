@@ -1,7 +1,9 @@
-/// Private. Payload memory: blocks that are filled from the start, refered to in parts, and come back from any thread.
+/// Private. Payload memory: blocks that are filled from the start, refered to in parts, and come
+/// back from any thread.
 ///
-/// A thread that fills blocks has one pool. A block goes back to the pool it came from when the last reference to a part of it
-/// is dropped, on whichever thread that is; after the pool was closed it is freed there.
+/// A thread that fills blocks has one pool. A block goes back to the pool it came from when the
+/// last reference to a part of it is dropped, on whichever thread that is; after the pool was
+/// closed it is freed there.
 #ifndef TRP_POOL_H_INCLUDED
 #define TRP_POOL_H_INCLUDED
 
@@ -31,7 +33,8 @@ int trp_pool_new(trp_pool_t **pool);
 /// No block is taken any more; those outside free themselves later.
 void trp_pool_close(trp_pool_t **pool);
 
-/// Gives a block with one reference and at least `room` bytes free: the one given back last with enough left, or an empty one. NULL: no memory.
+/// Gives a block with one reference and at least `room` bytes free: the one given back last with
+/// enough left, or an empty one. NULL: no memory.
 trp_block_t *trp_pool_take(trp_pool_t *pool, size_t room);
 
 /// Gives back a block that may be filled further; consumes the reference.

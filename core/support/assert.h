@@ -1,8 +1,10 @@
-/// Private. Assertions of our own invariants; they stay on in release. Never for input, the system's answers or memory.
+/// Private. Assertions of our own invariants; they stay on in release. Never for input, the
+/// system's answers or memory.
 #ifndef TRP_ASSERT_H_INCLUDED
 #define TRP_ASSERT_H_INCLUDED
 
-/// Traps at the place of the broken invariant: a debugger or a core file shows it, and nothing is printed behind the application's back.
+/// Traps at the place of the broken invariant: a debugger or a core file shows it, and nothing is
+/// printed behind the application's back.
 #define TROUPE_ASSERT(condition) ((condition) ? (void)0 : __builtin_trap())
 
 #ifdef TRP_DEBUG

@@ -1,4 +1,5 @@
-/// A thread inherits the signal mask of its creator: it is blocked around the creation, so that no signal slips in between.
+/// A thread inherits the signal mask of its creator: it is blocked around the creation, so that no
+/// signal slips in between.
 #include "core/support/thread.h"
 
 #include <errno.h>
@@ -6,7 +7,7 @@
 #include <string.h>
 #include <troupe/error.h>
 
-enum { NAME_SIZE = 16 };  // of the system, with the NUL
+enum { NAME_SIZE = 16 }; // of the system, with the NUL
 
 int trp_thread_start(pthread_t *thread, const char *name, size_t stack_size,
                      void *(*main)(void *argument), void *argument) {
@@ -37,6 +38,6 @@ int trp_thread_start(pthread_t *thread, const char *name, size_t stack_size,
   }
   char cut[NAME_SIZE] = {0};
   strncpy(cut, name, NAME_SIZE - 1);
-  pthread_setname_np(*thread, cut);  // for debuggers; nothing depends on it
+  pthread_setname_np(*thread, cut); // for debuggers; nothing depends on it
   return 0;
 }

@@ -298,8 +298,8 @@ static void write_until_told(trp_recorder_t *recorder, int fd) {
       continue;
     }
     // The inbox's descriptor is edge-triggered: there was nothing left, so whatever comes now makes
-    // it readable. After something came it is not looked at for a moment: a record that wakes nobody
-    // costs its actor much less, and the backlog has room for more than comes meanwhile.
+    // it readable. After something came it is not looked at for a moment: a record that wakes
+    // nobody costs its actor much less, and the backlog has room for more than comes meanwhile.
     bool rests = drained == DRAINED_SOME;
     struct pollfd polled[2] = {{.fd = rests ? -1 : fd, .events = POLLIN},
                                {.fd = recorder->wake, .events = POLLIN}};

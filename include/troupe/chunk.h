@@ -6,10 +6,12 @@
 
 TROUPE_BEGIN
 
-/// Bytes that came in an event, or that the application made to write them, perhaps to many sockets. Belongs to one actor. Node: Buffer.
+/// Bytes that came in an event, or that the application made to write them, perhaps to many
+/// sockets. Belongs to one actor. Node: Buffer.
 typedef struct troupe_chunk troupe_chunk_t;
 
-/// Makes a chunk with a copy of `bytes`; with NULL its bytes are zero, to be filled through troupe_chunk_bytes().
+/// Makes a chunk with a copy of `bytes`; with NULL its bytes are zero, to be filled through
+/// troupe_chunk_bytes().
 ///
 /// Ownership: the chunk is owned; free it with troupe_chunk_free().
 /// Thread:    owner.
@@ -22,7 +24,8 @@ TROUPE_API int troupe_chunk_new(troupe_chunk_t **chunk, const void *bytes, size_
 
 /// Makes a chunk of memory that the application hands over; not copied.
 ///
-/// Ownership: on success `bytes` is consumed: `release(bytes, context)` is called once no socket needs it, on whichever thread was last. On
+/// Ownership: on success `bytes` is consumed: `release(bytes, context)` is called once no socket
+/// needs it, on whichever thread was last. On
 ///            failure nothing is consumed.
 /// Thread:    owner.
 /// Blocks:    never.
@@ -30,7 +33,8 @@ TROUPE_API int troupe_chunk_new(troupe_chunk_t **chunk, const void *bytes, size_
 TROUPE_API int troupe_chunk_adopt(troupe_chunk_t **chunk, void *bytes, size_t length,
                                   void (*release)(void *bytes, void *context), void *context);
 
-/// Keeps a chunk beyond the callback that it was borrowed in. A small one is copied, so that it does not pin the memory it came in.
+/// Keeps a chunk beyond the callback that it was borrowed in. A small one is copied, so that it
+/// does not pin the memory it came in.
 ///
 /// Ownership: `kept` is owned; free it with troupe_chunk_free().
 /// Thread:    owner.
@@ -53,7 +57,8 @@ TROUPE_API int troupe_chunk_keep(const troupe_chunk_t *chunk, troupe_chunk_t **k
 TROUPE_API int troupe_chunk_slice(const troupe_chunk_t *chunk, size_t offset, size_t length,
                                   troupe_chunk_t **part);
 
-/// Gives the bytes. They may be changed only in a chunk of troupe_chunk_new() that was not written yet.
+/// Gives the bytes. They may be changed only in a chunk of troupe_chunk_new() that was not written
+/// yet.
 ///
 /// Ownership: borrowed, as long as the chunk is.
 /// Thread:    owner.

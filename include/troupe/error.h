@@ -1,7 +1,8 @@
 /// Errors: every function that can fail returns 0 or more, or one of these negative values.
 ///
-/// Those of the operating system have the negative of Linux's errno (as in Node), the look-up's have libuv's numbers, and those
-/// that Node names ERR_… and troupe's own have numbers below -4000. No number is ever used again for something else.
+/// Those of the operating system have the negative of Linux's errno (as in Node), the look-up's
+/// have libuv's numbers, and those that Node names ERR_… and troupe's own have numbers below -4000.
+/// No number is ever used again for something else.
 #ifndef TROUPE_ERROR_H_INCLUDED
 #define TROUPE_ERROR_H_INCLUDED
 
@@ -9,7 +10,8 @@
 
 TROUPE_BEGIN
 
-/// X(symbol, value, name, message): `name` is Node's code (or errno's name), `message` says it in words.
+/// X(symbol, value, name, message): `name` is Node's code (or errno's name), `message` says it in
+/// words.
 #define TROUPE_ERRORS(X)                                                                           \
   X(EPERM, -1, "EPERM", "operation not permitted")                                                 \
   X(ENOENT, -2, "ENOENT", "no such file or directory")                                             \
@@ -102,11 +104,13 @@ TROUPE_BEGIN
     "Cannot call end after a stream was finished")                                                 \
   X(ERR_STREAM_DESTROYED, -4217, "ERR_STREAM_DESTROYED",                                           \
     "Cannot call write after a stream was destroyed")                                              \
-  X(ERR_STREAM_NULL_VALUES, -4218, "ERR_STREAM_NULL_VALUES", "May not write null values to stream") \
+  X(ERR_STREAM_NULL_VALUES, -4218, "ERR_STREAM_NULL_VALUES",                                       \
+    "May not write null values to stream")                                                         \
   X(ERR_UNKNOWN_ENCODING, -4219, "ERR_UNKNOWN_ENCODING", "Unknown encoding")                       \
   X(ABORT_ERR, -4220, "ABORT_ERR", "The operation was aborted")                                    \
   X(ESTALE, -4300, "TROUPE_ESTALE", "the handle is not open (any more) in this actor")             \
-  X(EWRONGTHREAD, -4301, "TROUPE_EWRONGTHREAD", "the call belongs into the thread of another actor") \
+  X(EWRONGTHREAD, -4301, "TROUPE_EWRONGTHREAD",                                                    \
+    "the call belongs into the thread of another actor")                                           \
   X(ESTOPPED, -4302, "TROUPE_ESTOPPED", "the system or the actor is stopping")                     \
   X(EGIVING, -4303, "TROUPE_EGIVING", "the socket is being given to another actor")                \
   X(ENOACTOR, -4304, "TROUPE_ENOACTOR", "there is no such actor")                                  \
@@ -130,11 +134,11 @@ enum {
 ///
 /// Ownership: borrowed; valid until the callback that got it returns.
 typedef struct troupe_error {
-  int code;                          ///< a TROUPE_E… value, negative. Node: error.errno where that is a number
-  const char *name;                  ///< its name. Node: error.code
-  const char *syscall;               ///< "connect", "read" …, or NULL. Node: error.syscall
-  const char *address;               ///< address, path or host name, or NULL. Node: error.address, error.hostname
-  int port;                          ///< 0 for none. Node: error.port
+  int code;            ///< a TROUPE_E… value, negative. Node: error.errno where that is a number
+  const char *name;    ///< its name. Node: error.code
+  const char *syscall; ///< "connect", "read" …, or NULL. Node: error.syscall
+  const char *address; ///< address, path or host name, or NULL. Node: error.address, error.hostname
+  int port;            ///< 0 for none. Node: error.port
   const char *local_address;         ///< or NULL. Node: error.localAddress
   int local_port;                    ///< Node: error.localPort
   const char *message;               ///< Node: error.message
@@ -142,7 +146,8 @@ typedef struct troupe_error {
   size_t error_count;
 } troupe_error_t;
 
-/// Gives the name of an error value: "ECONNREFUSED", "ERR_SERVER_NOT_RUNNING". Node: error.code, util.getSystemErrorName().
+/// Gives the name of an error value: "ECONNREFUSED", "ERR_SERVER_NOT_RUNNING". Node: error.code,
+/// util.getSystemErrorName().
 ///
 /// Thread:    any.
 /// Blocks:    never.

@@ -8,7 +8,7 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define TROUPE_API __attribute__((visibility("default")))
-#define TROUPE_PRINTF(format_index, first_index) \
+#define TROUPE_PRINTF(format_index, first_index)                                                   \
   __attribute__((format(printf, format_index, first_index)))
 #else
 #define TROUPE_API

@@ -1,4 +1,5 @@
-/// Systems: the I/O actors and everything that runs on them. A program has one; a test may have thousands, one after the other.
+/// Systems: the I/O actors and everything that runs on them. A program has one; a test may have
+/// thousands, one after the other.
 #ifndef TROUPE_SYSTEM_H_INCLUDED
 #define TROUPE_SYSTEM_H_INCLUDED
 
@@ -10,19 +11,21 @@ typedef struct troupe_system troupe_system_t;
 
 /// Right when zeroed.
 typedef struct troupe_system_options {
-  unsigned io_threads;  ///< I/O actors; 0 means 1, and more than 1 is refused as yet
-  int spin_us;          ///< how long a thread looks for work before it sleeps. 0: the default; below 0: not at all
-  uint64_t seed;        ///< of the actors' troupe_random(); 0: from the operating system
+  unsigned io_threads; ///< I/O actors; 0 means 1, and more than 1 is refused as yet
+  int spin_us; ///< how long a thread looks for work before it sleeps. 0: the default; below 0: not
+               ///< at all
+  uint64_t seed; ///< of the actors' troupe_random(); 0: from the operating system
 } troupe_system_options_t;
 
-/// Starts a system: its I/O actor runs when this returns. The library installs no signal handlers; its threads block all asynchronous signals.
+/// Starts a system: its I/O actor runs when this returns. The library installs no signal handlers;
+/// its threads block all asynchronous signals.
 ///
-/// Ownership: `options` is borrowed until the call returns, NULL: defaults. `*system` is owned; free it with troupe_system_free().
-/// Thread:    any.
-/// Blocks:    until the I/O actor runs.
-/// Returns:   0, or
+/// Ownership: `options` is borrowed until the call returns, NULL: defaults. `*system` is owned;
+/// free it with troupe_system_free(). Thread:    any. Blocks:    until the I/O actor runs. Returns:
+/// 0, or
 ///            TROUPE_EINVAL   an option is out of range, or `system` is NULL,
-///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for it.
+///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for
+///            it.
 TROUPE_API int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system);
 
 /// Asks all actors to end, as troupe_actor_stop() does; no new ones can be spawned.
@@ -32,7 +35,8 @@ TROUPE_API int troupe_system_new(const troupe_system_options_t *options, troupe_
 /// Returns:   0, or TROUPE_ENOMEM.
 TROUPE_API int troupe_system_stop(troupe_system_t *system, unsigned grace_ms);
 
-/// The same with a grace of one second, from inside a signal handler. The only function that may be called there.
+/// The same with a grace of one second, from inside a signal handler. The only function that may be
+/// called there.
 ///
 /// Thread:    any, signal handlers too.
 /// Blocks:    never.
@@ -48,10 +52,9 @@ typedef struct troupe_stuck {
 
 /// Waits until all actors have ended.
 ///
-/// Ownership: at most `capacity` of those that still run are written to `stuck`; `*count` says how many there are. Both may be NULL.
-/// Thread:    any, but no actor's.
-/// Blocks:    for `timeout_ms` at most; below 0 without limit.
-/// Returns:   0, or
+/// Ownership: at most `capacity` of those that still run are written to `stuck`; `*count` says how
+/// many there are. Both may be NULL. Thread:    any, but no actor's. Blocks:    for `timeout_ms` at
+/// most; below 0 without limit. Returns:   0, or
 ///            TROUPE_ETIMEDOUT      some still run,
 ///            TROUPE_EWRONGTHREAD   called by an actor, which would wait for itself.
 TROUPE_API int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *stuck,
@@ -59,21 +62,22 @@ TROUPE_API int troupe_system_wait(troupe_system_t *system, int timeout_ms, troup
 
 /// What happened so far. All counts are since the start, but for those that say "now".
 typedef struct {
-  uint64_t commands;          ///< commands that I/O actors executed
-  uint64_t events;            ///< events they sent
-  uint64_t accepted;          ///< connections accepted
-  uint64_t dropped;           ///< connections closed because of max_connections
-  uint64_t blocked;           ///< connections closed because of a block list or a cap
-  uint64_t parked;            ///< how often a listener found no descriptor free
-  uint64_t unknown_subject;   ///< commands for a handle that was gone already: normal, in small numbers
-  uint64_t stale_epoch;       ///< commands of an earlier owner
-  uint64_t unknown_kind;      ///< commands that do not exist
-  uint64_t not_owner;         ///< commands for another actor's handle
-  uint64_t undecodable;       ///< batches that could not be read
-  uint64_t undeliverable;     ///< events and messages for an actor that had ended
-  uint64_t sockets;           ///< now
-  uint64_t servers;           ///< now
-  uint64_t actors;            ///< now
+  uint64_t commands;        ///< commands that I/O actors executed
+  uint64_t events;          ///< events they sent
+  uint64_t accepted;        ///< connections accepted
+  uint64_t dropped;         ///< connections closed because of max_connections
+  uint64_t blocked;         ///< connections closed because of a block list or a cap
+  uint64_t parked;          ///< how often a listener found no descriptor free
+  uint64_t unknown_subject; ///< commands for a handle that was gone already: normal, in small
+                            ///< numbers
+  uint64_t stale_epoch;     ///< commands of an earlier owner
+  uint64_t unknown_kind;    ///< commands that do not exist
+  uint64_t not_owner;       ///< commands for another actor's handle
+  uint64_t undecodable;     ///< batches that could not be read
+  uint64_t undeliverable;   ///< events and messages for an actor that had ended
+  uint64_t sockets;         ///< now
+  uint64_t servers;         ///< now
+  uint64_t actors;          ///< now
 } troupe_system_counters_t;
 
 /// Reads the counters.
@@ -85,7 +89,8 @@ typedef struct {
 ///            TROUPE_ENOMEM      there is no memory.
 TROUPE_API int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters);
 
-/// Frees a system whose actors have all ended (troupe_system_wait() said 0), and sets the pointer to NULL.
+/// Frees a system whose actors have all ended (troupe_system_wait() said 0), and sets the pointer
+/// to NULL.
 ///
 /// Ownership: `*system` is consumed when 0 is returned; NULL is fine.
 /// Thread:    any, but no actor's.

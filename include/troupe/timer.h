@@ -13,8 +13,9 @@ typedef struct {
 
 typedef void (*troupe_timer_fn)(troupe_timer_t timer, void *context);
 
-/// Calls `on_timer` after `delay_ms`, and then every `repeat_ms` if that is above 0. A timer that does not repeat is gone after its call. It holds the actor.
-/// Timers that are due at the same time fire in the order in which they were started; one that was late does not fire twice for it.
+/// Calls `on_timer` after `delay_ms`, and then every `repeat_ms` if that is above 0. A timer that
+/// does not repeat is gone after its call. It holds the actor. Timers that are due at the same time
+/// fire in the order in which they were started; one that was late does not fire twice for it.
 ///
 /// Ownership: `timer` is the caller's; NULL is fine.
 /// Thread:    owner.

@@ -8,13 +8,15 @@ TROUPE_BEGIN
 
 /// What is recorded, and where. Right when zeroed, but for `directory`.
 typedef struct troupe_record_options {
-  const char *directory;     ///< borrowed; made if it is missing. One file for each actor: NAME-INDEX.trace
-  const char *const *names;  ///< borrowed; the actors' names, ended by NULL. NULL: all actors
-  size_t backlog_bytes;      ///< how much may wait to be written before a gap is recorded instead; 0: 64 MiB
+  const char *directory;    ///< borrowed; made if it is missing. One file for each actor:
+                            ///< NAME-INDEX.trace
+  const char *const *names; ///< borrowed; the actors' names, ended by NULL. NULL: all actors
+  size_t backlog_bytes; ///< how much may wait to be written before a gap is recorded instead; 0: 64
+                        ///< MiB
 } troupe_record_options_t;
 
-/// Starts to record actors that are spawned from here on: their traces begin with them, so that they can be replayed. The recorder is a thread of its own;
-/// a slow disk slows no actor.
+/// Starts to record actors that are spawned from here on: their traces begin with them, so that
+/// they can be replayed. The recorder is a thread of its own; a slow disk slows no actor.
 ///
 /// Ownership: `options` is borrowed until the call returns.
 /// Thread:    any.
@@ -22,21 +24,22 @@ typedef struct troupe_record_options {
 /// Returns:   0, or
 ///            TROUPE_EINVAL         no directory,
 ///            TROUPE_EALREADY       the system records already,
-///            TROUPE_ENOENT, TROUPE_EACCES, TROUPE_ENOTDIR, …   the directory cannot be made or written to,
-///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE       no thread, memory or descriptors for it.
+///            TROUPE_ENOENT, TROUPE_EACCES, TROUPE_ENOTDIR, …   the directory cannot be made or
+///            written to, TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE       no thread, memory or
+///            descriptors for it.
 TROUPE_API int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *options);
 
 /// What a recorder did.
 typedef struct troupe_record_report {
-  uint64_t actors;       ///< traces begun
-  uint64_t records;      ///< written
-  uint64_t bytes;        ///< written
-  uint64_t gaps;         ///< how often the backlog was full and something is missing
-  int error;             ///< the first error of writing, 0 for none; recording went on without that file
+  uint64_t actors;  ///< traces begun
+  uint64_t records; ///< written
+  uint64_t bytes;   ///< written
+  uint64_t gaps;    ///< how often the backlog was full and something is missing
+  int error;        ///< the first error of writing, 0 for none; recording went on without that file
 } troupe_record_report_t;
 
-/// Ends recording. Actors that still run go on; their traces end here, and replay up to here. Freeing
-/// the system does this too.
+/// Ends recording. Actors that still run go on; their traces end here, and replay up to here.
+/// Freeing the system does this too.
 ///
 /// Ownership: `report` is the caller's; NULL is fine.
 /// Thread:    any.
@@ -46,16 +49,17 @@ TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_
 
 /// How a replay went.
 typedef struct troupe_replay_report {
-  uint64_t events;      ///< events that were dispatched
-  uint64_t commands;    ///< commands that were compared
-  int status;           ///< what main returned
-  char text[4096];      ///< in words: what differs first, and where; or why the trace cannot be replayed
+  uint64_t events;   ///< events that were dispatched
+  uint64_t commands; ///< commands that were compared
+  int status;        ///< what main returned
+  char text[4096]; ///< in words: what differs first, and where; or why the trace cannot be replayed
 } troupe_replay_report_t;
 
-/// Runs an actor's main function on a trace, in this thread, without sockets and on the trace's clock, and compares what it does with what it did.
-/// Not in an actor's thread.
+/// Runs an actor's main function on a trace, in this thread, without sockets and on the trace's
+/// clock, and compares what it does with what it did. Not in an actor's thread.
 ///
-/// Ownership: everything is borrowed until the call returns. `argument` as it was given to troupe_spawn() (NULL with `argument_size` set there: the trace's
+/// Ownership: everything is borrowed until the call returns. `argument` as it was given to
+/// troupe_spawn() (NULL with `argument_size` set there: the trace's
 ///            own copy of it is used). `report` may be NULL.
 /// Thread:    any that is no actor.
 /// Blocks:    until the trace ends, or the first difference.

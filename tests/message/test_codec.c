@@ -34,27 +34,29 @@ static void fill(trp_message_t *message, uint64_t *state, Troupe__Wire__Error *e
   message->epoch = (uint32_t)any(state);
   message->flags = (uint32_t)any(state);
   switch (next_random(state) % 4) {
-    case 0:
-      *bye = (Troupe__Wire__Bye)TROUPE__WIRE__BYE__INIT;
-      bye->status = (int32_t)any(state);
-      message->detail_case = TRP_DETAIL(BYE);
-      message->bye = bye;
-      break;
-    case 1:
-      *error = (Troupe__Wire__Error)TROUPE__WIRE__ERROR__INIT;
-      error->code = TROUPE_ECONNREFUSED;
-      error->syscall = (char *)(uintptr_t) "connect";
-      error->errors = parts;
-      error->n_errors = 1;
-      parts[0] = error + 1;
-      *parts[0] = (Troupe__Wire__Error)TROUPE__WIRE__ERROR__INIT;
-      parts[0]->address = (char *)(uintptr_t) "a text that is long enough for the length to need two bytes, which is more than one hundred and "
-                                              "twenty-seven bytes long, all in all";
-      message->detail_case = TRP_DETAIL(ERROR);
-      message->error = error;
-      break;
-    default:
-      break;
+  case 0:
+    *bye = (Troupe__Wire__Bye)TROUPE__WIRE__BYE__INIT;
+    bye->status = (int32_t)any(state);
+    message->detail_case = TRP_DETAIL(BYE);
+    message->bye = bye;
+    break;
+  case 1:
+    *error = (Troupe__Wire__Error)TROUPE__WIRE__ERROR__INIT;
+    error->code = TROUPE_ECONNREFUSED;
+    error->syscall = (char *)(uintptr_t) "connect";
+    error->errors = parts;
+    error->n_errors = 1;
+    parts[0] = error + 1;
+    *parts[0] = (Troupe__Wire__Error)TROUPE__WIRE__ERROR__INIT;
+    parts[0]->address =
+        (char
+             *)(uintptr_t) "a text that is long enough for the length to need two bytes, which is more than one hundred and "
+                           "twenty-seven bytes long, all in all";
+    message->detail_case = TRP_DETAIL(ERROR);
+    message->error = error;
+    break;
+  default:
+    break;
   }
 }
 
@@ -125,7 +127,7 @@ static void a_batch_that_is_cut_is_refused_or_a_shorter_one(void **unused) {
   trp_arena_t arena;
   trp_arena_init(&arena);
   for (size_t cut = 0; cut < size; cut++) {
-    uint8_t *exact = malloc(cut + 1);  // a read beyond the end is a read beyond the block
+    uint8_t *exact = malloc(cut + 1); // a read beyond the end is a read beyond the block
     assert_non_null(exact);
     memcpy(exact, bytes, cut);
     trp_wire_batch_t *back = NULL;

@@ -126,7 +126,8 @@ static void an_actor_that_fails_closes_its_sockets_and_tells_its_watcher(void **
   end_an_actor(BY_FAILING, TROUPE_EIO, TROUPE_REASON_FAILED);
 }
 
-static void an_actor_that_calls_pthread_exit_closes_its_sockets_and_tells_its_watcher(void **state) {
+static void
+an_actor_that_calls_pthread_exit_closes_its_sockets_and_tells_its_watcher(void **state) {
   (void)state;
   end_an_actor(BY_EXITING, 0, TROUPE_REASON_EXITED);
 }

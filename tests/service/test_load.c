@@ -1,4 +1,5 @@
-// The echo service with many clients: every byte comes back, the actors share the work, nothing is left behind, and idle means idle.
+// The echo service with many clients: every byte comes back, the actors share the work, nothing is
+// left behind, and idle means idle.
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

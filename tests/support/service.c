@@ -77,7 +77,8 @@ void test_service_start(test_service_t *service, unsigned copies) {
 
 void test_service_stop(test_service_t *service) {
   assert_int_equal(troupe_system_stop(service->system, GRACE_MS), 0);
-  assert_int_equal(troupe_system_wait(service->system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(service->system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL),
+                   0);
   troupe_system_counters_t counters;
   assert_int_equal(troupe_system_counters(service->system, &counters), 0);
   assert_int_equal(counters.sockets, 0);

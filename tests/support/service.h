@@ -7,7 +7,8 @@
 
 #include "tests/harness/harness.h"
 
-// What the test and the actors share. (A real service shares nothing; a test looks into its actors.)
+// What the test and the actors share. (A real service shares nothing; a test looks into its
+// actors.)
 typedef struct test_service {
   troupe_system_t *system;
   troupe_actor_t actors[16];
@@ -19,10 +20,12 @@ typedef struct test_service {
   atomic_uint errors;     // on_error calls
 } test_service_t;
 
-// Starts a system and `copies` echo actors in it; asserts that it works. Zero what is not set before.
+// Starts a system and `copies` echo actors in it; asserts that it works. Zero what is not set
+// before.
 void test_service_start(test_service_t *service, unsigned copies);
 
-// Stops it with some grace, waits, frees it; asserts that everything ended and that nothing is left.
+// Stops it with some grace, waits, frees it; asserts that everything ended and that nothing is
+// left.
 void test_service_stop(test_service_t *service);
 
 // A connection to it; asserts that there is one.

@@ -30,12 +30,11 @@ static int impatient_actor(void *argument) {
 static int listen_and_close(const char *folder) {
   troupe_system_t *system = NULL;
   assert_int_equal(troupe_system_new(NULL, &system), 0);
-  assert_int_equal(
-      troupe_record_start(system, &(troupe_record_options_t){.directory = folder}), 0);
+  assert_int_equal(troupe_record_start(system, &(troupe_record_options_t){.directory = folder}), 0);
   troupe_actor_t actor;
   assert_int_equal(
-      troupe_spawn(system,
-                   &(troupe_spawn_options_t){.name = "impatient", .main = impatient_actor}, &actor),
+      troupe_spawn(system, &(troupe_spawn_options_t){.name = "impatient", .main = impatient_actor},
+                   &actor),
       0);
   int status = -1;
   assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, &status), 0);

@@ -14,13 +14,12 @@ static void recording_that_ends_under_a_running_service_leaves_traces_that_repla
   assert_int_equal(
       troupe_record_start(service.system, &(troupe_record_options_t){.directory = folder}),
       TROUPE_EALREADY);
-  assert_int_equal(troupe_spawn(service.system,
-                                &(troupe_spawn_options_t){.name = "echo",
-                                                          .main = test_echo_actor,
-                                                          .argument = &service,
-                                                          .copies = 2},
-                                service.actors),
-                   0);
+  assert_int_equal(
+      troupe_spawn(service.system,
+                   &(troupe_spawn_options_t){
+                       .name = "echo", .main = test_echo_actor, .argument = &service, .copies = 2},
+                   service.actors),
+      0);
   int before = test_service_connect(&service);
   test_service_echoes(before);
   troupe_record_report_t report;
