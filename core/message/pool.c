@@ -110,7 +110,7 @@ void trp_block_release(trp_block_t *block) {
   atomic_fetch_add(&pool->users, 1);
   if (atomic_load(&pool->closed)) {
     free_block(block);
-    drop_user(pool);
+    drop_user(pool); // NOLINT(clang-analyzer-unix.Malloc): this thread is a user itself until here
     return;
   }
   trp_block_t *head = atomic_load(&pool->returned);

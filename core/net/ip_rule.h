@@ -36,7 +36,7 @@ typedef struct trp_ip_rule_spans {
 int trp_ip_rule_address(trp_ip_rule_t *rule, int family, const uint8_t address[16]);
 int trp_ip_rule_range(trp_ip_rule_t *rule, int start_family, const uint8_t start[16],
                       int end_family, const uint8_t end[16]);
-int trp_ip_rule_subnet(trp_ip_rule_t *rule, int family, const uint8_t network[16], int prefix);
+int trp_ip_rule_subnet(trp_ip_rule_t *rule, int family, const uint8_t address[16], int prefix);
 
 void trp_ip_rule_spans(const trp_ip_rule_t *rule, trp_ip_rule_spans_t *spans);
 

@@ -107,6 +107,7 @@ static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, 
     void *buffer = extra->onread_buffer;
     size_t length = chunk->length - *done;
     length = length > extra->onread_size ? extra->onread_size : length;
+    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a buffer it was paused
     memcpy(buffer, chunk->bytes + *done, length);
     *done += (uint32_t)length;
     extra->onread_buffer = NULL; // the next one is asked for after this callback

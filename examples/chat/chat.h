@@ -184,7 +184,7 @@ void member_tell_bytes(member_t *member, const char *bytes, size_t length);
 /* Takes it out of its room (others read `reason`), writes good-bye, and closes. */
 void member_part(member_t *member, const char *reason, const char *farewell);
 void member_rename(member_t *member, const char *name);
-void member_join(member_t *member, const char *room);
+void member_join(member_t *member, const char *name);
 void member_leave_room(member_t *member, const char *reason);
 
 /* Something can be sent to an actor again that was behind. */

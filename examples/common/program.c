@@ -12,7 +12,7 @@
 
 enum { LISTEN_MS = 10000, STUCK_MAX = 16, STOP_SLACK_MS = 2000, FILES_MAX = 65536 };
 
-static void complain(const char *format, va_list arguments) {
+__attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list arguments) {
   fprintf(stderr, "%s: ", program_invocation_short_name);
   vfprintf(stderr, format, arguments);
   fputc('\n', stderr);

@@ -747,8 +747,8 @@ static void change_to_second(troupe_timer_t timer, void *context) {
 static int changing_actor(void *argument) {
   int taken = 0;
   (void)argument;
-  for (char c = '1'; c <= '3'; c++) {
-    expect(troupe_send(troupe_actor_self(), &c, 1) == 0);
+  for (const char *c = "123"; *c != '\0'; c++) {
+    expect(troupe_send(troupe_actor_self(), c, 1) == 0);
   }
   expect(troupe_actor_on_message(take_first, &taken) == 0);
   expect(troupe_timer_start(NULL, 20, 0, change_to_second, &taken) == 0);

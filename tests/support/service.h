@@ -38,6 +38,6 @@ void test_service_echoes(int fd);
 void test_service_wait_for_sockets(test_service_t *service, uint64_t count);
 
 // The echo actor itself; its argument is the test_service_t.
-int test_echo_actor(void *service);
+int test_echo_actor(void *argument);
 
 #endif
