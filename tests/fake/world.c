@@ -366,7 +366,7 @@ static void print_detail(fake_actor_t *actor, const trp_message_t *message) {
 /// show only their length.
 static void describe(fake_actor_t *actor, const trp_in_t *in, const trp_message_t *message) {
   const ProtobufCEnumValue *kind = protobuf_c_enum_descriptor_get_value(
-      &troupe__wire__kind__descriptor, message->kind);
+      &troupe__wire__kind__descriptor, (int)message->kind);
   assert_non_null(kind);
   assert_int_equal(strncmp(kind->name, "EVENT_", 6), 0);
   print_id(actor, message->subject);
