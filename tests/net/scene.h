@@ -42,7 +42,8 @@ struct scene {
   int failure; /* of the set-up */
 };
 
-static inline void scene_note(side_t *side, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static inline void scene_note(side_t *side,
+                                                                    const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   size_t room = sizeof side->log - side->used;
