@@ -15,9 +15,9 @@ enum {
   KEEP_ALIVE_MS = 60000
 };
 
-void chat_fail(chat_t *chat) {
-  fprintf(stderr, "chat: actor %u has no memory, and ends\n", chat->index);
-  troupe_actor_end(TROUPE_ENOMEM);
+void chat_fail(chat_t *chat, int error) {
+  fprintf(stderr, "chat: actor %u ends: %s\n", chat->index, troupe_error_message(error));
+  troupe_actor_end(error);
 }
 
 static int serve(chat_t *chat) {

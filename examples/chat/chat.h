@@ -231,7 +231,8 @@ struct chat {
   bool turn_is_set;
 };
 
-/* Without memory the actors would know different things: this one ends, and the others are told. */
-void chat_fail(chat_t *chat);
+/* The actors would know different things, most likely for want of memory: this one ends, and the
+   others hear of it. */
+void chat_fail(chat_t *chat, int error);
 
 #endif

@@ -169,7 +169,7 @@ static void set_turn(chat_t *chat) {
   if (!chat->turn_is_set && !TAILQ_EMPTY(&chat->ready)) {
     chat->turn_is_set = true;
     if (troupe_timer_start(NULL, 0, 0, on_turn, chat) < 0) {
-      chat_fail(chat);
+      chat_fail(chat, TROUPE_ENOMEM);
     }
   }
 }

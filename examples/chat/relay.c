@@ -46,7 +46,7 @@ static bool flush(chat_t *chat, peer_t *peer) {
       return false;
     }
     if (error < 0 && error != TROUPE_ENOACTOR) {
-      chat_fail(chat);
+      chat_fail(chat, error);
       return false;
     }
     drop_first(peer);
@@ -65,14 +65,14 @@ static void send_to(chat_t *chat, peer_t *peer, const troupe_chunk_t *chunk) {
       return; /* on_actor_down() follows if it has ended */
     }
     if (error != TROUPE_ENOBUFS) {
-      chat_fail(chat);
+      chat_fail(chat, error);
       return;
     }
   }
   waiting_t *waiting = calloc(1, sizeof *waiting);
   if (waiting == NULL || troupe_chunk_keep(chunk, &waiting->chunk) < 0) {
     free(waiting);
-    chat_fail(chat);
+    chat_fail(chat, TROUPE_ENOMEM);
     return;
   }
   STAILQ_INSERT_TAIL(&peer->outbox, waiting, next);
@@ -128,7 +128,7 @@ void send_note(chat_t *chat, unsigned actor, what_t what, uint64_t person, const
   char *text = NULL;
   troupe_chunk_t *chunk = compose(what, person, granted, "", name, 0, &text);
   if (chunk == NULL) {
-    chat_fail(chat);
+    chat_fail(chat, TROUPE_ENOMEM);
     return;
   }
   send_to(chat, &chat->peers[actor], chunk);
@@ -146,7 +146,7 @@ static void hear(chat_t *chat, const room_t *room, const person_t *maker,
   }
   troupe_chunk_t *text = NULL;
   if (troupe_chunk_slice(message->chunk, message->text_offset, length, &text) < 0) {
-    chat_fail(chat);
+    chat_fail(chat, TROUPE_ENOMEM);
     return;
   }
   const person_t *person = NULL;
@@ -165,7 +165,7 @@ static void happen(chat_t *chat, person_t *person, const message_t *message) {
   case JOINED:
     room = room_get(chat, message->room);
     if (room == NULL) {
-      chat_fail(chat);
+      chat_fail(chat, TROUPE_ENOMEM);
       return;
     }
     memcpy(person->name, message->name, sizeof person->name);
@@ -226,7 +226,7 @@ void publish(chat_t *chat, what_t what, person_t *person, const char *room, cons
                                   &bytes);
   message_t message;
   if (chunk == NULL) {
-    chat_fail(chat);
+    chat_fail(chat, TROUPE_ENOMEM);
     return;
   }
   memcpy(bytes, text, length);
@@ -268,7 +268,7 @@ static void meet_actors(chat_t *chat, const troupe_chunk_t *chunk) {
   for (unsigned i = 0; i < chat->config->actors; i++) {
     memcpy(&chat->peers[i].actor, bytes + i * sizeof(troupe_actor_t), sizeof(troupe_actor_t));
     if (i != chat->index && troupe_watch(chat->peers[i].actor, on_actor_down, chat) < 0) {
-      chat_fail(chat);
+      chat_fail(chat, TROUPE_ENOMEM);
       return;
     }
   }
@@ -279,11 +279,14 @@ static void meet_actors(chat_t *chat, const troupe_chunk_t *chunk) {
   }
 }
 
-static void from_another(chat_t *chat, const message_t *message) {
+static void from_another(chat_t *chat, troupe_actor_t from, const message_t *message) {
   uint64_t id = message->head.person;
   unsigned actor = person_actor(&(person_t){.id = id});
   if (actor >= chat->config->actors || chat->peers[actor].gone) {
     return; /* its end may have overtaken what it sent */
+  }
+  if (!chat->knows_peers) {
+    chat->peers[actor].actor = from; /* what main() says may come after what that one asks */
   }
   switch ((what_t)message->head.what) {
   case CLAIM:
@@ -306,7 +309,7 @@ static void from_another(chat_t *chat, const message_t *message) {
   if (person == NULL && message->head.what == JOINED) {
     person = person_new_elsewhere(chat, id);
     if (person == NULL) {
-      chat_fail(chat);
+      chat_fail(chat, TROUPE_ENOMEM);
     }
   }
   if (person != NULL) {
@@ -317,14 +320,13 @@ static void from_another(chat_t *chat, const message_t *message) {
 void on_message(troupe_actor_t from, const troupe_chunk_t *bytes, void *context) {
   chat_t *chat = context;
   message_t message;
-  (void)from;
   if (!understand(bytes, &message)) {
     return;
   }
   if (message.head.what == ACTORS) {
     meet_actors(chat, bytes);
   } else {
-    from_another(chat, &message);
+    from_another(chat, from, &message);
   }
   members_settle(chat);
 }
@@ -361,7 +363,7 @@ static void lose_people(chat_t *chat, unsigned actor) {
     troupe_chunk_t *chunk = compose(LEFT, person->id, false, "", "", (size_t)length, &text);
     message_t message;
     if (chunk == NULL) {
-      chat_fail(chat);
+      chat_fail(chat, TROUPE_ENOMEM);
       return;
     }
     memcpy(text, line, (size_t)length);
