@@ -19,6 +19,7 @@
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/message/pipes.h"
+#include "core/net/defaults.h"
 #include "core/support/thread.h"
 #include "core/trace/calls.h"
 #include "core/trace/recorder.h"
@@ -74,6 +75,7 @@ struct troupe_system {
   unsigned io_count;
   int64_t spin_ns;
   uint64_t seed;
+  trp_defaults_t defaults;
   trp_recorder_t *recorder;
   pthread_mutex_t mutex;
   pthread_cond_t changed; // an actor came to run, ended, or its thread was joined
@@ -140,6 +142,8 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
   made->next_group = 1;
   made->spin_ns = options->spin_us > 0 ? (int64_t)options->spin_us * 1000 : 0;
   made->seed = options->seed;
+  atomic_init(&made->defaults.auto_select_family, true);
+  atomic_init(&made->defaults.attempt_timeout_ms, TRP_ATTEMPT_TIMEOUT_MS);
   if (made->seed == 0 && getrandom(&made->seed, sizeof made->seed, GRND_NONBLOCK) < 0) {
     made->seed = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)made;
   }
@@ -334,8 +338,8 @@ static int new_record(troupe_system_t *system, const troupe_spawn_options_t *opt
   start->index = index;
   start->group = group;
   start->io_actors = system->io_count;
-  start->auto_select_family = 1;
-  start->attempt_timeout_ms = 250;
+  start->auto_select_family = atomic_load(&system->defaults.auto_select_family);
+  start->attempt_timeout_ms = atomic_load(&system->defaults.attempt_timeout_ms);
   pthread_mutex_lock(&system->mutex);
   int error = 0;
   if (system->stopping) {
@@ -444,6 +448,7 @@ static void *run_actor(void *argument) {
         .inbox = record->inbox,
         .tap = record->tap,
         .system = system,
+        .defaults = &system->defaults,
         .main = record->main,
         .argument = record->argument,
         .on_hello = told_hello,

@@ -584,6 +584,10 @@ struct troupe_system *trp_actor_system(const trp_actor_t *actor) {
   return actor->execution->system;
 }
 
+struct trp_defaults *trp_actor_defaults(const trp_actor_t *actor) {
+  return actor->execution->defaults;
+}
+
 trp_inbox_t *trp_actor_inbox(const trp_actor_t *actor) {
   return actor->inbox;
 }

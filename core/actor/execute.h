@@ -10,12 +10,15 @@
 #include "core/trace/tap.h"
 
 struct troupe_system;
+struct trp_defaults;
 
 typedef struct trp_execution {
-  const trp_start_t *start;     // borrowed
-  trp_inbox_t *inbox;           // borrowed
-  trp_tap_t *tap;               // borrowed; NULL: not recorded
-  struct troupe_system *system; // NULL in a replay
+  const trp_start_t *start;      // borrowed
+  trp_inbox_t *inbox;            // borrowed
+  trp_tap_t *tap;                // borrowed; NULL: not recorded
+  struct troupe_system *system;  // NULL in a replay
+  struct trp_defaults *defaults; // the system's; borrowed. NULL, as in a replay: what the start
+                                 // says
   int (*main)(void *argument);
   void *argument;
   int (*on_hello)(void *context); // called once, when HELLO is sent to all I/O actors and before

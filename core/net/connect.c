@@ -4,19 +4,27 @@
 #include <string.h>
 #include <stdio.h>
 
+#include "core/net/defaults.h"
 #include "core/net/hints.h"
 #include "core/net/socket.h"
 #include "core/net/wire_address.h"
 #include "core/net/wire_error.h"
+#include "core/trace/calls.h"
 
 _Static_assert((int)TROUPE_HINT_ADDRCONFIG == (int)TRP_HINT_ADDRCONFIG, "one list");
 _Static_assert((int)TROUPE_HINT_V4MAPPED == (int)TRP_HINT_V4MAPPED, "one list");
 _Static_assert((int)TROUPE_HINT_ALL == (int)TRP_HINT_ALL, "one list");
 
-enum { ATTEMPT_TIMEOUT_MIN_MS = 10 };
+/// Which defaults a connect has read.
+typedef struct {
+  bool family, timeout;
+} defaults_read_t;
 
-static int read_goal(const trp_socket_t *socket, const troupe_connect_options_t *options,
-                     trp_goal_t *goal);
+static int read_goal(const troupe_connect_options_t *options, trp_goal_t *goal);
+static void read_defaults(const trp_socket_t *socket, const troupe_connect_options_t *options,
+                          trp_goal_t *goal, defaults_read_t *read);
+static void tell_defaults(const trp_socket_t *socket, const trp_goal_t *goal,
+                          const defaults_read_t *read);
 static int read_host(const troupe_connect_options_t *options, trp_goal_t *goal);
 static int read_local(const troupe_connect_options_t *options, trp_goal_t *goal);
 static int connect_now(trp_socket_t *socket, const trp_goal_t *goal);
@@ -45,7 +53,7 @@ int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t
     return TROUPE_ERR_MISSING_ARGS;
   }
   trp_goal_t goal;
-  error = read_goal(socket, options, &goal);
+  error = read_goal(options, &goal);
   if (error != 0) {
     return error;
   }
@@ -63,9 +71,13 @@ int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t
       return error;
     }
   }
+  defaults_read_t read;
+  read_defaults(socket, options, &goal, &read);
   bool own_lookup = options->lookup != NULL && goal.address.family == TROUPE_FAMILY_NONE;
   error = own_lookup ? look_up(socket, &goal, options) : connect_now(socket, &goal);
-  if (error != 0 && again) {
+  if (error == 0) {
+    tell_defaults(socket, &goal, &read);
+  } else if (again) {
     trp_socket_unlink(socket);
   }
   return error;
@@ -107,8 +119,7 @@ int troupe_connect_path(const char *path, const troupe_socket_handlers_t *handle
 
 // ---- Options ----
 
-static int read_goal(const trp_socket_t *socket, const troupe_connect_options_t *options,
-                     trp_goal_t *goal) {
+static int read_goal(const troupe_connect_options_t *options, trp_goal_t *goal) {
   *goal = (trp_goal_t){0};
   if (options->path != NULL) {
     size_t length = options->path_length > 0 ? options->path_length : strlen(options->path);
@@ -121,20 +132,44 @@ static int read_goal(const trp_socket_t *socket, const troupe_connect_options_t 
   if (error != 0) {
     return error;
   }
-  const trp_start_t *start = trp_actor_start(socket->object.actor);
   unsigned timeout_ms = options->auto_select_family_attempt_timeout_ms;
   if (timeout_ms > TRP_TIMEOUT_MAX_MS) {
     return TROUPE_ERR_OUT_OF_RANGE;
   }
-  timeout_ms = timeout_ms == 0 ? start->attempt_timeout_ms : timeout_ms;
-  goal->attempt_timeout_ms = timeout_ms < ATTEMPT_TIMEOUT_MIN_MS ? ATTEMPT_TIMEOUT_MIN_MS
-                                                                 : timeout_ms;
-  bool wanted = options->auto_select_family == TROUPE_DEFAULT
-                    ? start->auto_select_family > 0
-                    : options->auto_select_family == TROUPE_ON;
-  goal->selects = wanted && goal->address.family == TROUPE_FAMILY_NONE && goal->family == 0 &&
+  bool chosen = options->auto_select_family != TROUPE_OFF;
+  goal->selects = chosen && goal->address.family == TROUPE_FAMILY_NONE && goal->family == 0 &&
                   goal->local.family == TROUPE_FAMILY_NONE;
+  goal->attempt_timeout_ms = timeout_ms > 0 && timeout_ms < TRP_ATTEMPT_TIMEOUT_MIN_MS
+                                 ? (unsigned)TRP_ATTEMPT_TIMEOUT_MIN_MS
+                                 : timeout_ms;
   return 0;
+}
+
+/// What the options leave open, where it counts.
+static void read_defaults(const trp_socket_t *socket, const troupe_connect_options_t *options,
+                          trp_goal_t *goal, defaults_read_t *read) {
+  trp_actor_t *actor = socket->object.actor;
+  read->family = goal->selects && options->auto_select_family == TROUPE_DEFAULT;
+  if (read->family) {
+    goal->selects = trp_default_auto_select_family(actor);
+  }
+  read->timeout = goal->selects && goal->attempt_timeout_ms == 0;
+  if (read->timeout) {
+    goal->attempt_timeout_ms = trp_default_attempt_timeout_ms(actor);
+  }
+}
+
+/// Only a connect that went well is in the trace with what it read: one that failed may be tried
+/// again.
+static void tell_defaults(const trp_socket_t *socket, const trp_goal_t *goal,
+                          const defaults_read_t *read) {
+  trp_actor_t *actor = socket->object.actor;
+  if (read->family) {
+    trp_actor_called(actor, TRP_CALL_DEFAULT, goal->selects);
+  }
+  if (read->timeout) {
+    trp_actor_called(actor, TRP_CALL_DEFAULT, goal->attempt_timeout_ms);
+  }
 }
 
 static int read_host(const troupe_connect_options_t *options, trp_goal_t *goal) {

@@ -225,6 +225,21 @@ TROUPE_API int troupe_connect_port(int port, const char *host,
 TROUPE_API int troupe_connect_path(const char *path, const troupe_socket_handlers_t *handlers,
                                    void *context, troupe_socket_t *socket);
 
+/// The defaults of family autoselection, for what the options of a connect leave open: of later
+/// connects of all the system's actors. On and 250 ms at the start; a timeout below 10 means 10.
+/// Node: net.getDefaultAutoSelectFamily(), net.setDefaultAutoSelectFamily(),
+/// net.getDefaultAutoSelectFamilyAttemptTimeout(), net.setDefaultAutoSelectFamilyAttemptTimeout().
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   get: 1 or 0, and the milliseconds; set: 0; or
+///            TROUPE_ERR_OUT_OF_RANGE   the timeout is 0 or above 2^31-1,
+///            TROUPE_EWRONGTHREAD       this thread is no actor.
+TROUPE_API int troupe_get_default_auto_select_family(void);
+TROUPE_API int troupe_set_default_auto_select_family(bool on);
+TROUPE_API int troupe_get_default_auto_select_family_attempt_timeout(void);
+TROUPE_API int troupe_set_default_auto_select_family_attempt_timeout(unsigned timeout_ms);
+
 /// Answers a look-up of the application's own: either an error below 0 (the socket fails with it),
 /// or the addresses in the order in which to try them. Their ports do not count. Without family
 /// autoselection the first one alone is tried. Node: the callback of the `lookup` option.

@@ -152,6 +152,7 @@ static void start_lookup_without_memory(side_t *side, const char *event) {
   (void)event;
   troupe_connect_options_t options = {
       .host = "name", .port = side->scene->address.port, .lookup = look_up, .lookup_context = side};
+  options.auto_select_family = TROUPE_OFF; // a default would go into the trace, which has no memory
   WITHOUT_MEMORY(side, troupe_socket_new(&(troupe_socket_options_t){.timeout_ms = 100000},
                                          &scene_handlers, side, &side->socket));
   WITHOUT_MEMORY(side, troupe_socket_connect(side->socket, &options));

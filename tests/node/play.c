@@ -16,6 +16,8 @@ static int play_actor(void *argument) {
   stage_t *stage = argument;
   stage->actor = troupe_actor_self();
   (void)troupe_actor_on_stop(on_stop, stage);
+  (void)troupe_set_default_auto_select_family(true); // whatever the one before left
+  (void)troupe_set_default_auto_select_family_attempt_timeout(250);
   stage_run(stage, stage->scenario->blocks);
   int status = troupe_actor_run();
   stage_finish(stage, "ended");

@@ -148,10 +148,6 @@ bool perform_server(stage_t *stage, const action_t *action) {
     make(stage, action);
     return true;
   }
-  if (strcmp(verb, "defaults") == 0) {
-    stage_print(stage, action->words[1], "no such call");
-    return true;
-  }
   static const char *const verbs[] = {"listen",    "close",       "address",
                                       "listening", "connections", "maxConnections",
                                       "ref",       "unref",       "abort"};

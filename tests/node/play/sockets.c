@@ -481,8 +481,29 @@ static bool set_option(object_t *object, const action_t *action) {
   return true;
 }
 
+// The defaults of family autoselection.
+static void set_defaults(stage_t *stage, const action_t *action) {
+  const char *name = action->words[1];
+  const char *timeout = action_option(action, "attemptTimeout");
+  int result = 0;
+  if (timeout != NULL) {
+    result = troupe_set_default_auto_select_family_attempt_timeout((unsigned)atol(timeout));
+  } else if (action->count > 2) {
+    result = troupe_set_default_auto_select_family(strcmp(action->words[2], "on") == 0);
+  }
+  if (result != 0) {
+    stage_print(stage, name, "threw %s", troupe_error_name(result));
+  }
+  stage_print(stage, name, "%s %d", troupe_get_default_auto_select_family() == 1 ? "on" : "off",
+              troupe_get_default_auto_select_family_attempt_timeout());
+}
+
 bool perform_socket(stage_t *stage, const action_t *action) {
   const char *verb = action->words[0];
+  if (strcmp(verb, "defaults") == 0) {
+    set_defaults(stage, action);
+    return true;
+  }
   if (strcmp(verb, "socket") == 0) {
     make(stage, action);
     return true;
