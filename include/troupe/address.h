@@ -51,7 +51,7 @@ TROUPE_API int troupe_address_parse(troupe_address_t *address, const char *text,
 TROUPE_API int troupe_address_path(troupe_address_t *address, const char *path, size_t length);
 
 /// Writes the address without its port: "127.0.0.1", "::1", "/run/x.sock", "@name" for an abstract
-/// one. Node: address.address.
+/// one, nothing for an address of no family. Node: address.address.
 ///
 /// Ownership: the caller's `text`, TROUPE_ADDRESS_TEXT_SIZE bytes are always enough;
 /// NUL-terminated, cut if `size` is less. Thread:    any. Blocks:    never. Returns:   the length

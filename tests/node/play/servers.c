@@ -51,6 +51,10 @@ static void on_close(troupe_server_t server, void *context) {
     object->callbacks--;
     stage_print(object->stage, object->name, "closed ok");
   }
+  if (object->disposes) {
+    object->disposes = false;
+    stage_print(object->stage, object->name, "disposed");
+  }
 }
 
 static const troupe_server_handlers_t handlers = {
@@ -124,6 +128,12 @@ static void close_server(object_t *object, const action_t *action) {
   print_call(object, "close", result);
 }
 
+static void dispose(object_t *object) {
+  int result = troupe_server_close(object->server);
+  object->disposes = result == 0;
+  print_call(object, "asyncDispose", result);
+}
+
 static void print_address(const object_t *object) {
   troupe_address_t address;
   if (troupe_server_address(object->server, &address) != 0) {
@@ -148,9 +158,9 @@ bool perform_server(stage_t *stage, const action_t *action) {
     make(stage, action);
     return true;
   }
-  static const char *const verbs[] = {"listen",    "close",       "address",
-                                      "listening", "connections", "maxConnections",
-                                      "ref",       "unref",       "abort"};
+  static const char *const verbs[] = {"dispose",   "listen",      "close",          "address",
+                                      "listening", "connections", "maxConnections", "ref",
+                                      "unref",     "abort"};
   bool ours = false;
   for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
     ours = ours || strcmp(verb, verbs[i]) == 0;
@@ -163,6 +173,8 @@ bool perform_server(stage_t *stage, const action_t *action) {
     listen_on(object, action);
   } else if (strcmp(verb, "close") == 0) {
     close_server(object, action);
+  } else if (strcmp(verb, "dispose") == 0) {
+    dispose(object);
   } else if (strcmp(verb, "abort") == 0) {
     (void)troupe_server_close(object->server);
   } else if (strcmp(verb, "address") == 0) {

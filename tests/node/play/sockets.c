@@ -306,6 +306,33 @@ static void make(stage_t *stage, const action_t *action) {
   stage_print(stage, object->name, "socket() ok%s", flags_text(object));
 }
 
+// What makes and connects in one call: the short forms, where port and host or the path are all.
+static void open_connection(stage_t *stage, const action_t *action) {
+  object_t *object = stage_add(stage, action->words[1]);
+  const char *port = action_option(action, "port");
+  const char *host = action_option(action, "host");
+  const char *path = action_option(action, "path");
+  const char *timeout = action_option(action, "timeout");
+  bool half_open = action_has(action, "allowHalfOpen");
+  object->is_socket = true;
+  int result;
+  if (half_open || timeout != NULL) {
+    result = troupe_connect(
+        &(troupe_connect_options_t){.port = stage_port(stage, port), .host = host},
+        &(troupe_socket_options_t){.allow_half_open = half_open,
+                                   .timeout_ms = timeout != NULL ? (unsigned)atol(timeout) : 0},
+        &consuming, object, &object->socket);
+  } else if (path != NULL) {
+    size_t length;
+    result = troupe_connect_path(path_text(stage, path, &length), &consuming, object,
+                                 &object->socket);
+  } else {
+    result = troupe_connect_port(stage_port(stage, port), host, &consuming, object,
+                                 &object->socket);
+  }
+  print_call(object, "createConnection", result);
+}
+
 static void connect_to(object_t *object, const action_t *action) {
   stage_t *stage = object->stage;
   troupe_connect_options_t options = {0};
@@ -506,6 +533,10 @@ bool perform_socket(stage_t *stage, const action_t *action) {
   }
   if (strcmp(verb, "socket") == 0) {
     make(stage, action);
+    return true;
+  }
+  if (strcmp(verb, "open") == 0) {
+    open_connection(stage, action);
     return true;
   }
   if (!is_one_of(verb, "connect answer write end destroy abort destroySoon reset ref unref state "

@@ -40,6 +40,7 @@ typedef struct object {
   bool no_data;       // nobody takes what comes
   unsigned accepted;  // connections of a server
   unsigned callbacks; // of close(), that wait for it
+  bool disposes;
   uint64_t received;
   size_t offset; // in the pattern that is written
   const char *answer;
