@@ -1,7 +1,8 @@
 /// Block lists: <troupe/block_list.h>.
 ///
 /// The rules are kept as they were given, for their texts and for those who copy them. What a check
-/// looks at are two sets of numbers made of them: one for IPv4 addresses, one for IPv6 addresses.
+/// looks at are two sets of numbers made of them: one for IPv4 addresses in either form, one for
+/// IPv6 addresses.
 #include "core/net/block_list.h"
 
 #include <pthread.h>
@@ -219,8 +220,10 @@ static bool contains(const troupe_block_list_t *list, const parsed_t *parsed) {
     return false;
   }
   trp_number_t number = trp_number_from_bytes(parsed->bytes);
+  bool is_ipv4 = trp_ip_is_mapped(parsed->bytes);
   pthread_rwlock_rdlock(list->lock);
-  bool found = trp_intervals_contain(parsed->family == 4 ? &list->ipv4 : &list->ipv6, number);
+  bool found = (is_ipv4 && trp_intervals_contain(&list->ipv4, number)) ||
+               (parsed->family == TROUPE_FAMILY_IPV6 && trp_intervals_contain(&list->ipv6, number));
   pthread_rwlock_unlock(list->lock);
   return found;
 }

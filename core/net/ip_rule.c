@@ -72,6 +72,10 @@ void trp_ip_rule_spans(const trp_ip_rule_t *rule, trp_ip_rule_spans_t *spans) {
       !(trp_ip_is_mapped(rule->address) && trp_ip_is_mapped(rule->end))) {
     spans->has_ipv4 = false; // an IPv4 address has no place between ends of which one is none
   }
+  if (spans->has_ipv4 && trp_number_compare(spans->ipv4.first, spans->ipv6.first) == 0 &&
+      trp_number_compare(spans->ipv4.last, spans->ipv6.last) == 0) {
+    spans->has_ipv6 = false;
+  }
 }
 
 static trp_interval_t network(const trp_ip_rule_t *rule) {

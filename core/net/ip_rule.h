@@ -22,12 +22,13 @@ typedef struct trp_ip_rule {
 } trp_ip_rule_t;
 
 /// Which numbers the rule has. An IPv4 address and the IPv6 address that maps it are the same
-/// number, but a rule may have the one and not the other (a range of IPv6 addresses that crosses
-/// the mapped ones has no IPv4 address): hence two answers.
+/// number, but a rule may have the one and not the other: a range of IPv6 addresses that crosses
+/// the mapped ones has no IPv4 address. So an IPv4 address is looked for in the one span, an IPv6
+/// address in both.
 typedef struct trp_ip_rule_spans {
   bool has_ipv4, has_ipv6;
-  trp_interval_t ipv4; // for peers that are IPv4
-  trp_interval_t ipv6; // for peers that are IPv6, mapped ones included
+  trp_interval_t ipv4; // IPv4 addresses, and the IPv6 ones that map them
+  trp_interval_t ipv6; // IPv6 addresses; not there if it has no more than the other
 } trp_ip_rule_spans_t;
 
 /// Make a rule from addresses in the form of core/net/ip.h. They return 0, or
