@@ -400,13 +400,13 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
 
 /// Nobody can know the actor's id before this: from now on the I/O actors know it, too, whoever
 /// asks them. HELLO comes over a pipe of the actor's own and could otherwise be overtaken by what
-/// others say of it.
+/// others say of it. One turn of the loop would not be enough: what a thread has sent to an inbox
+/// may show there only when another one, interrupted in the middle of sending, goes on.
 static int told_hello(void *context) {
   record_t *record = context;
   troupe_system_t *system = record->system;
   for (unsigned i = 0; i < system->io_count; i++) {
-    trp_net_counters_t unused;
-    int error = trp_io_counters(system->io[i], deadline_ns(IO_HELLO_MS), &unused);
+    int error = trp_io_knows(system->io[i], deadline_ns(IO_HELLO_MS), record->start.id);
     if (error != 0) {
       return error;
     }

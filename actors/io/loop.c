@@ -38,7 +38,9 @@ typedef struct call {
 
 typedef struct snapshot {
   struct snapshot *next;
-  trp_net_counters_t *counters;
+  trp_net_counters_t *counters; // NULL: it waits for the HELLO of `actor`
+  uint64_t actor;
+  int result;
   bool done;
 } snapshot_t;
 
@@ -75,6 +77,7 @@ struct trp_io {
   trp_uv_transport_t *transport;
   trp_net_t *net;
   trp_in_t in;
+  bool awaits_hello;      // a snapshot could not be answered yet
   uint64_t handled;       // batches and calls
   uint64_t spun_activity; // up to where activity was seen by spins(),
   int64_t active_ns;      // and when
@@ -217,25 +220,37 @@ static void forget_snapshot(trp_io_t *io, const snapshot_t *snapshot) {
   *link = snapshot->next;
 }
 
-int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters) {
+/// Waits until the loop has filled in the snapshot.
+static int wait_for_snapshot(trp_io_t *io, int64_t deadline_ns, snapshot_t *mine) {
   int error = 0;
   pthread_mutex_lock(&io->mutex);
-  snapshot_t mine = {.next = io->snapshots, .counters = counters};
+  mine->next = io->snapshots;
   if (!is_open(io)) {
     error = TROUPE_ESTOPPED;
   } else {
-    io->snapshots = &mine;
+    io->snapshots = mine;
     uv_async_send(&io->bell);
   }
-  while (error == 0 && !mine.done) {
+  while (error == 0 && !mine->done) {
     bool in_time = trp_io_condition_wait(&io->changed, &io->mutex, deadline_ns);
-    if (!in_time && !mine.done) {
-      forget_snapshot(io, &mine);
+    if (!in_time && !mine->done) {
+      forget_snapshot(io, mine);
       error = TROUPE_ETIMEDOUT;
     }
   }
   pthread_mutex_unlock(&io->mutex);
   return error;
+}
+
+int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters) {
+  snapshot_t mine = {.counters = counters};
+  return wait_for_snapshot(io, deadline_ns, &mine);
+}
+
+int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor) {
+  snapshot_t mine = {.actor = actor};
+  int error = wait_for_snapshot(io, deadline_ns, &mine);
+  return error == 0 ? mine.result : error;
 }
 
 /// Carries calls out, in order, and frees them.
@@ -263,14 +278,32 @@ static call_t *take_calls(trp_io_t *io, bool *stopping) {
   return calls;
 }
 
-static void answer_snapshots(trp_io_t *io) {
-  pthread_mutex_lock(&io->mutex);
-  bool any = io->snapshots != NULL;
-  for (snapshot_t *one = io->snapshots; one != NULL; one = one->next) {
-    *one->counters = *trp_net_counters(io->net);
-    one->done = true;
+/// False: not yet.
+static bool answer(trp_io_t *io, snapshot_t *snapshot) {
+  if (snapshot->counters != NULL) {
+    *snapshot->counters = *trp_net_counters(io->net);
+    return true;
   }
-  io->snapshots = NULL;
+  int known = trp_net_knows(io->net, snapshot->actor);
+  snapshot->result = known > 0 ? 0 : known;
+  return known != 0;
+}
+
+static void answer_snapshots(trp_io_t *io) {
+  bool any = false;
+  pthread_mutex_lock(&io->mutex);
+  snapshot_t **link = &io->snapshots;
+  while (*link != NULL) {
+    snapshot_t *one = *link;
+    if (answer(io, one)) {
+      *link = one->next;
+      one->done = true;
+      any = true;
+    } else {
+      link = &one->next;
+    }
+  }
+  io->awaits_hello = io->snapshots != NULL;
   if (any) {
     pthread_cond_broadcast(&io->changed);
   }
@@ -340,6 +373,9 @@ static void on_prepare(uv_prepare_t *prepare) {
   // this only sees it a turn earlier, and costs no system call.
   if (io->full || trp_pipes_pending(io->inbox)) {
     receive_all(io);
+  }
+  if (io->awaits_hello) {
+    answer_snapshots(io);
   }
   trp_net_flush(io->net);
   if (io->full || spins(io)) {

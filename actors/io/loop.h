@@ -56,6 +56,11 @@ void trp_io_post_from_signal(trp_io_t *io);
 /// in the counts. Returns 0, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
 int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters);
 
+/// Any thread but the I/O thread; blocks until the actor's HELLO, which was sent before, has come.
+/// Returns 0: it can be told things; TROUPE_EMFILE: no pipe to it could be made; TROUPE_ETIMEDOUT
+/// or TROUPE_ESTOPPED.
+int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor);
+
 /// No other thread may be in a call, or make one, on this I/O actor. Carries out what was posted,
 /// closes all sockets, joins the thread and frees everything. Waits for look-ups until the deadline
 /// (of the clock that the inbox's now() reads); with TROUPE_ETIMEDOUT a thread that hangs in one

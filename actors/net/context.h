@@ -50,6 +50,7 @@ struct trp_net {
   uint64_t cause_sender; // the command that runs, or 0
   uint64_t cause_sequence;
   trp_map_t owners;         // actor's id -> trp_owner_t
+  trp_map_t refused;        // ids of actors whose HELLO was refused, until somebody asks
   trp_map_t subjects;       // id -> trp_subject_t
   trp_link_t dirty_owners;  // have events to be sent
   trp_link_t ended_owners;  // said bye in this turn

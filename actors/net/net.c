@@ -308,6 +308,13 @@ uint64_t trp_net_new_id(trp_net_t *net) {
   return trp_id_make(number, number, ++net->last_counter);
 }
 
+int trp_net_knows(trp_net_t *net, uint64_t actor) {
+  if (trp_owner_find(net, actor) != NULL) {
+    return 1;
+  }
+  return trp_map_remove(&net->refused, actor) == NULL ? 0 : TROUPE_EMFILE;
+}
+
 const trp_net_counters_t *trp_net_counters(const trp_net_t *net) {
   return &net->counters;
 }

@@ -45,6 +45,10 @@ void trp_net_flush(trp_net_t *net);
 int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64_t subject,
                  uint32_t grace_ms, const void *bytes, size_t length);
 
+/// Whether the actor's HELLO has come: 1, and there is a pipe to it; 0, not yet (it may be behind
+/// what others have sent later); or the error for which it was refused, which is said once.
+int trp_net_knows(trp_net_t *net, uint64_t actor);
+
 const trp_net_counters_t *trp_net_counters(const trp_net_t *net);
 
 /// Closes all sockets, resolves and servers without a word.

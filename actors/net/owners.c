@@ -62,10 +62,15 @@ void trp_owner_hello(const trp_command_t *command) {
     net->counters.unknown_kind++;
     return;
   }
+  // The pipe is made now: later there may be no descriptor for it, and then even the stop would not
+  // get through.
   trp_owner_t *owner = calloc(1, sizeof *owner);
-  if (owner == NULL || trp_map_put(&net->owners, command->sender, owner) != 0) {
-    // There is nobody to tell. All that it says will be counted, too.
+  if (owner == NULL || trp_inbox_reach(net->inbox, command->sender) != 0 ||
+      trp_map_put(&net->owners, command->sender, owner) != 0) {
+    // Whoever starts the actor asks for it. All that it says will be counted, too.
     free(owner);
+    (void)trp_map_put(&net->refused, command->sender, net);
+    trp_inbox_forget(net->inbox, command->sender);
     net->counters.undeliverable++;
     return;
   }
@@ -213,6 +218,7 @@ void trp_owners_free(trp_net_t *net) {
     free_owner(value);
   }
   trp_map_free(&net->owners);
+  trp_map_free(&net->refused);
   for (trp_link_t *link; (link = trp_list_take(&net->ended_owners)) != NULL;) {
     free_owner(TRP_LIST_ENTRY(link, trp_owner_t, in_dirty));
   }

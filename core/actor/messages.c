@@ -107,7 +107,7 @@ static int choose_route(trp_actor_t *actor, peer_t *peer) {
     }
     trp_out_init(out, actor->start.id, peer->id, actor->pool);
     if (!trp_actor_recall(actor, TRP_CALL_PIPE, &carried)) {
-      carried = actor->inbox->ops->reach(actor->inbox, peer->id) != 0;
+      carried = trp_inbox_reach(actor->inbox, peer->id) != 0;
       trp_actor_called(actor, TRP_CALL_PIPE, carried);
     }
     if (!carried && trp_actor_command(actor, TRP_KIND(COMMAND_PIPE), peer->id) == NULL) {

@@ -43,6 +43,9 @@ static inline int trp_inbox_send(trp_inbox_t *inbox, trp_out_t *out) {
 static inline int64_t trp_inbox_now(trp_inbox_t *inbox) {
   return inbox->ops->now(inbox);
 }
+static inline int trp_inbox_reach(trp_inbox_t *inbox, uint64_t to) {
+  return inbox->ops->reach(inbox, to);
+}
 static inline void trp_inbox_forget(trp_inbox_t *inbox, uint64_t to) {
   inbox->ops->forget(inbox, to);
 }

@@ -74,7 +74,13 @@ static void fake_forget(trp_inbox_t *inbox, uint64_t to) {
   world_of(inbox)->forgotten = to;
 }
 
-static const trp_inbox_ops_t inbox_ops = {.send = fake_send, .forget = fake_forget};
+static int fake_reach(trp_inbox_t *inbox, uint64_t to) {
+  (void)to;
+  return world_of(inbox)->reach_error;
+}
+
+static const trp_inbox_ops_t inbox_ops = {
+    .send = fake_send, .reach = fake_reach, .forget = fake_forget};
 
 int fake_world_setup(void **state) {
   fake_world_t *world = calloc(1, sizeof *world);

@@ -35,7 +35,8 @@ typedef struct fake_world {
   fake_actor_t actors[FAKE_ACTORS_MAX];
   trp_in_t **kept; // every batch that was sent: what events point to stays
   size_t kept_count;
-  int send_error; // of the inbox, while it is set
+  int send_error;  // of the inbox, while it is set
+  int reach_error; // likewise
   void (*on_event)(void *context, int actor, const trp_message_t *message); // NULL is fine
   void *context;
   uint64_t forgotten; // the last id that inbox.forget() was called with

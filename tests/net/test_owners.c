@@ -89,6 +89,20 @@ static void who_watched_and_ended_is_not_told(void **state) {
   fake_do(world, 0);
 }
 
+static void who_cannot_be_told_anything_is_not_known(void **state) {
+  fake_world_t *world = *state;
+  world->reach_error = TROUPE_EMFILE;
+  fake_hello(world, 3, 0);
+  fake_do(world, 3);
+  world->reach_error = 0;
+  assert_int_equal(trp_net_knows(world->net, fake_actor_id(3)), TROUPE_EMFILE);
+  assert_int_equal(trp_net_knows(world->net, fake_actor_id(3)), 0); // once
+  assert_int_equal(trp_net_knows(world->net, fake_actor_id(4)), 0); // has not come
+  assert_int_equal(trp_net_knows(world->net, fake_actor_id(0)), 1);
+  run(world, 0, TRP_KIND(COMMAND_WATCH), fake_actor_id(3));
+  fake_expect(world, 0, "a67 down 0 3\n");
+}
+
 static void a_message_is_carried_by_reference(void **state) {
   fake_world_t *world = *state;
   trp_message_t *message = fake_say(world, 0, TRP_KIND(COMMAND_SEND), fake_actor_id(1));
@@ -148,6 +162,7 @@ int main(void) {
       with_world(watchers_and_pipe_openers_are_told_how_it_ended),
       with_world(whom_there_is_not_is_down_at_once),
       with_world(who_watched_and_ended_is_not_told),
+      with_world(who_cannot_be_told_anything_is_not_known),
       with_world(a_message_is_carried_by_reference),
       with_world(a_message_to_nobody_is_answered),
       with_world(the_system_reaches_every_actor),
