@@ -33,6 +33,7 @@ wait_for_line() {
 serve() {
   local name=$1
   shift
+  rm -f "$folder/$name.out" # what an earlier one of that name said is not what this one says
   "$build/examples/$1" "${@:2}" >"$folder/$name.out" 2>"$folder/$name.err" &
   pid=$!
   pids+=("$pid")
@@ -128,10 +129,13 @@ rate() {
     timeout 40 "$build/examples/client" "$1" <"$folder/requests" >"$folder/answers.$client" &
     running+=($!)
   done
-  wait "${running[@]}"
+  for client in "${running[@]}"; do
+    wait "$client" || return 1
+  done
   took=$((($(date +%s%N) - began) / 1000))
   for client in $(seq $clients); do
-    cmp -s "$folder/answers.1" "$folder/answers.$client" && [ "$(wc -l <"$folder/answers.$client")" -eq $lines ]
+    cmp -s "$folder/answers.1" "$folder/answers.$client" || return 1
+    [ "$(wc -l <"$folder/answers.$client")" -eq $lines ] || return 1
   done
   echo $((clients * lines * 1000000 / took))
 }
@@ -140,7 +144,7 @@ best=(0 0 0)
 for _ in 1 2; do
   for actors in 1 2; do
     serve "work$actors" work --host 127.0.0.1 --actors $actors --iterations $iterations
-    now=$(rate "$address")
+    now=$(rate "$address") || { echo "not all requests were answered" >&2; exit 1; }
     end "$pid" >/dev/null
     [ "$now" -le "${best[actors]}" ] || best[actors]=$now
   done
