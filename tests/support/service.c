@@ -65,7 +65,8 @@ int test_echo_actor(void *argument) {
 
 void test_service_start(test_service_t *service, unsigned copies) {
   service->copies = copies;
-  assert_int_equal(troupe_system_new(NULL, &service->system), 0);
+  troupe_system_options_t options = {.io_threads = service->io_threads};
+  assert_int_equal(troupe_system_new(&options, &service->system), 0);
   assert_int_equal(troupe_spawn(service->system,
                                 &(troupe_spawn_options_t){.name = "echo",
                                                           .main = test_echo_actor,

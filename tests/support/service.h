@@ -13,7 +13,8 @@ typedef struct test_service {
   troupe_system_t *system;
   troupe_actor_t actors[16];
   unsigned copies;
-  const char *path; // NULL: a port of 127.0.0.1 that the system picks
+  unsigned io_threads; // 0: the system's default
+  const char *path;    // NULL: a port of 127.0.0.1 that the system picks
   atomic_int port;
   atomic_uint served[16]; // connections that each actor got
   atomic_uint open;       // sockets between on_connection and on_close
