@@ -1,0 +1,110 @@
+// One of four actors sleeps in a callback: nobody else's clients notice.
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/support/stress.h"
+
+enum { ACTORS = 4, CLIENTS = 32, SLEEP_MS = 1500, NOTICED_MS = 300, FLOOD = 256 * 1024 };
+
+typedef struct {
+  test_service_t service;
+  atomic_bool asleep;
+} sleepers_t;
+
+static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  sleepers_t *sleepers = context;
+  const char *bytes = troupe_chunk_bytes(chunk);
+  size_t length = troupe_chunk_length(chunk);
+  if (bytes[0] == '!') {
+    int ms = SLEEP_MS * trp_test_slow();
+    atomic_store(&sleepers->asleep, true);
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+    atomic_store(&sleepers->asleep, false);
+  }
+  troupe_socket_write(socket, bytes, length, NULL, NULL);
+}
+
+// The first byte that a client gets is the actor that has it.
+static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
+  static const troupe_socket_handlers_t handlers = {.on_data = on_data};
+  uint8_t index = (uint8_t)troupe_actor_index();
+  (void)server;
+  troupe_socket_set_handlers(socket, &handlers, context);
+  troupe_socket_write(socket, &index, 1, NULL, NULL);
+}
+
+static int sleeping_actor(void *argument) {
+  static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
+  sleepers_t *sleepers = argument;
+  int error = stress_listen(&sleepers->service, NULL, &handlers, sleepers);
+  return error < 0 ? error : troupe_actor_run();
+}
+
+static bool is_set(void *flag) {
+  return atomic_load((atomic_bool *)flag);
+}
+
+static void run(unsigned io_actors) {
+  sleepers_t sleepers = {0};
+  int fds[CLIENTS], sleeper = -1;
+  uint8_t owner[CLIENTS];
+  uint8_t *flood = malloc(FLOOD), *back = malloc(FLOOD + 1);
+  assert_non_null(flood);
+  assert_non_null(back);
+  memset(flood, 'f', FLOOD);
+  stress_start(&sleepers.service, io_actors, ACTORS, sleeping_actor, &sleepers);
+  for (int i = 0; i < CLIENTS; i++) {
+    fds[i] = test_service_connect(&sleepers.service);
+    assert_int_equal(trp_test_receive(fds[i], &owner[i], 1, STRESS_LIMIT_MS), 1);
+    sleeper = owner[i] == 0 ? i : sleeper;
+  }
+  assert_true(sleeper >= 0);
+  assert_int_equal(trp_test_send(fds[sleeper], "!", 1, STRESS_LIMIT_MS), 0);
+  assert_true(trp_test_wait_until(is_set, &sleepers.asleep, STRESS_LIMIT_MS));
+  // Its clients go on sending, a lot of it.
+  for (int i = 0; i < CLIENTS; i++) {
+    if (owner[i] == 0) {
+      assert_int_equal(trp_test_send(fds[i], flood, FLOOD, STRESS_LIMIT_MS), 0);
+    }
+  }
+  int64_t longest = 0;
+  unsigned rounds = 0;
+  while (atomic_load(&sleepers.asleep)) {
+    int i = (int)(rounds++ % CLIENTS);
+    if (owner[i] != 0) {
+      int64_t began = trp_test_now_ms();
+      test_service_echoes(fds[i]);
+      int64_t took = trp_test_now_ms() - began;
+      longest = took > longest ? took : longest;
+    }
+  }
+  assert_true(rounds > 2 * CLIENTS);
+  assert_in_range(longest, 0, NOTICED_MS * trp_test_slow());
+  for (int i = 0; i < CLIENTS; i++) {
+    if (owner[i] == 0) {
+      size_t skip = i == sleeper ? 1 : 0;
+      assert_int_equal(trp_test_receive(fds[i], back, FLOOD + skip, STRESS_LIMIT_MS), FLOOD + skip);
+      assert_memory_equal(back + skip, flood, FLOOD);
+    }
+    test_service_echoes(fds[i]);
+    trp_test_close(fds[i]);
+  }
+  test_service_stop(&sleepers.service);
+  free(flood);
+  free(back);
+}
+
+static void an_actor_that_sleeps_in_its_callback_delays_nobody_elses_clients(void **state) {
+  (void)state;
+  trp_test_limit(55000);
+  stress_with_io_actors(run);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      trp_test_that_leaves_nothing(
+          an_actor_that_sleeps_in_its_callback_delays_nobody_elses_clients),
+  };
+  return TRP_RUN_TESTS_IN_GROUP("stress/sleeper", tests, stress_set_up, NULL);
+}
