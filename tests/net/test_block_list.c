@@ -80,14 +80,14 @@ static void any_number_of_lists_know_nothing_of_each_other(void **state) {
   (void)state;
   troupe_block_list_t *lists[50];
   for (int i = 0; i < 50; i++) {
-    char text[16];
+    char text[32];
     assert_int_equal(troupe_block_list_new(&lists[i]), 0);
     snprintf(text, sizeof text, "10.0.0.%d", i);
     assert_int_equal(add(lists[i], text, IPV4), 0);
   }
   for (int i = 0; i < 50; i++) {
     for (int j = 0; j < 50; j++) {
-      char text[16];
+      char text[32];
       snprintf(text, sizeof text, "10.0.0.%d", j);
       assert_int_equal(has(lists[i], text), i == j);
     }

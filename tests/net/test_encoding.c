@@ -184,8 +184,7 @@ static void utf8_is_what_code_points_give(void **state) {
       bytes[size - 1 - i] = (uint8_t)(0x80 | (code_point >> 6 * i & 0x3f));
     }
     static const uint8_t marks[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    bytes[0] = size == 1 ? (uint8_t)code_point
-                         : (uint8_t)(marks[size] | code_point >> 6 * (size - 1));
+    bytes[0] = (uint8_t)(marks[size] | code_point >> 6 * (size - 1));
     for (size_t part = 1; part < size; part++) {
       assert_int_equal(trp_utf8_character(bytes, part), 0);
     }
