@@ -10,6 +10,7 @@
 //   full HOST PORT                       a server whose queue is full: who connects waits
 //   send N | TEXT       receive N        bytes of the pattern, or a text
 //   eof                                  reads to the end, or to the error
+//   stuffed                              waits until what it does not read blocks the other side
 //   fin   reset   close                  ends its side; closes with RST; closes
 //   wait                                 for a line on the standard input
 
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -35,6 +37,8 @@ enum {
   FULL_WAIT_MS = 100,
   SETS = 8, // of descriptors
   PATTERN_SIZE = 65521,
+  STUFFED_LOOKS = 10, // so often in a row as many bytes wait as before
+  STUFFED_WAIT_MS = 20,
 };
 
 typedef struct {
@@ -202,6 +206,17 @@ static void read_to_end(const peer_t *peer) {
   }
 }
 
+static void wait_until_stuffed(const peer_t *peer) {
+  int before = 0;
+  for (int same = 0; same < STUFFED_LOOKS;) {
+    int waiting = 0;
+    (void)ioctl(peer->fd, FIONREAD, &waiting);
+    same = waiting > 0 && waiting == before ? same + 1 : 0;
+    before = waiting;
+    (void)poll(NULL, 0, STUFFED_WAIT_MS);
+  }
+}
+
 static void close_fd(peer_t *peer, bool reset) {
   if (reset) {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -253,6 +268,8 @@ static bool step(peer_t *peer, const char *verb, const char *first, const char *
     receive(peer, (size_t)atol(first));
   } else if (strcmp(verb, "eof") == 0) {
     read_to_end(peer);
+  } else if (strcmp(verb, "stuffed") == 0) {
+    wait_until_stuffed(peer);
   } else if (strcmp(verb, "fin") == 0) {
     if (shutdown(peer->fd, SHUT_WR) != 0) {
       return false;
