@@ -169,8 +169,8 @@ static void what_is_not_utf8_is_replaced_as_node_does(void **state) {
   DECODES(UTF8, "\xfe\xff", BAD BAD);
 }
 
-/// Every sequence of three bytes out of those where the rules change, and every split of it,
-/// against the definition: a character is what encoding a code point gives.
+/// Against the definition: a character is what a code point gives, and every part of one waits for
+/// the rest.
 static void utf8_is_what_code_points_give(void **state) {
   (void)state;
   size_t characters = 0;
