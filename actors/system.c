@@ -19,6 +19,7 @@
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/message/pipes.h"
+#include "core/net/abort.h"
 #include "core/net/defaults.h"
 #include "core/support/thread.h"
 #include "core/trace/calls.h"
@@ -772,6 +773,38 @@ int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes, s
   trp_io_call_t call = {
       .kind = TRP_KIND(EVENT_MESSAGE), .actor = to.id, .bytes = bytes, .length = length};
   return post(system, &call);
+}
+
+static int post_abort(troupe_system_t *system, troupe_abort_t token) {
+  uint64_t actor = trp_id_actor(trp_id_creator(token.id));
+  pthread_mutex_lock(&system->mutex);
+  record_t *record = find_record(system, actor);
+  bool there = record != NULL && record->life != ENDED;
+  pthread_mutex_unlock(&system->mutex);
+  if (!there) {
+    return TROUPE_ENOACTOR;
+  }
+  trp_io_call_t call = {.kind = TRP_KIND(EVENT_ABORT), .actor = actor, .subject = token.id};
+  return post(system, &call);
+}
+
+int troupe_abort(troupe_system_t *system, troupe_abort_t token) {
+  if (token.id == 0) {
+    return TROUPE_EINVAL;
+  }
+  trp_actor_t *self = trp_actor_current();
+  if (self != NULL && trp_id_creator(token.id) == trp_id_creator(trp_actor_start(self)->id)) {
+    return trp_abort_here(token);
+  }
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_ABORT, &value)) {
+    return (int)value;
+  }
+  int result = system == NULL ? (int)TROUPE_EINVAL : post_abort(system, token);
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_ABORT, result);
+  }
+  return result;
 }
 
 int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters) {

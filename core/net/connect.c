@@ -88,11 +88,20 @@ int troupe_connect(const troupe_connect_options_t *options,
                    const troupe_socket_handlers_t *handlers, void *context,
                    troupe_socket_t *handle) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_make(socket_options, handlers, context, false, &socket);
+  bool aborted = false;
+  int error = trp_socket_make(socket_options, handlers, context, false, &socket, &aborted);
   if (error != 0) {
     return error;
   }
-  error = troupe_socket_connect(trp_socket_handle(socket), options);
+  if (aborted) {
+    trp_goal_t unused;
+    error = options == NULL ? (int)TROUPE_ERR_MISSING_ARGS : read_goal(options, &unused);
+  } else {
+    error = troupe_socket_connect(trp_socket_handle(socket), options);
+  }
+  if (error == 0 && aborted) {
+    trp_socket_fail(socket, TROUPE_ABORT_ERR, NULL);
+  }
   if (error != 0) {
     trp_object_remove(&socket->object);
     return error;
@@ -507,7 +516,8 @@ int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options
     return TROUPE_EINVAL;
   }
   trp_socket_t *socket = NULL;
-  int error = trp_socket_make(options, handlers, context, false, &socket);
+  bool aborted = false;
+  int error = trp_socket_make(options, handlers, context, false, &socket, &aborted);
   if (error != 0) {
     return error;
   }
@@ -536,6 +546,9 @@ int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options
                   : directions & TROUPE_READABLE ? TRP_SOCKET_FINISHED
                                                  : TRP_SOCKET_PEER_ENDED;
   trp_socket_refresh(socket);
+  if (aborted) {
+    trp_socket_fail(socket, TROUPE_ABORT_ERR, NULL);
+  }
   if (handle != NULL) {
     *handle = trp_socket_handle(socket);
   }

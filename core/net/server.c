@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/message/credit.h"
+#include "core/net/abort.h"
 #include "core/net/server_states.h"
 #include "core/net/socket.h"
 #include "core/net/wire_address.h"
@@ -53,8 +54,10 @@ struct server {
   listening_t *current; // the one that listens or is about to; NULL: none
   ask_t *asks;
   uint64_t last_token;
-  int last_error;  // of the last listen
-  bool close_owed; // on_close is due when none of the listens is left
+  int last_error;          // of the last listen
+  bool close_owed;         // on_close is due when none of the listens is left
+  trp_abort_link_t signal; // of the current listen
+  bool abort_owed;         // there was no memory to close it
   bool unref;
   bool freed; // goes after on_close
 };
@@ -87,6 +90,7 @@ static int get(troupe_server_t handle, server_t **server);
 static int check(const troupe_listen_options_t *options, troupe_address_t *address);
 static int begin(server_t *server, listening_t **result);
 static void abandon(listening_t *listening);
+static void abort_server(void *owner);
 static int send_listen(listening_t *listening, const troupe_listen_options_t *options,
                        const troupe_address_t *address);
 static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
@@ -94,6 +98,7 @@ static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
                                          const troupe_address_t *address);
 static Troupe__Wire__Options *make_options(const server_t *server, trp_out_t *out);
 static int next_ordinal(trp_actor_t *actor, uint32_t *ordinal);
+static void lose_current(server_t *server);
 static int send_close(listening_t *listening);
 static void receive(listening_t *listening, const trp_message_t *message);
 static void enact(listening_t *listening, trp_listen_step_t step, const trp_message_t *message);
@@ -198,6 +203,7 @@ static void release(trp_object_t *object) {
     server->asks = ask->next;
     free(ask);
   }
+  trp_abort_unlink(&server->signal);
   trp_endpoint_clear(&server->own.address);
   free(server);
 }
@@ -239,11 +245,21 @@ int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *
   options = options == NULL ? &defaults : options;
   troupe_address_t address;
   error = check(options, &address);
+  if (error == 0) {
+    error = trp_abort_check(options->signal);
+  }
   if (error != 0) {
     return error;
   }
   if (server->current != NULL) {
     return TROUPE_ERR_SERVER_ALREADY_LISTEN;
+  }
+  if (troupe_abort_aborted(options->signal) && !options->use_fd) {
+    server->last_error = 0;
+    server->close_owed = true;
+    refresh(server);
+    trp_object_later(&server->object);
+    return 0;
   }
   listening_t *listening = NULL;
   error = begin(server, &listening);
@@ -260,7 +276,16 @@ int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *
   server->current = listening;
   server->last_error = 0;
   refresh(server);
+  if (options->signal.id != 0 &&
+      !trp_abort_link(&server->signal, options->signal, abort_server, server)) {
+    abort_server(server); // a descriptor goes to the I/O actor all the same, which closes it
+  }
   return 0;
+}
+
+static void abort_server(void *owner) {
+  server_t *server = owner;
+  server->abort_owed = server->current != NULL && troupe_server_close(handle_of(server)) != 0;
 }
 
 int troupe_server_listen_port(troupe_server_t server, int port, const char *host, int backlog) {
@@ -363,7 +388,7 @@ static void abandon(listening_t *listening) {
   listening->state = TRP_LISTEN_NONE;
   trp_endpoint_clear(&listening->address);
   if (listening->server->current == listening) {
-    listening->server->current = NULL;
+    lose_current(listening->server);
   }
   if (listening != &listening->server->own) {
     // What it was asked and has not answered finds nobody any more when it comes.
@@ -509,10 +534,17 @@ int troupe_server_close(troupe_server_t handle) {
     return error;
   }
   listening->state = trp_listen_next(listening->state, TRP_LISTEN_CLOSE).next;
-  server->current = NULL;
+  lose_current(server);
   server->close_owed = true;
   refresh(server);
   return 0;
+}
+
+/// It does not listen any more: no signal closes what listens later.
+static void lose_current(server_t *server) {
+  server->current = NULL;
+  server->abort_owed = false;
+  trp_abort_unlink(&server->signal);
 }
 
 static int send_close(listening_t *listening) {
@@ -562,6 +594,9 @@ static void other_event(trp_object_t *object, const trp_in_t *in, const trp_mess
 }
 
 static void receive(listening_t *listening, const trp_message_t *message) {
+  if (listening->server->abort_owed) {
+    abort_server(listening->server);
+  }
   trp_listen_event_t what;
   switch (message->kind) {
   case TRP_KIND(EVENT_LISTENING):
@@ -828,7 +863,11 @@ static void answer_ready_asks(server_t *server) {
 }
 
 static void later(trp_object_t *object) {
-  answer_ready_asks(server_of(object));
+  server_t *server = server_of(object);
+  answer_ready_asks(server);
+  if (server->close_owed) {
+    tell_close_if_due(server); // of a listen whose signal was aborted already
+  }
 }
 
 // ---- What can be set and asked ----

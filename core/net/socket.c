@@ -23,6 +23,9 @@ static void stop(trp_object_t *object, bool at_once);
 static void release(trp_object_t *object);
 static void link_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
 static void link_release(trp_object_t *object);
+static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options,
+                            bool *aborted);
+static void abort_socket(void *owner);
 static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id);
 static int send_commands(trp_socket_t *socket, unsigned actions);
 static int send_bare(trp_socket_t *socket, Troupe__Wire__Kind kind, uint32_t flags);
@@ -60,9 +63,13 @@ int troupe_socket_new(const troupe_socket_options_t *options,
     return TROUPE_EINVAL;
   }
   trp_socket_t *made = NULL;
-  int error = trp_socket_make(options, handlers, context, true, &made);
+  bool aborted = false;
+  int error = trp_socket_make(options, handlers, context, true, &made, &aborted);
   if (error != 0) {
     return error;
+  }
+  if (aborted) {
+    abort_socket(made);
   }
   *socket = trp_socket_handle(made);
   return 0;
@@ -70,7 +77,7 @@ int troupe_socket_new(const troupe_socket_options_t *options,
 
 int trp_socket_make(const troupe_socket_options_t *options,
                     const troupe_socket_handlers_t *handlers, void *context, bool made,
-                    trp_socket_t **result) {
+                    trp_socket_t **result, bool *aborted) {
   static const troupe_socket_options_t defaults;
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
@@ -85,6 +92,10 @@ int trp_socket_make(const troupe_socket_options_t *options,
   }
   if (options->timeout_ms > TRP_TIMEOUT_MAX_MS) {
     return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  int error = trp_abort_check(options->signal);
+  if (error != 0) {
+    return error;
   }
   uint64_t id = trp_actor_new_id(actor, TRP_ANY_IO);
   if (id == 0) {
@@ -104,15 +115,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
   socket->timeout_ms = options->timeout_ms;
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
-  int error = 0;
-  if (onread != NULL) {
-    trp_extra_t *extra = trp_socket_extra(socket);
-    if (extra == NULL) {
-      error = TROUPE_ENOMEM;
-    } else {
-      extra->onread = onread;
-    }
-  }
+  error = use_rare_options(socket, options, aborted);
   if (error == 0 && made && socket->timeout_ms > 0) {
     error = trp_socket_start_timer(socket);
   }
@@ -122,6 +125,30 @@ int trp_socket_make(const troupe_socket_options_t *options,
   }
   *result = socket;
   return 0;
+}
+
+/// What takes memory of its own.
+static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options,
+                            bool *aborted) {
+  *aborted = false;
+  if (options->onread == NULL && options->signal.id == 0) {
+    return 0;
+  }
+  trp_extra_t *extra = trp_socket_extra(socket);
+  if (extra == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  extra->onread = options->onread;
+  *aborted = options->signal.id != 0 &&
+             !trp_abort_link(&extra->signal, options->signal, abort_socket, socket);
+  return 0;
+}
+
+static void abort_socket(void *owner) {
+  trp_socket_t *socket = owner;
+  if (!socket->object.dead) {
+    trp_socket_fail(socket, TROUPE_ABORT_ERR, NULL);
+  }
 }
 
 trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_t *options,
@@ -189,6 +216,7 @@ static void release(trp_object_t *object) {
   trp_endpoint_clear(&socket->local);
   trp_endpoint_clear(&socket->remote);
   if (socket->extra != NULL) {
+    trp_abort_unlink(&socket->extra->signal);
     free(socket->extra->attempted);
     free(socket->extra);
   }
@@ -394,6 +422,9 @@ static void settle(trp_socket_t *socket) {
 static void close_up(trp_socket_t *socket) {
   trp_socket_unlink(socket);
   trp_socket_stop_timer(socket);
+  if (socket->extra != NULL) {
+    trp_abort_unlink(&socket->extra->signal);
+  }
   trp_endpoint_clear(&socket->local);
   trp_endpoint_clear(&socket->remote);
   bool had_error = socket->had_error;

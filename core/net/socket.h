@@ -9,6 +9,7 @@
 #include <troupe/timer.h>
 
 #include "core/actor/actor.h"
+#include "core/net/abort.h"
 #include "core/net/chunk.h"
 #include "core/net/endpoint.h"
 #include "core/net/socket_states.h"
@@ -84,6 +85,7 @@ typedef struct trp_extra {
   size_t attempted_count;
   trp_lookup_t *lookup;
   troupe_timer_t timer; // the timeout while the I/O actor does not know the socket
+  trp_abort_link_t signal;
 } trp_extra_t;
 
 struct trp_socket {
@@ -137,10 +139,12 @@ static inline troupe_socket_t trp_socket_handle(const trp_socket_t *socket) {
   return (troupe_socket_t){.id = socket->object.id};
 }
 
-/// Makes one, in the actor's table. `made` as in the struct. 0 or an error.
+/// Makes one, in the actor's table. `made` as in the struct. 0 or an error. If `*aborted`, the
+/// options' signal is aborted already: the caller fails it with TROUPE_ABORT_ERR once it is what it
+/// is to be.
 int trp_socket_make(const troupe_socket_options_t *options,
                     const troupe_socket_handlers_t *handlers, void *context, bool made,
-                    trp_socket_t **result);
+                    trp_socket_t **result, bool *aborted);
 
 /// A server accepted it: `detail` is of its EVENT_CONNECTION. NULL: no memory; the I/O actor still
 /// has it.

@@ -13,6 +13,7 @@
 ///   actor.
 /// - DEFAULT: the system's default for autoSelectFamily or its attempt timeout, read or set in an
 ///   actor.
+/// - ABORT: of another actor's token: the result.
 /// - SCOPE: the index of the interface that an IPv6 literal names ("fe80::1%eth0").
 #define TRP_CALLS(X)                                                                               \
   X(FIND, 1, "troupe_actor_find()")                                                                \
@@ -23,7 +24,8 @@
   X(JOINED, 6, "troupe_actor_join(), for the status")                                              \
   X(PIPE, 7, "the first message to an actor")                                                      \
   X(DEFAULT, 8, "a default of autoSelectFamily")                                                   \
-  X(SCOPE, 9, "the interface in an address")
+  X(SCOPE, 9, "the interface in an address")                                                       \
+  X(ABORT, 10, "troupe_abort()")
 
 enum {
 #define TRP_CALL_ENUM(name, number, words) TRP_CALL_##name = (number),

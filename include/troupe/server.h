@@ -89,6 +89,8 @@ typedef struct troupe_listen_options {
   int fd;                     ///< belongs to troupe once 0 was returned
   troupe_server_t share_with; ///< take part in what this server listens on, whichever actor has it.
                               ///< Node: listen(handle)
+  troupe_abort_t signal; ///< closes the server, without an error, until it is closed otherwise;
+                         ///< if it is aborted already the server never listens. Node: signal
 } troupe_listen_options_t;
 
 /// Makes a server that does not listen yet. Node: net.createServer().
@@ -127,8 +129,9 @@ TROUPE_API int troupe_server_free(troupe_server_t server);
 ///            TROUPE_ERR_INVALID_ARG_VALUE       a negative `fd`, an `address` of no family, a path
 ///            with a NUL inside, TROUPE_ENAMETOOLONG                the path is longer than
 ///            TROUPE_PATH_MAX, or the host longer than 1024 bytes, TROUPE_ENOMEM, TROUPE_EOVERFLOW,
-///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
-/// Events:    after 0: on_listening or on_error, unless it is closed before.
+///            TROUPE_ESTALE and TROUPE_EWRONGTHREAD, of `signal` too.
+/// Events:    after 0: on_listening or on_error, unless it is closed before; on_close, if `signal`
+/// is aborted.
 TROUPE_API int troupe_server_listen(troupe_server_t server, const troupe_listen_options_t *options);
 
 /// The short forms. `host` NULL: every address; `backlog` 0: 511; `path` ends with a NUL. Node:

@@ -7,6 +7,7 @@
 #ifndef TROUPE_SOCKET_H_INCLUDED
 #define TROUPE_SOCKET_H_INCLUDED
 
+#include <troupe/abort.h>
 #include <troupe/address.h>
 #include <troupe/chunk.h>
 
@@ -119,6 +120,9 @@ typedef struct troupe_socket_options {
   unsigned timeout_ms;                  ///< as troupe_socket_set_timeout(). Node: timeout
   bool paused;                          ///< as if troupe_socket_pause() had been called
   const troupe_onread_t *onread;        ///< Node: onread
+  troupe_abort_t signal; ///< destroys the socket with TROUPE_ABORT_ERR, at any time until its
+                         ///< on_close; at once if it is aborted already, and nothing is
+                         ///< connected then. Node: signal
 } troupe_socket_options_t;
 
 /// Looks a name up in place of the library's resolver: starts whatever finds it, and answers, at
@@ -166,8 +170,11 @@ typedef struct troupe_connect_options {
 /// Returns:   0, or
 ///            TROUPE_ENOMEM          there is no memory,
 ///            TROUPE_EINVAL          `socket` is NULL, or `onread` has no buffer or no callback,
+///            TROUPE_ERR_OUT_OF_RANGE   `timeout_ms` is above 2^31-1,
+///            TROUPE_ESTALE          `signal` was freed,
 ///            TROUPE_EOVERFLOW       the actor has used up its ids,
-///            TROUPE_EWRONGTHREAD    this thread is no actor.
+///            TROUPE_EWRONGTHREAD    this thread is no actor, or `signal` is another actor's.
+/// Events:    none, unless `signal` is aborted: then on_error and on_close.
 TROUPE_API int troupe_socket_new(const troupe_socket_options_t *options,
                                  const troupe_socket_handlers_t *handlers, void *context,
                                  troupe_socket_t *socket);

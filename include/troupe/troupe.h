@@ -2,6 +2,7 @@
 #ifndef TROUPE_TROUPE_H_INCLUDED
 #define TROUPE_TROUPE_H_INCLUDED
 
+#include <troupe/abort.h>
 #include <troupe/actor.h>
 #include <troupe/address.h>
 #include <troupe/block_list.h>
