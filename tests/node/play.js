@@ -581,6 +581,9 @@ const verbs = {
     if (is('signal')) {
       object.abort = new AbortController();
       given.signal = object.abort.signal;
+      if (is('aborted')) {
+        object.abort.abort();
+      }
     }
     try {
       object.socket = new net.Socket(given);

@@ -108,6 +108,7 @@ static void listen_on(object_t *object, const action_t *action) {
       .ipv6_only = action_has(action, "ipv6Only"),
       .readable_all = action_has(action, "readableAll"),
       .writable_all = action_has(action, "writableAll"),
+      .signal = signal_of(object, action),
       .use_fd = fd != NULL,
       .fd = fd != NULL ? take_descriptor(fd) : 0,
   };
@@ -176,7 +177,7 @@ bool perform_server(stage_t *stage, const action_t *action) {
   } else if (strcmp(verb, "dispose") == 0) {
     dispose(object);
   } else if (strcmp(verb, "abort") == 0) {
-    (void)troupe_server_close(object->server);
+    (void)troupe_abort(NULL, object->signal);
   } else if (strcmp(verb, "address") == 0) {
     print_address(object);
   } else if (strcmp(verb, "listening") == 0) {

@@ -130,6 +130,16 @@ static void print_call(const object_t *object, const char *name, int result) {
   }
 }
 
+troupe_abort_t signal_of(object_t *object, const action_t *action) {
+  if (!action_has(action, "signal")) {
+    return (troupe_abort_t){0};
+  }
+  if (troupe_abort_new(&object->signal) == 0 && action_has(action, "aborted")) {
+    (void)troupe_abort(NULL, object->signal);
+  }
+  return object->signal;
+}
+
 static int error_of(const char *name) {
 #define OF_NAME(symbol, value, text, message)                                                      \
   if (strcmp(text, name) == 0) {                                                                   \
@@ -287,6 +297,7 @@ static void make(stage_t *stage, const action_t *action) {
       .keep_alive = action_has(action, "keepAlive") ? TROUPE_ON : TROUPE_DEFAULT,
       .timeout_ms = timeout != NULL ? (unsigned)atol(timeout) : 0,
       .onread = onread != NULL ? &object->onread : NULL,
+      .signal = signal_of(object, action),
   };
   const troupe_socket_handlers_t *handlers = object->no_data ? &waiting : &consuming;
   int result;
@@ -560,7 +571,7 @@ bool perform_socket(stage_t *stage, const action_t *action) {
   } else if (strcmp(verb, "destroy") == 0) {
     destroy(object, action);
   } else if (strcmp(verb, "abort") == 0) {
-    (void)troupe_socket_destroy(object->socket, TROUPE_ABORT_ERR);
+    (void)troupe_abort(NULL, object->signal);
   } else if (strcmp(verb, "destroySoon") == 0) {
     print_call(object, verb, troupe_socket_destroy_soon(object->socket));
   } else if (strcmp(verb, "reset") == 0) {

@@ -36,6 +36,7 @@ typedef struct object {
   bool is_socket;
   troupe_socket_t socket;
   troupe_server_t server;
+  troupe_abort_t signal;
   peer_t *peer;
   bool no_data;       // nobody takes what comes
   unsigned accepted;  // connections of a server
@@ -133,6 +134,9 @@ void peers_end(stage_t *stage); // by the main thread, when the actor is gone
 bool perform_socket(stage_t *stage, const action_t *action);
 bool perform_server(stage_t *stage, const action_t *action);
 bool perform_peer(stage_t *stage, const action_t *action);
+
+// The token of `signal`, which is aborted already with `aborted`. {0} without.
+troupe_abort_t signal_of(object_t *object, const action_t *action);
 
 extern const troupe_socket_handlers_t consuming; // everything
 extern const troupe_socket_handlers_t waiting;   // everything but bytes
