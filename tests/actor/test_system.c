@@ -115,7 +115,7 @@ static void the_deadline_tells_which_actors_did_not_stop(void **state) {
   stubborn_t stubborn = {.rounds = 0};
   troupe_spawn_options_t options = {
       .name = "stubborn", .main = stubborn_actor, .argument = &stubborn, .copies = 3};
-  troupe_actor_t actors[3];
+  troupe_actor_t actors[3] = {{0}};
   assert_int_equal(troupe_spawn(scene, &options, actors), 0);
   scene_start("waits", waiting_actor, NULL);
   assert_int_equal(troupe_post(scene, actors[1], "x", 1), 0);
@@ -123,7 +123,7 @@ static void the_deadline_tells_which_actors_did_not_stop(void **state) {
   assert_int_equal(troupe_system_stop(scene, 10), 0);
 
   // The others end; this one is named.
-  troupe_stuck_t stuck[4];
+  troupe_stuck_t stuck[4] = {{0}};
   size_t count = 99;
   for (int64_t limit_ms = trp_test_now_ms() + SCENE_LIMIT_MS;
        count != 1 && trp_test_now_ms() < limit_ms;) {
@@ -447,7 +447,7 @@ static void the_counters_count_actors(void **state) {
   assert_int_equal(troupe_system_counters(scene, &counters), 0);
   assert_int_equal(counters.actors, 0);
   troupe_spawn_options_t options = {.name = "waits", .main = waiting_actor, .copies = 5};
-  troupe_actor_t actors[5];
+  troupe_actor_t actors[5] = {{0}};
   assert_int_equal(troupe_spawn(scene, &options, actors), 0);
   assert_int_equal(troupe_system_counters(scene, &counters), 0);
   assert_int_equal(counters.actors, 5);

@@ -470,7 +470,10 @@ static void *echo(void *argument) {
   trp_pool_t *pool = NULL;
   trp_out_t out;
   trp_in_t in;
-  trp_pool_new(&pool);
+  if (inbox == NULL || trp_pool_new(&pool) != 0) {
+    e->error = TROUPE_ENOMEM;
+    return NULL;
+  }
   trp_out_init(&out, actor(301), actor(300), pool);
   trp_in_init(&in);
   e->error = trp_out_add(&out, TRP_KIND(EVENT_MESSAGE), 1) == NULL; // says that it is there
@@ -501,6 +504,7 @@ static void a_payload_goes_to_and_fro_between_two_threads(void **state) {
   echo_t e = {.rounds = many(20000)};
   assert_int_equal(trp_hub_new(&e.hub), 0);
   trp_inbox_t *inbox = open_inbox(e.hub, 300);
+  assert_non_null(inbox);
   pthread_t thread;
   trp_pool_t *pool = NULL;
   trp_out_t out;
@@ -606,6 +610,8 @@ static void a_hub_leaves_nothing(void **state) {
     if (i % 4 != 0) { // one that was never used, too
       trp_inbox_t *one = open_inbox(hub, 70);
       trp_inbox_t *other = open_inbox(hub, 71);
+      assert_non_null(one);
+      assert_non_null(other);
       assert_int_equal(one->ops->reach(one, actor(71)), 0);
       assert_int_equal(one->ops->reach(one, actor(70)), 0);
       trp_inbox_close(one);
@@ -656,6 +662,7 @@ static void without_descriptors_there_is_an_error_and_nothing_is_lost(void **sta
   assert_int_equal(error, TROUPE_EMFILE);
   assert_null(inboxes[--count]);
   assert_true(count > 20);
+  assert_non_null(inboxes[0]);
   // A pipe cannot be made either; the batch stays whole, and goes when there is room again.
   trp_message_t *message = trp_out_add(&out, TRP_KIND(EVENT_MESSAGE), 1);
   assert_int_equal(trp_out_copy(&out, message, "later", 5), 0);
