@@ -662,7 +662,10 @@ static void without_descriptors_there_is_an_error_and_nothing_is_lost(void **sta
   assert_int_equal(error, TROUPE_EMFILE);
   assert_null(inboxes[--count]);
   assert_true(count > 20);
-  assert_non_null(inboxes[0]);
+  if (inboxes[0] == NULL) {
+    fail();
+    return;
+  }
   // A pipe cannot be made either; the batch stays whole, and goes when there is room again.
   trp_message_t *message = trp_out_add(&out, TRP_KIND(EVENT_MESSAGE), 1);
   assert_int_equal(trp_out_copy(&out, message, "later", 5), 0);
