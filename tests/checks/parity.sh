@@ -208,7 +208,7 @@ awk -F '\t' -v page="$work/parity.md" -f "$work/page.awk" "$work/symbols" "$work
 if [ $mode = write ]; then
   cp "$work/parity.md" docs/parity.md
 elif ! diff -u docs/parity.md "$work/parity.md" >"$work/difference"; then
-  head -n 40 "$work/difference"
+  grep -E "^[-+]" "$work/difference" | head -n 20 | cut -c 1-120
   echo "docs/parity.md is out of date: bash tests/checks/parity.sh writes it anew"
   exit 1
 fi
