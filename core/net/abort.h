@@ -19,7 +19,7 @@ typedef struct trp_abort_link {
 } trp_abort_link_t;
 
 /// What a `signal` option names: 0, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD; none at all is fine.
-int trp_abort_check(troupe_abort_t token);
+int trp_abort_check(troupe_abort_t handle);
 
 /// Hangs the link on the token, which was checked; on none, if none is named. False: it is aborted
 /// already, and the link hangs on none.
@@ -29,6 +29,6 @@ bool trp_abort_link(trp_abort_link_t *link, troupe_abort_t token, void (*abort)(
 void trp_abort_unlink(trp_abort_link_t *link);
 
 /// Aborts a token of this thread's actor: 0, or TROUPE_ESTALE.
-int trp_abort_here(troupe_abort_t token);
+int trp_abort_here(troupe_abort_t handle);
 
 #endif
