@@ -2,11 +2,17 @@
 // net module; README.md tells the language and what is printed.
 //
 //   play FOLDER PEER SCENARIOS...
+//
+// With TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
+// unless each replay does and tells the same.
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "tests/node/play/stage.h"
+
+enum { MAX_STAGES = 1000 };
 
 static void on_stop(void *context) {
   stage_finish(context, "HANG");
@@ -24,8 +30,13 @@ static int play_actor(void *argument) {
   return status;
 }
 
+static const char *actor_name(const stage_t *stage) {
+  return need_text("play%s", strrchr(stage->folder, '/') + 1);
+}
+
 static bool play(troupe_system_t *system, stage_t *stage, int limit_ms) {
-  troupe_spawn_options_t options = {.main = play_actor, .name = "play", .argument = stage};
+  troupe_spawn_options_t options = {
+      .main = play_actor, .name = actor_name(stage), .argument = stage};
   troupe_actor_t actor;
   int result = troupe_spawn(system, &options, &actor);
   if (result == 0) {
@@ -42,6 +53,39 @@ static bool play(troupe_system_t *system, stage_t *stage, int limit_ms) {
   peers_end(stage);
   stage_print_all(stage, stdout);
   return true;
+}
+
+static bool replay(const stage_t *recorded, const char *traces) {
+  stage_t *stage = need(sizeof *stage);
+  stage->scenario = recorded->scenario;
+  stage->folder = recorded->folder;
+  stage->peer_program = recorded->peer_program;
+  stage->recorded = recorded;
+  scenario_reset(stage->scenario);
+  troupe_replay_report_t report;
+  const char *trace = need_text("%s/%s-0.trace", traces, actor_name(recorded));
+  int result = troupe_replay(play_actor, stage, trace, &report);
+  if (result != 0) {
+    fprintf(stderr, "%s: %s: %s\n%s\n", stage->scenario->file, stage->scenario->name,
+            troupe_error_name(result), report.text);
+    return false;
+  }
+  if (!stage_prints_the_same(recorded, stage)) {
+    fprintf(stderr, "%s: %s: the replay tells something else:\n", stage->scenario->file,
+            stage->scenario->name);
+    stage_print_all(stage, stderr);
+    return false;
+  }
+  return true;
+}
+
+static int replay_all(stage_t *const *stages, size_t count, const char *traces) {
+  size_t failed = 0;
+  for (size_t i = 0; i < count; i++) {
+    failed += !replay(stages[i], traces);
+  }
+  fprintf(stderr, "%zu scenarios replayed: %zu the same, %zu not\n", count, count - failed, failed);
+  return failed == 0 && count > 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv) {
@@ -61,14 +105,23 @@ int main(int argc, char **argv) {
     fprintf(stderr, "play: no system\n");
     return 2;
   }
+  const char *traces = getenv("TROUPE_PLAY_TRACES");
+  troupe_record_options_t record = {.directory = traces,
+                                    .backlog_bytes = (size_t)1 << 30}; // nothing may be missing
+  if (traces != NULL && troupe_record_start(system, &record) != 0) {
+    fprintf(stderr, "play: no traces can be written\n");
+    return 2;
+  }
   bool played = true;
-  unsigned number = 0;
+  static stage_t *stages[MAX_STAGES];
+  size_t count = 0;
   for (scenario_t *scenario = scenarios; scenario != NULL && played; scenario = scenario->next) {
-    if (scenario->playable) {
+    if (scenario->playable && count < MAX_STAGES) {
       stage_t *stage = need(sizeof *stage);
       stage->scenario = scenario;
       stage->system = system;
-      stage->folder = need_text("%s/%u", argv[1], ++number);
+      stages[count++] = stage;
+      stage->folder = need_text("%s/%zu", argv[1], count);
       stage->peer_program = argv[2];
       (void)mkdir(stage->folder, 0777);
       played = play(system, stage, limit != NULL ? atoi(limit) : 5000);
@@ -78,5 +131,8 @@ int main(int argc, char **argv) {
     return 1; // an actor that cannot be stopped
   }
   (void)troupe_system_wait(system, 1000, NULL, 0, NULL);
-  return troupe_system_free(&system) == 0 ? 0 : 1;
+  if (troupe_system_free(&system) != 0) {
+    return 1;
+  }
+  return traces != NULL ? replay_all(stages, count, traces) : 0;
 }

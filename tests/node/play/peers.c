@@ -74,6 +74,11 @@ static const char *script(const stage_t *stage, const action_t *action) {
 
 static void start(stage_t *stage, const action_t *action) {
   object_t *object = stage_add(stage, action->words[1]);
+  stage->peers++;
+  (void)troupe_actor_on_message(on_message, stage);
+  if (stage->recorded != NULL) {
+    return; // what it told is in the trace
+  }
   peer_t *peer = need(sizeof *peer);
   int to[2];
   int from[2];
@@ -96,8 +101,6 @@ static void start(stage_t *stage, const action_t *action) {
   peer->to = to[1];
   peer->from = from[0];
   object->peer = peer;
-  stage->peers++;
-  (void)troupe_actor_on_message(on_message, stage);
   if (pthread_create(&peer->reader, NULL, read_lines, peer) != 0) {
     fprintf(stderr, "play: no thread\n");
     exit(2);
@@ -108,7 +111,8 @@ bool perform_peer(stage_t *stage, const action_t *action) {
   if (strcmp(action->words[0], "peer") == 0) {
     start(stage, action);
   } else if (strcmp(action->words[0], "go") == 0) {
-    ssize_t sent = write(stage_object(stage, action->words[1])->peer->to, "\n", 1);
+    const peer_t *peer = stage_object(stage, action->words[1])->peer;
+    ssize_t sent = peer != NULL ? write(peer->to, "\n", 1) : 0;
     (void)sent; // a peer that is gone needs no more
   } else {
     return false;
@@ -156,7 +160,7 @@ void read_descriptors(void) {
   }
 }
 
-int take_descriptor(const char *text) {
+static int next_descriptor(const char *text) {
   static int other;
   size_t length = strcspn(text, ".");
   if (text[length] == '.') {
@@ -174,4 +178,14 @@ int take_descriptor(const char *text) {
   }
   fprintf(stderr, "play: no %s is left\n", text);
   exit(2);
+}
+
+int take_descriptor(stage_t *stage, const char *text) {
+  if (stage->fd_count == MAX_FDS) {
+    fprintf(stderr, "play: %s: too many descriptors\n", stage->scenario->name);
+    exit(2);
+  }
+  size_t index = stage->fd_count++;
+  stage->fds[index] = stage->recorded != NULL ? stage->recorded->fds[index] : next_descriptor(text);
+  return stage->fds[index];
 }

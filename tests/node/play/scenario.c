@@ -43,6 +43,15 @@ void scenario_read(const char *path, scenario_t **list) {
   (void)fclose(file);
 }
 
+void scenario_reset(const scenario_t *scenario) {
+  for (block_t *block = scenario->blocks; block != NULL; block = block->next) {
+    block->done = false;
+    for (size_t i = 0; i < block->condition_count; i++) {
+      block->conditions[i].met = false;
+    }
+  }
+}
+
 void *need(size_t size) {
   memory_t *memory = calloc(1, sizeof *memory + size);
   if (memory == NULL) {

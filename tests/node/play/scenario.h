@@ -57,6 +57,9 @@ char *need_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *action_option(const action_t *action, const char *key);
 bool action_has(const action_t *action, const char *flag);
 
+// Nothing of it was met yet: it can be played again.
+void scenario_reset(const scenario_t *scenario);
+
 // Adds a file's scenarios to the end of the list.
 void scenario_read(const char *path, scenario_t **list);
 

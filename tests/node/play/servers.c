@@ -110,7 +110,7 @@ static void listen_on(object_t *object, const action_t *action) {
       .writable_all = action_has(action, "writableAll"),
       .signal = signal_of(object, action),
       .use_fd = fd != NULL,
-      .fd = fd != NULL ? take_descriptor(fd) : 0,
+      .fd = fd != NULL ? take_descriptor(object->stage, fd) : 0,
   };
   if (path != NULL) {
     options.path = path_text(stage, path, &options.path_length);

@@ -304,7 +304,7 @@ static void make(stage_t *stage, const action_t *action) {
   if (fd != NULL) {
     unsigned directions = (action_has(action, "readable") ? TROUPE_READABLE : 0U) |
                           (action_has(action, "writable") ? TROUPE_WRITABLE : 0U);
-    result = troupe_socket_adopt(take_descriptor(fd), directions, &options, handlers, object,
+    result = troupe_socket_adopt(take_descriptor(stage, fd), directions, &options, handlers, object,
                                  &object->socket);
   } else {
     result = troupe_socket_new(&options, handlers, object, &object->socket);

@@ -14,6 +14,7 @@
 enum {
   MAX_OBJECTS = 24,
   MAX_PORTS = 32,
+  MAX_FDS = 8,
   SHORT_DATA = 40, // bytes that are printed as they are; of more, a hash
 };
 
@@ -87,6 +88,9 @@ typedef struct stage {
   seen_t *seen;
   line_t *lines, *last;
   bool over;
+  const struct stage *recorded; // what is replayed here, without peers and descriptors; or NULL
+  int fds[MAX_FDS];             // that were taken
+  size_t fd_count;
 } stage_t;
 
 // ---- What is printed ----
@@ -97,6 +101,7 @@ line_t *stage_reserve(stage_t *stage, const char *name);
 void stage_print_data(object_t *object, const char *event, const void *bytes, size_t length,
                       bool may_join);
 void stage_print_all(const stage_t *stage, FILE *out);
+bool stage_prints_the_same(const stage_t *a, const stage_t *b); // but for what is about files
 void stage_name_port(stage_t *stage, int number, const char *name);
 int stage_port(const stage_t *stage, const char *text); // "@s", or a number
 
@@ -143,7 +148,7 @@ extern const troupe_socket_handlers_t waiting;   // everything but bytes
 
 // Takes a descriptor that the launcher made: "unix" the next of that kind, "unix.other" the second
 // of the pair that was taken last. A number is itself.
-int take_descriptor(const char *text);
+int take_descriptor(stage_t *stage, const char *text);
 void read_descriptors(void);
 
 #endif
