@@ -8,7 +8,8 @@
 #include "core/message/batch.h"
 
 struct troupe_chunk {
-  trp_frame_t *frame; // NULL: the bytes lie behind this struct, or there are none
+  trp_frame_t *frame; // NULL: the bytes lie behind this struct, or there are none, or it is
+                      // borrowed for a callback and they are its caller's
   const uint8_t *bytes;
   uint32_t length;
   bool alone; // the frame holds nothing else, so keeping it pins no memory of others

@@ -257,6 +257,7 @@ static void begin_life(trp_socket_t *socket) {
   socket->wants_drain = socket->ends_itself = socket->attempting = socket->is_unix =
       socket->owes_destroy = false;
   socket->server = 0;
+  trp_socket_forget_text(socket);
   if (socket->extra != NULL) {
     free(socket->extra->attempted);
     socket->extra->attempted = NULL;

@@ -217,6 +217,7 @@ static void release(trp_object_t *object) {
   trp_endpoint_clear(&socket->remote);
   if (socket->extra != NULL) {
     trp_abort_unlink(&socket->extra->signal);
+    trp_text_reader_free(socket->extra->reader);
     free(socket->extra->attempted);
     free(socket->extra);
   }
@@ -453,10 +454,9 @@ static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t 
     trp_socket_data(socket, in, message);
     break;
   case TRP_KIND(EVENT_END):
-    if (socket->unread != NULL) {
-      socket->end_waits = true;
-    } else {
-      (void)trp_socket_step(socket, TRP_SOCKET_PEER_END);
+    socket->end_waits = true;
+    if (socket->unread == NULL) {
+      trp_socket_read_on(socket);
     }
     break;
   case TRP_KIND(EVENT_FINISH):
@@ -522,7 +522,7 @@ static void closed(trp_socket_t *socket, const trp_message_t *message) {
   socket->owes_destroy = false;
   if (trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
     // Its own view of how it ended counts.
-  } else if (socket->unread != NULL && !had_error) {
+  } else if ((socket->unread != NULL || socket->end_waits) && !had_error) {
     socket->close_waits = true;
     return;
   } else {
@@ -681,7 +681,7 @@ int troupe_socket_set_handlers(troupe_socket_t handle, const troupe_socket_handl
   }
   socket->handlers = handlers == NULL ? &no_handlers : handlers;
   socket->context = context;
-  if (socket->unread != NULL) {
+  if (socket->unread != NULL || socket->end_waits) {
     trp_object_later(&socket->object);
   }
   return 0;

@@ -1,5 +1,5 @@
 /// Private. What a socket is made of, for the files of core/net that share the work: socket.c (its
-/// life and its events), connect.c, socket_write.c, socket_read.c, socket_options.c.
+/// life and its events), connect.c, socket_write.c, socket_read.c, socket_text.c, socket_options.c.
 ///
 /// Everything runs in the actor's thread, inside a public call or a dispatch. Nothing blocks.
 #ifndef TRP_SOCKET_H_INCLUDED
@@ -76,6 +76,8 @@ typedef struct trp_lookup {
   trp_early_t *early, **early_last;
 } trp_lookup_t;
 
+typedef struct trp_text_reader trp_text_reader_t;
+
 /// What few sockets need.
 typedef struct trp_extra {
   const troupe_onread_t *onread;
@@ -86,6 +88,7 @@ typedef struct trp_extra {
   trp_lookup_t *lookup;
   troupe_timer_t timer; // the timeout while the I/O actor does not know the socket
   trp_abort_link_t signal;
+  trp_text_reader_t *reader; // NULL: it gives out bytes
 } trp_extra_t;
 
 struct trp_socket {
@@ -207,6 +210,17 @@ void trp_socket_fail_waiters(trp_socket_t *socket);   // with the socket's failu
 void trp_socket_data(trp_socket_t *socket, const trp_in_t *in, const trp_message_t *message);
 void trp_socket_read_on(trp_socket_t *socket); // gives out what waited, as far as that is wanted
 void trp_socket_forget_unread(trp_socket_t *socket);
+
+// ---- socket_text.c ----
+
+bool trp_socket_is_text(const trp_socket_t *socket); // on_data gets text
+/// The text of bytes that came, as far as it is whole. Without memory the socket has failed.
+void trp_socket_give_text(trp_socket_t *socket, const void *bytes, size_t length);
+/// What is left of it at the peer's end, if somebody takes it. False: there is some, and nobody
+/// does.
+bool trp_socket_give_last_text(trp_socket_t *socket, bool takes);
+void trp_socket_forget_text(trp_socket_t *socket); // what is held is of an earlier connection
+void trp_text_reader_free(trp_text_reader_t *reader);
 
 // ---- socket_options.c ----
 

@@ -34,7 +34,7 @@ static int set_paused(troupe_socket_t handle, bool paused) {
     socket->told = socket->consumed;
   }
   socket->paused = paused;
-  if (!paused && socket->unread != NULL) {
+  if (!paused && (socket->unread != NULL || socket->end_waits)) {
     trp_object_later(&socket->object);
   }
   return 0;

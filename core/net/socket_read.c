@@ -56,11 +56,12 @@ void trp_socket_read_on(trp_socket_t *socket) {
     }
     consume(socket, cost);
   }
-  if (socket->unread == NULL && socket->end_waits) {
+  if (socket->unread == NULL && socket->end_waits &&
+      trp_socket_give_last_text(socket, takes(socket))) {
     socket->end_waits = false;
     (void)trp_socket_step(socket, TRP_SOCKET_PEER_END);
   }
-  if (socket->unread == NULL && socket->close_waits) {
+  if (socket->unread == NULL && !socket->end_waits && socket->close_waits) {
     socket->close_waits = false;
     (void)trp_socket_step(socket, TRP_SOCKET_CLOSE);
   }
@@ -90,6 +91,10 @@ static bool give(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t *do
     return give_into_buffer(socket, chunk, done);
   }
   *done = chunk->length;
+  if (trp_socket_is_text(socket)) {
+    trp_socket_give_text(socket, chunk->bytes, chunk->length);
+    return true;
+  }
   TRP_SOCKET_TELL(socket, on_data, (trp_socket_handle(socket), chunk, socket->context));
   return true;
 }

@@ -10,6 +10,7 @@
 #include <troupe/abort.h>
 #include <troupe/address.h>
 #include <troupe/chunk.h>
+#include <troupe/encoding.h>
 
 TROUPE_BEGIN
 
@@ -64,8 +65,8 @@ typedef struct troupe_socket_handlers {
   void (*on_connect)(troupe_socket_t socket, void *context);
   /// Right after on_connect, even when that one destroyed the socket. Node: 'ready'.
   void (*on_ready)(troupe_socket_t socket, void *context);
-  /// Bytes came. Without this slot (and without `onread`) they wait, and the peer feels it. Node:
-  /// 'data'.
+  /// Bytes came; after troupe_socket_set_encoding() they are text. Without this slot (and without
+  /// `onread`) they wait, and the peer feels it. Node: 'data'.
   void (*on_data)(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context);
   /// A write had said 0, and everything is with the kernel now. Not after troupe_socket_end().
   /// Node: 'drain'.
@@ -333,6 +334,21 @@ TROUPE_API int troupe_socket_write(troupe_socket_t socket, const void *bytes, si
 TROUPE_API int troupe_socket_write_chunk(troupe_socket_t socket, const troupe_chunk_t *chunk,
                                          troupe_written_fn on_written, void *context);
 
+/// Encodes UTF-8 text, and writes its bytes. They are what all counts count (Node counts waiting
+/// text in characters). TROUPE_ENCODING_NONE leaves the text as it is. Node: socket.write(string,
+/// encoding[, callback]).
+///
+/// Ownership: `text` is borrowed until the call returns, and needs no NUL.
+/// Thread:    owner.
+/// Blocks:    never, but the first use of utf16le in a process loads a part of the C library from
+///            the file system.
+/// Returns:   as troupe_socket_write(), or
+///            TROUPE_ERR_UNKNOWN_ENCODING   `encoding` is none of the enum,
+///            TROUPE_ENOSYS                 utf16le: that part cannot be loaded.
+TROUPE_API int troupe_socket_write_text(troupe_socket_t socket, const char *text, size_t length,
+                                        troupe_encoding_t encoding, troupe_written_fn on_written,
+                                        void *context);
+
 /// Ends this side: FIN follows what was written. Before there is a connection, FIN waits for it.
 /// Once both sides have ended the socket closes. Again: no effect, but the callback. Node:
 /// socket.end([callback]).
@@ -358,6 +374,31 @@ TROUPE_API int troupe_socket_end(troupe_socket_t socket, troupe_written_fn on_fi
 /// happened.
 TROUPE_API int troupe_socket_end_with(troupe_socket_t socket, const void *bytes, size_t length,
                                       troupe_written_fn on_finished, void *context);
+
+/// The same with text. Node: socket.end(string, encoding[, callback]).
+///
+/// Ownership: `text` is borrowed until the call returns, and needs no NUL.
+/// Thread:    owner.
+/// Blocks:    as troupe_socket_write_text().
+/// Returns:   0, or the errors of troupe_socket_write_text() and troupe_socket_end(); then neither
+///            has happened.
+TROUPE_API int troupe_socket_end_with_text(troupe_socket_t socket, const char *text, size_t length,
+                                           troupe_encoding_t encoding,
+                                           troupe_written_fn on_finished, void *context);
+
+/// Makes on_data get UTF-8 text from now on: whole characters, however the bytes were cut; what the
+/// last one lacks at the peer's end comes before on_end. Bytes that wait are decoded too. `onread`
+/// gets bytes all the same, and bytes are what troupe_socket_bytes_read() counts. It stays when the
+/// socket is connected again; another encoding may be set, but there is no way back to bytes, as in
+/// Node. Node: socket.setEncoding().
+///
+/// Thread:    owner.
+/// Blocks:    as troupe_socket_write_text().
+/// Returns:   0, or
+///            TROUPE_ERR_UNKNOWN_ENCODING   it is none, or TROUPE_ENCODING_NONE,
+///            TROUPE_ENOSYS                 as troupe_socket_write_text(),
+///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_set_encoding(troupe_socket_t socket, troupe_encoding_t encoding);
 
 /// Drops the connection now, with what was not sent and what was not read. No effect on a socket
 /// that is destroyed. Node: socket.destroy([error]).
