@@ -42,13 +42,17 @@ typedef struct troupe_spawn_options {
 /// result of this call.
 ///
 /// Ownership: `options` is borrowed until the call returns. `actors` gets one id for each copy;
-/// NULL is fine. Thread:    any; from an actor too, which waits meanwhile. Blocks:    until all
-/// copies are set up. Returns:   0, or
+///            NULL is fine.
+/// Thread:    any; from an actor too, which waits meanwhile.
+/// Blocks:    until all copies are set up.
+/// Returns:   0, or
 ///            the actor's own error    its main function returned it before it ran; the other
-///            copies were stopped again, TROUPE_EINVAL            no main function, a name of more
-///            than 63 bytes or with '/', more than 4096 copies, TROUPE_ESTOPPED          the system
-///            is stopping, TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or
-///            descriptors for it.
+///                                     copies were stopped again,
+///            TROUPE_EINVAL            no main function, a name of more than 63 bytes or with '/',
+///                                     more than 4096 copies,
+///            TROUPE_ESTOPPED          the system is stopping,
+///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for
+///                it.
 TROUPE_API int troupe_spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
                             troupe_actor_t *actors);
 
@@ -114,8 +118,9 @@ TROUPE_API int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, 
 /// Blocks:    for `timeout_ms` at most; below 0 without limit.
 /// Returns:   0 and the main function's result in `status` (NULL is fine), or
 ///            TROUPE_ENOACTOR    there is no such actor, or it has ended and somebody waited for it
-///            already, TROUPE_ETIMEDOUT   it still runs, TROUPE_EINVAL      it is this thread's own
-///            actor.
+///                               already,
+///            TROUPE_ETIMEDOUT   it still runs,
+///            TROUPE_EINVAL      it is this thread's own actor.
 TROUPE_API int troupe_actor_join(troupe_system_t *system, troupe_actor_t actor, int timeout_ms,
                                  int *status);
 
@@ -164,10 +169,11 @@ TROUPE_API int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, v
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ENOBUFS        1024 messages to that actor are not dispatched yet; nothing was
-///            sent, on_sendable follows, TROUPE_ENOACTOR       it has ended, as far as this actor
-///            knows already, TROUPE_EINVAL         `to` is no actor's id, or `length` is more than
-///            16 MiB, TROUPE_ENOMEM         there is no memory, TROUPE_EWRONGTHREAD   this thread
-///            is no actor.
+///                                  sent, on_sendable follows,
+///            TROUPE_ENOACTOR       it has ended, as far as this actor knows already,
+///            TROUPE_EINVAL         `to` is no actor's id, or `length` is more than 16 MiB,
+///            TROUPE_ENOMEM         there is no memory,
+///            TROUPE_EWRONGTHREAD   this thread is no actor.
 TROUPE_API int troupe_send(troupe_actor_t to, const void *bytes, size_t length);
 
 /// troupe_send() of a chunk: by reference, not copied.
@@ -186,8 +192,9 @@ TROUPE_API int troupe_send_chunk(troupe_actor_t to, const troupe_chunk_t *chunk)
 /// Returns:   0, or
 ///            TROUPE_ENOACTOR   there is no such actor (any more),
 ///            TROUPE_ENOBUFS    more than 16 MiB posted wait for the I/O actor already; nothing was
-///            sent, TROUPE_ENOMEM     there is no memory, TROUPE_EINVAL     `length` is more than
-///            16 MiB.
+///                              sent,
+///            TROUPE_ENOMEM     there is no memory,
+///            TROUPE_EINVAL     `length` is more than 16 MiB.
 TROUPE_API int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes,
                            size_t length);
 

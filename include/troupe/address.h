@@ -46,16 +46,19 @@ TROUPE_API int troupe_address_parse(troupe_address_t *address, const char *text,
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ERR_INVALID_ARG_VALUE   the path is empty, or has a NUL that is not its first
-///            byte, TROUPE_ENAMETOOLONG            it is longer than TROUPE_PATH_MAX (Node
-///            truncates; troupe refuses).
+///                byte,
+///            TROUPE_ENAMETOOLONG      it is longer than TROUPE_PATH_MAX (Node truncates; troupe
+///                                     refuses).
 TROUPE_API int troupe_address_path(troupe_address_t *address, const char *path, size_t length);
 
 /// Writes the address without its port: "127.0.0.1", "::1", "/run/x.sock", "@name" for an abstract
 /// one, nothing for an address of no family. Node: address.address.
 ///
 /// Ownership: the caller's `text`, TROUPE_ADDRESS_TEXT_SIZE bytes are always enough;
-/// NUL-terminated, cut if `size` is less. Thread:    any. Blocks:    never. Returns:   the length
-/// of the text without its NUL.
+///            NUL-terminated, cut if `size` is less.
+/// Thread:    any.
+/// Blocks:    never.
+/// Returns:   the length of the text without its NUL.
 TROUPE_API size_t troupe_address_text(const troupe_address_t *address, char *text, size_t size);
 
 /// Compares two addresses, ports included.

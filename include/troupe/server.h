@@ -125,13 +125,14 @@ TROUPE_API int troupe_server_free(troupe_server_t server);
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ERR_SERVER_ALREADY_LISTEN   it listens, or is about to,
-///            TROUPE_ERR_SOCKET_BAD_PORT         a port below 0 or above 65535,
-///            TROUPE_ERR_INVALID_ARG_VALUE       a negative `fd`, an `address` of no family, a path
-///            with a NUL inside, TROUPE_ENAMETOOLONG                the path is longer than
-///            TROUPE_PATH_MAX, or the host longer than 1024 bytes, TROUPE_ENOMEM, TROUPE_EOVERFLOW,
-///            TROUPE_ESTALE and TROUPE_EWRONGTHREAD, of `signal` too.
+///            TROUPE_ERR_SOCKET_BAD_PORT   a port below 0 or above 65535,
+///            TROUPE_ERR_INVALID_ARG_VALUE   a negative `fd`, an `address` of no family, a path
+///                with a NUL inside,
+///            TROUPE_ENAMETOOLONG      the path is longer than TROUPE_PATH_MAX, or the host longer
+///                                     than 1024 bytes,
+///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE and TROUPE_EWRONGTHREAD, of `signal` too.
 /// Events:    after 0: on_listening or on_error, unless it is closed before; on_close, if `signal`
-/// is aborted.
+///            is aborted.
 TROUPE_API int troupe_server_listen(troupe_server_t server, const troupe_listen_options_t *options);
 
 /// The short forms. `host` NULL: every address; `backlog` 0: 511; `path` ends with a NUL. Node:

@@ -197,26 +197,28 @@ TROUPE_API int troupe_socket_free(troupe_socket_t socket);
 /// Thread:    owner.
 /// Blocks:    never.
 /// Returns:   0, or
-///            TROUPE_EALREADY                     it is connecting already (Node destroys the
-///            socket), TROUPE_EISCONN                      it is open, or not closed yet,
-///            TROUPE_ERR_SOCKET_BAD_PORT          a port below 0 or above 65535,
-///            TROUPE_ERR_INVALID_IP_ADDRESS       `local_address` is no IP literal,
-///            TROUPE_ERR_INVALID_ARG_VALUE        `family` or `hints`, which count only where a
-///            name is looked up; an `address` of no family; a path with a NUL inside,
-///            TROUPE_ENAMETOOLONG                 the path is longer than TROUPE_PATH_MAX (Node
-///            truncates), or the host longer than 1024 bytes, TROUPE_ERR_OUT_OF_RANGE the attempt
-///            timeout is above 2^31-1, TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE,
-///            TROUPE_EWRONGTHREAD.
+///            TROUPE_EALREADY          it is connecting already (Node destroys the socket),
+///            TROUPE_EISCONN           it is open, or not closed yet,
+///            TROUPE_ERR_SOCKET_BAD_PORT   a port below 0 or above 65535,
+///            TROUPE_ERR_INVALID_IP_ADDRESS   `local_address` is no IP literal,
+///            TROUPE_ERR_INVALID_ARG_VALUE   `family` or `hints`, which count only where a name is
+///                looked up; an `address` of no family; a path with a NUL inside,
+///            TROUPE_ENAMETOOLONG      the path is longer than TROUPE_PATH_MAX (Node truncates), or
+///                                     the host longer than 1024 bytes,
+///            TROUPE_ERR_OUT_OF_RANGE  the attempt timeout is above 2^31-1,
+///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 /// Events:    after 0: on_lookup, on_connection_attempt, … then on_connect and on_ready, or
-/// on_error and on_close.
+///            on_error and on_close.
 TROUPE_API int troupe_socket_connect(troupe_socket_t socket,
                                      const troupe_connect_options_t *options);
 
 /// Makes a socket and connects it. Node: net.connect(), net.createConnection().
 ///
 /// Ownership: both options (`socket_options` NULL: defaults) are borrowed until the call returns.
-/// The library frees the socket after its on_close. Thread:    owner. Blocks:    never. Returns: as
-/// troupe_socket_new() and troupe_socket_connect(). `socket` may be NULL.
+///            The library frees the socket after its on_close.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   as troupe_socket_new() and troupe_socket_connect(). `socket` may be NULL.
 TROUPE_API int troupe_connect(const troupe_connect_options_t *options,
                               const troupe_socket_options_t *socket_options,
                               const troupe_socket_handlers_t *handlers, void *context,
@@ -274,14 +276,15 @@ enum {
 /// at once. Node: new net.Socket({fd, readable, writable}).
 ///
 /// Ownership: once 0 was returned, `fd` belongs to troupe. `options` (NULL: defaults) is borrowed
-/// until the call returns. The library frees the socket after its on_close. Thread:    owner.
+///            until the call returns. The library frees the socket after its on_close.
+/// Thread:    owner.
 /// Blocks:    never.
 /// Returns:   0, or
-///            TROUPE_ERR_OUT_OF_RANGE   `fd` is negative,
-///            TROUPE_EINVAL             `directions` is not made of TROUPE_READABLE and
-///            TROUPE_WRITABLE; and those of troupe_socket_new().
+///            TROUPE_ERR_OUT_OF_RANGE  `fd` is negative,
+///            TROUPE_EINVAL            `directions` is not made of TROUPE_READABLE and
+///                                     TROUPE_WRITABLE; and those of troupe_socket_new().
 /// Events:    a descriptor of another kind: on_error with TROUPE_ERR_INVALID_FD_TYPE (which Node
-/// throws) and on_close.
+///            throws) and on_close.
 TROUPE_API int troupe_socket_adopt(int fd, unsigned directions,
                                    const troupe_socket_options_t *options,
                                    const troupe_socket_handlers_t *handlers, void *context,
@@ -310,18 +313,20 @@ TROUPE_API void *troupe_socket_context(troupe_socket_t socket);
 /// Thread:    owner.
 /// Blocks:    never.
 /// Returns:   1 go on; 0 queued, at least `high_water_mark` bytes are not with the kernel as far as
-/// is known here: `on_drain` follows; or
-///            TROUPE_ESTALE                 the socket is gone,
-///            TROUPE_EPIPE                  this side has ended (Node: ERR_STREAM_WRITE_AFTER_END,
-///            and destroys the socket), TROUPE_ERR_STREAM_DESTROYED   it is destroyed, or closed,
-///            TROUPE_ERR_SOCKET_CLOSED      it was never connected (Node destroys it),
-///            TROUPE_ENOBUFS                nothing was queued: with these bytes more than the
-///            write limit would wait. One write of any size into an empty queue is taken,
-///            TROUPE_EINVAL                 more than 4 GiB less 1, or NULL bytes,
-///            TROUPE_ENOMEM                 there is no memory; nothing was queued,
-///            TROUPE_EWRONGTHREAD           this thread is no actor, or the socket is another's.
+///            is known here: `on_drain` follows; or
+///            TROUPE_ESTALE            the socket is gone,
+///            TROUPE_EPIPE             this side has ended (Node: ERR_STREAM_WRITE_AFTER_END, and
+///                                     destroys the socket),
+///            TROUPE_ERR_STREAM_DESTROYED   it is destroyed, or closed,
+///            TROUPE_ERR_SOCKET_CLOSED   it was never connected (Node destroys it),
+///            TROUPE_ENOBUFS           nothing was queued: with these bytes more than the write
+///                                     limit would wait. One write of any size into an empty queue
+///                                     is taken,
+///            TROUPE_EINVAL            more than 4 GiB less 1, or NULL bytes,
+///            TROUPE_ENOMEM            there is no memory; nothing was queued,
+///            TROUPE_EWRONGTHREAD      this thread is no actor, or the socket is another's.
 /// Events:    after 1 or 0, `on_written` once if it is not NULL, with 0 or the error; never inside
-/// the call.
+///            the call.
 TROUPE_API int troupe_socket_write(troupe_socket_t socket, const void *bytes, size_t length,
                                    troupe_written_fn on_written, void *context);
 
@@ -357,11 +362,11 @@ TROUPE_API int troupe_socket_write_text(troupe_socket_t socket, const char *text
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ERR_STREAM_ALREADY_FINISHED   `on_finished` is given, but FIN was sent before,
-///            TROUPE_ERR_STREAM_DESTROYED          `on_finished` is given, but the socket is
-///            destroyed, TROUPE_ENOMEM                        there is no memory; nothing happened,
+///            TROUPE_ERR_STREAM_DESTROYED   `on_finished` is given, but the socket is destroyed,
+///            TROUPE_ENOMEM            there is no memory; nothing happened,
 ///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 /// Events:    after 0: `on_finished` once if it is not NULL: with 0 when FIN was sent, or with an
-/// error as for a write.
+///            error as for a write.
 TROUPE_API int troupe_socket_end(troupe_socket_t socket, troupe_written_fn on_finished,
                                  void *context);
 
@@ -437,8 +442,8 @@ TROUPE_API int troupe_socket_reset_and_destroy(troupe_socket_t socket);
 /// Thread:    owner.
 /// Blocks:    never.
 /// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD; is_paused: false for a
-/// handle that is not open here. Events:    after resume, what waited comes after the current
-/// callback.
+///            handle that is not open here.
+/// Events:    after resume, what waited comes after the current callback.
 TROUPE_API int troupe_socket_pause(troupe_socket_t socket);
 TROUPE_API int troupe_socket_resume(troupe_socket_t socket);
 TROUPE_API bool troupe_socket_is_paused(troupe_socket_t socket);

@@ -21,11 +21,13 @@ typedef struct troupe_system_options {
 /// its threads block all asynchronous signals.
 ///
 /// Ownership: `options` is borrowed until the call returns, NULL: defaults. `*system` is owned;
-/// free it with troupe_system_free(). Thread:    any. Blocks:    until the I/O actor runs. Returns:
-/// 0, or
-///            TROUPE_EINVAL   an option is out of range, or `system` is NULL,
+///            free it with troupe_system_free().
+/// Thread:    any.
+/// Blocks:    until the I/O actor runs.
+/// Returns:   0, or
+///            TROUPE_EINVAL            an option is out of range, or `system` is NULL,
 ///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for
-///            it.
+///                it.
 TROUPE_API int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system);
 
 /// Asks all actors to end, as troupe_actor_stop() does; no new ones can be spawned.
@@ -53,8 +55,10 @@ typedef struct troupe_stuck {
 /// Waits until all actors have ended.
 ///
 /// Ownership: at most `capacity` of those that still run are written to `stuck`; `*count` says how
-/// many there are. Both may be NULL. Thread:    any, but no actor's. Blocks:    for `timeout_ms` at
-/// most; below 0 without limit. Returns:   0, or
+///            many there are. Both may be NULL.
+/// Thread:    any, but no actor's.
+/// Blocks:    for `timeout_ms` at most; below 0 without limit.
+/// Returns:   0, or
 ///            TROUPE_ETIMEDOUT      some still run,
 ///            TROUPE_EWRONGTHREAD   called by an actor, which would wait for itself.
 TROUPE_API int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *stuck,

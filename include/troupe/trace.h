@@ -22,11 +22,12 @@ typedef struct troupe_record_options {
 /// Thread:    any.
 /// Blocks:    until the directory is there.
 /// Returns:   0, or
-///            TROUPE_EINVAL         no directory,
-///            TROUPE_EALREADY       the system records already,
+///            TROUPE_EINVAL            no directory,
+///            TROUPE_EALREADY          the system records already,
 ///            TROUPE_ENOENT, TROUPE_EACCES, TROUPE_ENOTDIR, …   the directory cannot be made or
-///            written to, TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE       no thread, memory or
-///            descriptors for it.
+///                written to,
+///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for
+///                it.
 TROUPE_API int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *options);
 
 /// What a recorder did.
