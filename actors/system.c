@@ -15,12 +15,12 @@
 
 #include "actors/io/loop.h"
 #include "core/actor/actor.h"
-#include "core/actor/map.h"
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/message/pipes.h"
 #include "core/net/abort.h"
 #include "core/net/defaults.h"
+#include "core/support/map.h"
 #include "core/support/thread.h"
 #include "core/trace/calls.h"
 #include "core/trace/recorder.h"

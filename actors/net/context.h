@@ -11,9 +11,9 @@
 #include "actors/net/net.h"
 #include "actors/net/timers.h"
 #include "actors/net/writes.h"
-#include "core/actor/map.h"
 #include "core/message/credit.h"
 #include "core/message/id.h"
+#include "core/support/map.h"
 
 typedef enum trp_tag {
   TRP_TAG_BURIED, // gone; its memory goes at the end of the turn

@@ -7,7 +7,7 @@
 #define TRP_TIMERS_H_INCLUDED
 
 #include "actors/net/transport.h"
-#include "core/actor/heap.h"
+#include "core/support/heap.h"
 
 /// One deadline; it lies inside what waits for it. Zeroed but for `run`, it is not set.
 typedef struct trp_due {

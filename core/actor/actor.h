@@ -9,8 +9,8 @@
 #include <troupe/actor.h>
 
 #include "core/actor/execute.h"
-#include "core/actor/heap.h"
-#include "core/actor/map.h"
+#include "core/support/heap.h"
+#include "core/support/map.h"
 
 typedef struct trp_actor trp_actor_t;
 typedef struct trp_object trp_object_t;

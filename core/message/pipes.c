@@ -13,10 +13,10 @@
 #include <troupe/error.h>
 #include <zmq.h>
 
-#include "core/actor/map.h"
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/message/sanitizers.h"
+#include "core/support/map.h"
 
 enum {
   KEY_COUNT = 1024,

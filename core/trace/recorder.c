@@ -21,8 +21,8 @@
 #include <troupe/error.h>
 #include <unistd.h>
 
-#include "core/actor/map.h"
 #include "core/message/frame_zmq.h"
+#include "core/support/map.h"
 #include "core/trace/line.h"
 #include "core/trace/writer.h"
 

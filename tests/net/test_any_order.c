@@ -9,7 +9,7 @@
 #include <string.h>
 #include <troupe/error.h>
 
-#include "core/actor/map.h"
+#include "core/support/map.h"
 #include "tests/fake/world.h"
 
 enum { ACTORS = 3, SOCKETS_MAX = 4096, STEPS = 6000, OPEN_MAX = 60 };

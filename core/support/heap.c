@@ -1,7 +1,7 @@
 // A binary heap. The sequence number makes the order total, so that what fires first never depends
 // on how the heap happens to lie.
 
-#include "core/actor/heap.h"
+#include "core/support/heap.h"
 
 #include <stdlib.h>
 #include <troupe/error.h>

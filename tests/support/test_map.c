@@ -1,6 +1,6 @@
 #include "tests/harness/harness.h"
 
-#include "core/actor/map.h"
+#include "core/support/map.h"
 
 #include <string.h>
 

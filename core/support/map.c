@@ -2,7 +2,7 @@
 // them with one multiplication. A removal moves later entries of the run back instead of leaving a
 // mark: a map that sees millions of short-lived sockets stays as fast as a new one.
 
-#include "core/actor/map.h"
+#include "core/support/map.h"
 
 #include <stdlib.h>
 #include <troupe/error.h>

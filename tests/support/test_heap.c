@@ -1,6 +1,6 @@
 #include "tests/harness/harness.h"
 
-#include "core/actor/heap.h"
+#include "core/support/heap.h"
 
 static void equal_deadlines_come_in_the_order_they_were_set(void **state) {
   trp_heap_t heap;
