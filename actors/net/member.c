@@ -37,10 +37,12 @@ static void tell_error(trp_member_t *member, const trp_failure_t *failure);
 static void finish(trp_member_t *member);
 static void forget(trp_member_t *member);
 static void update_credit(trp_member_t *member);
+static bool put_counts(trp_owner_t *owner, trp_message_t *event, const trp_member_counts_t *counts);
 static bool is_refused(trp_member_t *member, const troupe_address_t *remote);
-static trp_peer_t *find_peer(const trp_member_t *member, const uint8_t bytes[16]);
+static bool is_capped(const trp_member_t *member, const troupe_address_t *remote);
 static bool count_peer(trp_member_t *member, trp_stream_t *stream, const troupe_address_t *remote);
 static void uncount_peer(trp_member_t *member, trp_stream_t *stream);
+static void change_cap(trp_member_t *member, uint32_t max, unsigned prefix);
 static void count_all_peers(trp_member_t *member);
 static bool tell_connection(trp_member_t *member, trp_stream_t *stream,
                             const troupe_address_t *local, const troupe_address_t *remote);
@@ -114,17 +116,8 @@ static trp_member_t *find_or_make(const trp_command_t *command) {
 
 static void release(trp_net_t *net, trp_subject_t *subject) {
   trp_member_t *member = (trp_member_t *)(void *)subject;
-  size_t cursor = 0;
-  void *value;
   (void)net;
-  while (trp_map_iterate(&member->peers, &cursor, NULL, &value)) {
-    for (trp_peer_t *peer = value; peer != NULL;) {
-      trp_peer_t *next = peer->next;
-      free(peer);
-      peer = next;
-    }
-  }
-  trp_map_free(&member->peers);
+  trp_peers_free(&member->peers);
   free(member);
 }
 
@@ -344,7 +337,9 @@ static void finish(trp_member_t *member) {
   if (member->drops > 0 && !tell_drops(member)) {
     net->counters.undeliverable++;
   }
-  if (trp_owner_tell(member->owner, TRP_KIND(EVENT_CLOSE), member->subject.id) == NULL) {
+  trp_owner_t *owner = member->owner;
+  trp_message_t *event = trp_owner_tell(owner, TRP_KIND(EVENT_CLOSE), member->subject.id);
+  if (event == NULL || !put_counts(owner, event, &member->counts)) {
     trp_list_remove(&member->in_list);
     trp_list_append(&net->owing_members, &member->in_list);
     trp_net_retry(net, TRP_RETRY_NS);
@@ -394,11 +389,7 @@ void trp_member_change_options(trp_member_t *member, const Troupe__Wire__Options
     member->block_list = options->block_list;
   }
   if (options->set_max_per_address) {
-    bool begins = member->max_per_address == 0 && options->max_per_address > 0;
-    member->max_per_address = options->max_per_address;
-    if (begins) {
-      count_all_peers(member);
-    }
+    change_cap(member, options->max_per_address, options->max_per_address_prefix);
   }
   if (member->listener != NULL) {
     trp_listener_update(member->listener);
@@ -432,7 +423,10 @@ void trp_member_count(const trp_command_t *command) {
   trp_member_t *member = trp_map_get(&net->subjects, command->message->subject);
   uint64_t connections = 0;
   // A server that never listened, or is gone, has none.
-  if (member != NULL && member->subject.tag == TRP_TAG_MEMBER) {
+  if (member != NULL && member->subject.tag != TRP_TAG_MEMBER) {
+    member = NULL;
+  }
+  if (member != NULL) {
     connections = member->place.connections;
     if (asked->group && member->listener != NULL) {
       connections = 0;
@@ -441,21 +435,33 @@ void trp_member_count(const trp_command_t *command) {
       }
     }
   }
+  static const trp_member_counts_t none;
   trp_message_t *event = trp_owner_tell(owner, TRP_KIND(EVENT_COUNTED), command->message->subject);
-  Troupe__Wire__Count *count = event == NULL ? NULL : trp_out_take(&owner->out, sizeof *count);
-  if (count == NULL) {
-    if (event != NULL) {
-      trp_out_undo(&owner->out);
-    }
+  if (event == NULL || !put_counts(owner, event, member == NULL ? &none : &member->counts)) {
     net->counters.undeliverable++;
     return;
   }
+  event->count->token = asked->token;
+  event->count->connections = connections;
+  event->count->group = asked->group;
+}
+
+/// Makes them the event's detail, or takes the event back: there is no memory.
+static bool put_counts(trp_owner_t *owner, trp_message_t *event,
+                       const trp_member_counts_t *counts) {
+  Troupe__Wire__Count *count = trp_out_take(&owner->out, sizeof *count);
+  if (count == NULL) {
+    trp_out_undo(&owner->out);
+    return false;
+  }
   *count = (Troupe__Wire__Count)TROUPE__WIRE__COUNT__INIT;
-  count->token = asked->token;
-  count->connections = connections;
-  count->group = asked->group;
+  count->accepted = counts->accepted;
+  count->dropped = counts->dropped;
+  count->blocked = counts->blocked;
+  count->capped = counts->capped;
   event->detail_case = TRP_DETAIL(COUNT);
   event->count = count;
+  return true;
 }
 
 // ---- Connections ----
@@ -488,6 +494,7 @@ void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_a
   }
   stream->member = member;
   member->place.connections++;
+  member->counts.accepted++;
   member->dealt++;
   update_credit(member);
   trp_stream_accepted(stream, handle);
@@ -496,6 +503,7 @@ void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_a
 void trp_member_refuse(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote) {
   trp_net_t *net = member->net;
   net->counters.dropped++;
+  member->counts.dropped++;
   member->drops++;
   find_local(member, handle, &member->drop_local);
   member->drop_remote = *remote;
@@ -521,82 +529,69 @@ void trp_member_lose(trp_member_t *member, trp_stream_t *stream) {
 /// Silent, as in Node: neither is told to the actor.
 static bool is_refused(trp_member_t *member, const troupe_address_t *remote) {
   if (trp_blocks_match(member->net, member->block_list, remote)) {
+    member->counts.blocked++;
     return true;
   }
-  uint8_t bytes[16];
-  if (member->max_per_address == 0 || !trp_ip_bytes(remote, bytes)) {
-    return false;
+  if (is_capped(member, remote)) {
+    member->counts.capped++;
+    return true;
   }
-  const trp_peer_t *peer = find_peer(member, bytes);
-  return peer != NULL && peer->count >= member->max_per_address;
+  return false;
 }
 
-static trp_peer_t *find_peer(const trp_member_t *member, const uint8_t bytes[16]) {
-  trp_peer_t *peer = trp_map_get(&member->peers, trp_ip_hash(bytes));
-  while (peer != NULL && memcmp(peer->bytes, bytes, sizeof peer->bytes) != 0) {
-    peer = peer->next;
+/// All servers of the address count together: the peer cannot choose to which it is dealt.
+static bool is_capped(const trp_member_t *member, const troupe_address_t *remote) {
+  uint8_t key[16];
+  if (member->max_per_address == 0 || !trp_peer_key(remote, member->address_prefix, key)) {
+    return false;
   }
-  return peer;
+  uint64_t count = 0;
+  for (size_t i = 0; i < member->listener->count; i++) {
+    const trp_place_t *place = member->listener->places[i];
+    count += trp_peers_count(&TRP_LIST_ENTRY(place, trp_member_t, place)->peers, key);
+  }
+  return count >= member->max_per_address;
 }
 
 static bool count_peer(trp_member_t *member, trp_stream_t *stream, const troupe_address_t *remote) {
-  uint8_t bytes[16];
-  if (member->max_per_address == 0 || !trp_ip_bytes(remote, bytes)) {
+  uint8_t key[16];
+  if (member->max_per_address == 0 || !trp_peer_key(remote, member->address_prefix, key)) {
     return true;
   }
-  trp_peer_t *peer = find_peer(member, bytes);
-  if (peer == NULL) {
-    peer = calloc(1, sizeof *peer);
-    if (peer == NULL) {
-      return false;
-    }
-    memcpy(peer->bytes, bytes, sizeof peer->bytes);
-    peer->next = trp_map_get(&member->peers, trp_ip_hash(bytes));
-    if (trp_map_put(&member->peers, trp_ip_hash(bytes), peer) != 0) {
-      free(peer);
-      return false;
-    }
-  }
-  peer->count++;
-  stream->peer = peer;
-  return true;
+  stream->peer = trp_peers_add(&member->peers, key);
+  return stream->peer != NULL;
 }
 
 static void uncount_peer(trp_member_t *member, trp_stream_t *stream) {
-  trp_peer_t *gone = stream->peer;
-  stream->peer = NULL;
-  if (gone == NULL || --gone->count > 0) {
-    return;
+  if (stream->peer != NULL) {
+    trp_peers_remove(&member->peers, stream->peer);
+    stream->peer = NULL;
   }
-  uint64_t hash = trp_ip_hash(gone->bytes);
-  trp_peer_t *first = trp_map_get(&member->peers, hash);
-  if (first == gone) {
-    if (gone->next == NULL) {
-      trp_map_remove(&member->peers, hash);
-    } else {
-      (void)trp_map_put(&member->peers, hash, gone->next); // replaces: cannot fail
-    }
-  } else {
-    while (first->next != gone) {
-      first = first->next;
-    }
-    first->next = gone->next;
-  }
-  free(gone);
 }
 
-/// The limit was set while connections are open: they count, too. Rare, so it looks through all
-/// sockets.
+static void change_cap(trp_member_t *member, uint32_t max, unsigned prefix) {
+  bool other = prefix != member->address_prefix || (max == 0) != (member->max_per_address == 0);
+  member->max_per_address = max;
+  member->address_prefix = prefix;
+  if (other) {
+    count_all_peers(member);
+  }
+}
+
+/// The cap was set, or counts otherwise, while connections are open: they count, too. Rare, so it
+/// looks through all sockets.
 static void count_all_peers(trp_member_t *member) {
   trp_net_t *net = member->net;
   size_t cursor = 0;
   void *value;
   while (member->place.connections > 0 && trp_map_iterate(&net->subjects, &cursor, NULL, &value)) {
     trp_stream_t *stream = value;
-    if (stream->subject.tag == TRP_TAG_STREAM && stream->member == member && stream->peer == NULL &&
-        stream->handle != NULL) {
+    if (stream->subject.tag == TRP_TAG_STREAM && stream->member == member) {
       troupe_address_t remote = {0};
-      net->ops->names(net->transport, stream->handle, NULL, &remote);
+      uncount_peer(member, stream);
+      if (stream->handle != NULL) {
+        net->ops->names(net->transport, stream->handle, NULL, &remote);
+      }
       (void)count_peer(member, stream, &remote); // without memory, this one goes uncounted
     }
   }

@@ -6,14 +6,16 @@
 #include "actors/net/context.h"
 #include "actors/net/details.h"
 #include "actors/net/options.h"
+#include "actors/net/peers.h"
 #include "actors/net/placement.h"
 
-/// How many connections of one member one address has.
-typedef struct trp_peer {
-  struct trp_peer *next; // another address with the same hash
-  uint8_t bytes[16];
-  uint32_t count;
-} trp_peer_t;
+/// What became of the connections that were dealt to a server since it began to listen.
+typedef struct trp_member_counts {
+  uint64_t accepted;
+  uint64_t dropped; // because of max_connections
+  uint64_t blocked; // by its block list
+  uint64_t capped;  // because of max_per_address
+} trp_member_counts_t;
 
 /// A COMMAND_LISTEN that waits for the look-up of its host.
 typedef struct trp_request trp_request_t;
@@ -30,7 +32,9 @@ struct trp_member {
   trp_socket_options_t options; // inherited by its connections
   uint64_t block_list;
   uint32_t max_per_address;
-  trp_map_t peers; // hash of the address -> trp_peer_t, while max_per_address is set
+  unsigned address_prefix; // of IPv6 addresses; 0: all bits
+  trp_peers_t peers;       // while max_per_address is set
+  trp_member_counts_t counts;
   trp_request_t *request;
   bool closing;       // EVENT_CLOSE is due when the last connection is gone
   trp_link_t in_list; // of members that dropped connections in this turn, or that owe their

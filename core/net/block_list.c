@@ -1,15 +1,16 @@
 /// Block lists: <troupe/block_list.h>.
 ///
 /// The rules are kept as they were given, for their texts and for those who copy them. What a check
-/// looks at are two sets of numbers made of them: one for IPv4 addresses in either form, one for
-/// IPv6 addresses.
+/// looks at is a set of addresses made of them.
 #include "core/net/block_list.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct troupe_block_list {
+  atomic_size_t uses; // its maker's, until it is freed, and those of servers
   // Held for reading by everything that looks, for writing while a rule is added. Nothing else is
   // locked inside, no callback runs, and nothing but malloc() is called. A writer that waits goes
   // before new readers, or constant checks would keep it out for ever.
@@ -17,7 +18,7 @@ struct troupe_block_list {
   pthread_rwlock_t lock_memory;
   trp_ip_rule_t *rules; // oldest first
   size_t count, capacity;
-  trp_intervals_t ipv4, ipv6;
+  trp_ip_set_t set;
 };
 
 typedef struct parsed {
@@ -47,6 +48,7 @@ int troupe_block_list_new(troupe_block_list_t **list) {
     free(made);
     return TROUPE_ENOMEM;
   }
+  atomic_init(&made->uses, 1);
   *list = made;
   return 0;
 }
@@ -70,12 +72,22 @@ void troupe_block_list_free(troupe_block_list_t **list) {
   if (list == NULL || *list == NULL) {
     return;
   }
-  pthread_rwlock_destroy((*list)->lock);
-  trp_intervals_clear(&(*list)->ipv4);
-  trp_intervals_clear(&(*list)->ipv6);
-  free((*list)->rules);
-  free(*list);
+  trp_block_list_release(*list);
   *list = NULL;
+}
+
+void trp_block_list_retain(troupe_block_list_t *list) {
+  atomic_fetch_add_explicit(&list->uses, 1, memory_order_relaxed);
+}
+
+void trp_block_list_release(troupe_block_list_t *list) {
+  if (atomic_fetch_sub_explicit(&list->uses, 1, memory_order_acq_rel) > 1) {
+    return;
+  }
+  pthread_rwlock_destroy(list->lock);
+  trp_ip_set_clear(&list->set);
+  free(list->rules);
+  free(list);
 }
 
 int troupe_block_list_add_address(troupe_block_list_t *list, const troupe_address_t *address) {
@@ -167,7 +179,7 @@ static bool is_family(int family) {
          family == TROUPE_FAMILY_IPV6;
 }
 
-/// All that can fail is done first, so that a rule is in the list and in both sets, or in none.
+/// All that can fail is done first, so that a rule is in the list and in the set, or in neither.
 static int add(troupe_block_list_t *list, const trp_ip_rule_t *rule) {
   if (list == NULL) {
     return TROUPE_EINVAL;
@@ -178,12 +190,7 @@ static int add(troupe_block_list_t *list, const trp_ip_rule_t *rule) {
   int status = reserve(list, &spans);
   if (status == 0) {
     list->rules[list->count++] = *rule;
-    if (spans.has_ipv4) {
-      trp_intervals_add(&list->ipv4, spans.ipv4.first, spans.ipv4.last);
-    }
-    if (spans.has_ipv6) {
-      trp_intervals_add(&list->ipv6, spans.ipv6.first, spans.ipv6.last);
-    }
+    trp_ip_set_add(&list->set, &spans);
   }
   pthread_rwlock_unlock(list->lock);
   return status;
@@ -199,8 +206,7 @@ static int reserve(troupe_block_list_t *list, const trp_ip_rule_spans_t *spans) 
     list->rules = rules;
     list->capacity = capacity;
   }
-  int status = spans->has_ipv4 ? trp_intervals_reserve(&list->ipv4) : 0;
-  return status == 0 && spans->has_ipv6 ? trp_intervals_reserve(&list->ipv6) : status;
+  return trp_ip_set_reserve(&list->set, spans);
 }
 
 bool troupe_block_list_check(const troupe_block_list_t *list, const troupe_address_t *address) {
@@ -219,11 +225,8 @@ static bool contains(const troupe_block_list_t *list, const parsed_t *parsed) {
   if (list == NULL) {
     return false;
   }
-  trp_number_t number = trp_number_from_bytes(parsed->bytes);
-  bool is_ipv4 = trp_ip_is_mapped(parsed->bytes);
   pthread_rwlock_rdlock(list->lock);
-  bool found = (is_ipv4 && trp_intervals_contain(&list->ipv4, number)) ||
-               (parsed->family == TROUPE_FAMILY_IPV6 && trp_intervals_contain(&list->ipv6, number));
+  bool found = trp_ip_set_has(&list->set, parsed->family, parsed->bytes);
   pthread_rwlock_unlock(list->lock);
   return found;
 }

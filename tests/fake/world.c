@@ -346,8 +346,10 @@ static void print_detail(fake_actor_t *actor, const trp_message_t *message) {
   case TRP_DETAIL(BYE):
     print(actor, " %d %d", message->bye->status, (int)message->bye->reason);
     break;
-  case TRP_DETAIL(COUNT):
-    print(actor, " %u", (unsigned)message->count->connections);
+  case TRP_DETAIL(COUNT): // of a close they are looked at where it matters
+    if (message->kind == TRP_KIND(EVENT_COUNTED)) {
+      print(actor, " %u", (unsigned)message->count->connections);
+    }
     break;
   case TRP_DETAIL(SEND):
     print(actor, " from ");

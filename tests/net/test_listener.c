@@ -3,6 +3,7 @@
 #include "tests/harness/harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <troupe/error.h>
 
@@ -306,32 +307,71 @@ static void an_actor_that_is_deaf_does_not_drown_in_drops(void **state) {
   fake_expect(world, 0, "s1 drop 1976\n");
 }
 
+// A list, or more of one: addresses, ranges "A-B" and subnets "A/N" of the actor's list s`counter`.
+static Troupe__Wire__BlockList *block(fake_world_t *world, int actor, unsigned counter,
+                                      const char *const *rules) {
+  trp_message_t *message = fake_say(world, actor, TRP_KIND(COMMAND_BLOCK_LIST),
+                                    fake_id(actor, counter));
+  Troupe__Wire__BlockList *list = fake_take(world, actor, sizeof *list);
+  *list = (Troupe__Wire__BlockList)TROUPE__WIRE__BLOCK_LIST__INIT;
+  list->rules = fake_take(world, actor, 16 * sizeof(Troupe__Wire__BlockList__Rule *));
+  for (; rules[list->n_rules] != NULL; list->n_rules++) {
+    Troupe__Wire__BlockList__Rule *rule = fake_take(world, actor, sizeof *rule);
+    *rule = (Troupe__Wire__BlockList__Rule)TROUPE__WIRE__BLOCK_LIST__RULE__INIT;
+    char text[128];
+    snprintf(text, sizeof text, "%s", rules[list->n_rules]);
+    char *sign = strpbrk(text, "-/");
+    rule->prefix = -1;
+    if (sign != NULL && *sign == '/') {
+      rule->prefix = atoi(sign + 1);
+    } else if (sign != NULL) {
+      rule->end = fake_wire(world, actor, sign + 1, 0);
+    }
+    if (sign != NULL) {
+      *sign = '\0';
+    }
+    rule->start = fake_wire(world, actor, text, 0);
+    list->rules[list->n_rules] = rule;
+  }
+  message->block_list = list;
+  message->detail_case = TRP_DETAIL(BLOCK_LIST);
+  return list;
+}
+
+static void use_list(fake_world_t *world, int actor, unsigned server, unsigned list) {
+  Troupe__Wire__Options *options = options_of(world, actor, server);
+  options->set_block_list = true;
+  options->block_list = list == 0 ? 0 : fake_id(actor, list);
+}
+
+static void set_cap(fake_world_t *world, int actor, unsigned server, uint32_t max,
+                    uint32_t prefix) {
+  Troupe__Wire__Options *options = options_of(world, actor, server);
+  options->set_max_per_address = true;
+  options->max_per_address = max;
+  options->max_per_address_prefix = prefix;
+  fake_do(world, actor);
+}
+
+// How many of the connections that wait at the first listener get in, whoever gets them.
+static size_t let_in(fake_world_t *world, unsigned count, const char *ip) {
+  forget_told(world);
+  fake_knock(fake_handle(&world->network, 0), count, ip);
+  fake_turn(world);
+  size_t connections = 0;
+  for (int i = 0; i < FAKE_ACTORS_MAX; i++) {
+    connections += count_told(world, i, "connection");
+  }
+  return connections;
+}
+
 static void blocked_peers_are_hung_up_on_in_silence(void **state) {
   fake_world_t *world = *state;
   listen_at(world, 0, 1, "127.0.0.1", 80);
-  trp_message_t *message = fake_say(world, 0, TRP_KIND(COMMAND_BLOCK_LIST), fake_id(0, 2));
-  Troupe__Wire__BlockList *list = fake_take(world, 0, sizeof *list);
-  *list = (Troupe__Wire__BlockList)TROUPE__WIRE__BLOCK_LIST__INIT;
-  Troupe__Wire__BlockList__Rule *rules = fake_take(world, 0, 3 * sizeof *rules);
-  list->rules = fake_take(world, 0, 3 * sizeof(Troupe__Wire__BlockList__Rule *));
-  for (int i = 0; i < 3; i++) {
-    rules[i] = (Troupe__Wire__BlockList__Rule)TROUPE__WIRE__BLOCK_LIST__RULE__INIT;
-    rules[i].prefix = -1;
-    list->rules[i] = &rules[i];
-  }
-  list->n_rules = 3;
-  rules[0].start = fake_wire(world, 0, "1.1.1.1", 0);
-  rules[1].start = fake_wire(world, 0, "10.0.0.77", 0);
-  rules[1].prefix = 27;
-  rules[2].start = fake_wire(world, 0, "2001:db8::10", 0);
-  rules[2].end = fake_wire(world, 0, "2001:db8::20", 0);
-  message->block_list = list;
-  message->detail_case = TRP_DETAIL(BLOCK_LIST);
-  Troupe__Wire__Options *options = options_of(world, 0, 1);
-  options->set_block_list = true;
-  options->block_list = fake_id(0, 2);
+  block(world, 0, 2,
+        (const char *[]){"1.1.1.1", "10.0.0.77/27", "2001:db8::10-2001:db8::20", NULL});
+  use_list(world, 0, 1, 2);
   fake_do(world, 0);
-  forget_told(world);
   static const struct {
     const char *ip;
     bool blocked;
@@ -341,37 +381,126 @@ static void blocked_peers_are_hung_up_on_in_silence(void **state) {
       {"2001:db8::15", true},     {"2001:db8::21", false},  {"::1", false},
       {"::ffff:10.0.0.80", true},
   };
-  size_t let_in = 0;
   for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
-    fake_knock(fake_handle(&world->network, 0), 1, peers[i].ip);
-    fake_turn(world);
-    let_in += !peers[i].blocked;
-    assert_int_equal(count_told(world, 0, "connection"), let_in);
+    assert_int_equal(let_in(world, 1, peers[i].ip), !peers[i].blocked);
+    assert_int_equal(count_told(world, 0, "drop"), 0);
   }
-  assert_int_equal(count_told(world, 0, "drop"), 0);
+  assert_int_equal(fake_counters(world)->blocked, 6);
+}
+
+static void a_list_grows_and_another_takes_its_place_at_once(void **state) {
+  fake_world_t *world = *state;
+  listen_at(world, 0, 1, "127.0.0.1", 80);
+  block(world, 0, 2, (const char *[]){"1.1.1.1", NULL});
+  use_list(world, 0, 1, 2);
+  fake_do(world, 0);
+  block(world, 0, 2, (const char *[]){"2.2.2.2", NULL})->known = 1;
+  fake_do(world, 0);
+  assert_int_equal(let_in(world, 1, "1.1.1.1"), 0);
+  assert_int_equal(let_in(world, 1, "2.2.2.2"), 0);
+  block(world, 0, 3, (const char *[]){"3.3.3.3", NULL});
+  use_list(world, 0, 1, 3);
+  block(world, 0, 2, (const char *[]){NULL})->drop = true;
+  fake_do(world, 0);
+  assert_int_equal(let_in(world, 1, "1.1.1.1"), 1);
+  assert_int_equal(let_in(world, 1, "2.2.2.2"), 1);
+  assert_int_equal(let_in(world, 1, "3.3.3.3"), 0);
+  use_list(world, 0, 1, 0);
+  fake_do(world, 0);
+  assert_int_equal(let_in(world, 1, "3.3.3.3"), 1);
+  assert_int_equal(fake_counters(world)->unknown_kind, 0);
+  assert_int_equal(fake_counters(world)->unknown_subject, 0);
+}
+
+static void a_list_that_is_not_whole_lets_nobody_in(void **state) {
+  fake_world_t *world = *state;
+  listen_at(world, 0, 1, "127.0.0.1", 80);
+  block(world, 0, 2, (const char *[]){"1.1.1.1", NULL})->known = 7; // what was before them is lost
+  use_list(world, 0, 1, 2);
+  fake_do(world, 0);
+  assert_int_equal(let_in(world, 2, "9.9.9.9"), 0);
+  use_list(world, 0, 1, 3); // and one that never came
+  fake_do(world, 0);
+  assert_int_equal(let_in(world, 2, "9.9.9.9"), 0);
+  block(world, 0, 4, (const char *[]){"10.0.0.0/33", NULL}); // that makes no sense
+  use_list(world, 0, 1, 4);
+  fake_do(world, 0);
+  assert_int_equal(let_in(world, 2, "9.9.9.9"), 0);
   assert_int_equal(fake_counters(world)->blocked, 6);
 }
 
 static void one_address_gets_no_more_than_its_share(void **state) {
   fake_world_t *world = *state;
   listen_at(world, 0, 1, "127.0.0.1", 80);
-  trp_handle_t *listener = fake_handle(&world->network, 0);
-  fake_knock(listener, 1, "1.1.1.1"); // before the limit is set; it counts, too
-  fake_turn(world);
-  Troupe__Wire__Options *options = options_of(world, 0, 1);
-  options->set_max_per_address = true;
-  options->max_per_address = 2;
-  fake_do(world, 0);
-  fake_knock(listener, 3, "1.1.1.1");
-  fake_turn(world);
-  assert_int_equal(count_told(world, 0, "connection"), 2);
-  fake_knock(listener, 1, "2.2.2.2");
-  fake_turn(world);
-  assert_int_equal(count_told(world, 0, "connection"), 3);
+  assert_int_equal(let_in(world, 1, "1.1.1.1"), 1); // before the limit is set; it counts, too
+  set_cap(world, 0, 1, 2, 0);
+  assert_int_equal(let_in(world, 3, "1.1.1.1"), 1);
+  assert_int_equal(let_in(world, 1, "::ffff:1.1.1.1"), 0);
+  assert_int_equal(let_in(world, 1, "2.2.2.2"), 1);
   run(world, 0, TRP_KIND(COMMAND_DESTROY), fake_connection(1));
-  fake_knock(listener, 2, "1.1.1.1");
-  fake_turn(world);
-  assert_int_equal(count_told(world, 0, "connection"), 4);
+  assert_int_equal(let_in(world, 2, "1.1.1.1"), 1);
+  set_cap(world, 0, 1, 0, 0);
+  assert_int_equal(let_in(world, 3, "1.1.1.1"), 3);
+  set_cap(world, 0, 1, 5, 0); // those that came without a limit count
+  assert_int_equal(let_in(world, 1, "1.1.1.1"), 0);
+  assert_int_equal(fake_counters(world)->dropped, 0);
+}
+
+static void ipv6_addresses_count_by_their_first_bits(void **state) {
+  fake_world_t *world = *state;
+  listen_at(world, 0, 1, "::1", 80);
+  set_cap(world, 0, 1, 2, 0);
+  assert_int_equal(let_in(world, 1, "2001:db8:0:1::1"), 1);
+  assert_int_equal(let_in(world, 1, "2001:db8:0:1::2"), 1);
+  assert_int_equal(let_in(world, 1, "2001:db8:0:1::3"), 1);
+  set_cap(world, 0, 1, 2, 64);
+  assert_int_equal(let_in(world, 1, "2001:db8:0:1:ffff::9"), 0);
+  assert_int_equal(let_in(world, 3, "2001:db8:0:2::1"), 2);
+  set_cap(world, 0, 1, 6, 61);
+  assert_int_equal(let_in(world, 3, "2001:db8:0:7::1"), 1);
+  assert_int_equal(let_in(world, 1, "2001:db8:0:8::1"), 1);
+  set_cap(world, 0, 1, 1, 8);
+  assert_int_equal(let_in(world, 1, "1.1.1.1"), 1); // of IPv4 all bits count
+  assert_int_equal(let_in(world, 1, "1.1.1.2"), 1);
+  assert_int_equal(let_in(world, 1, "1.1.1.2"), 0);
+}
+
+static void servers_of_one_address_share_the_cap(void **state) {
+  fake_world_t *world = *state;
+  listen_at(world, 0, 1, "127.0.0.1", 80);
+  listen_at(world, 1, 1, "127.0.0.1", 80);
+  set_cap(world, 0, 1, 3, 0);
+  set_cap(world, 1, 1, 3, 0);
+  assert_int_equal(let_in(world, 8, "1.1.1.1"), 3);
+  assert_int_equal(let_in(world, 8, "1.1.1.2"), 3);
+}
+
+static void a_server_knows_what_became_of_its_connections(void **state) {
+  fake_world_t *world = *state;
+  listen_at(world, 0, 1, "127.0.0.1", 80);
+  block(world, 0, 2, (const char *[]){"7.7.7.7", NULL});
+  use_list(world, 0, 1, 2);
+  set_cap(world, 0, 1, 2, 0);
+  set_max(world, 0, 1, 4);
+  assert_int_equal(let_in(world, 3, "1.1.1.1"), 2);
+  assert_int_equal(let_in(world, 5, "7.7.7.7"), 0);
+  assert_int_equal(let_in(world, 2, "2.2.2.2"), 2);
+  // It is full, which is looked at first: these are dropped although they are blocked.
+  assert_int_equal(let_in(world, 6, "7.7.7.7"), 0);
+  assert_int_equal(count_told(world, 0, "drop 6"), 1);
+  assert_int_equal(asked_count(world, 0, fake_id(0, 1), false), 4);
+  const Troupe__Wire__Count *count = fake_last(world, TRP_KIND(EVENT_COUNTED)).message->count;
+  assert_int_equal(count->accepted, 4);
+  assert_int_equal(count->dropped, 6);
+  assert_int_equal(count->blocked, 5);
+  assert_int_equal(count->capped, 1);
+  for (unsigned i = 1; i <= 4; i++) {
+    run(world, 0, TRP_KIND(COMMAND_DESTROY), fake_connection(i));
+  }
+  run(world, 0, TRP_KIND(COMMAND_CLOSE), fake_id(0, 1));
+  const trp_message_t *close = fake_last(world, TRP_KIND(EVENT_CLOSE)).message;
+  assert_int_equal(close->detail_case, TRP_DETAIL(COUNT));
+  assert_int_equal(close->count->blocked, 5);
 }
 
 static void accepted_sockets_inherit_options(void **state) {
@@ -504,7 +633,12 @@ int main(void) {
       with_world(with_one_full_the_other_gets_them_and_with_all_full_they_are_dropped),
       with_world(an_actor_that_is_deaf_does_not_drown_in_drops),
       with_world(blocked_peers_are_hung_up_on_in_silence),
+      with_world(a_list_grows_and_another_takes_its_place_at_once),
+      with_world(a_list_that_is_not_whole_lets_nobody_in),
       with_world(one_address_gets_no_more_than_its_share),
+      with_world(ipv6_addresses_count_by_their_first_bits),
+      with_world(servers_of_one_address_share_the_cap),
+      with_world(a_server_knows_what_became_of_its_connections),
       with_world(accepted_sockets_inherit_options),
       with_world(without_descriptors_the_listener_parks_and_says_so),
       with_world(a_closed_socket_wakes_a_parked_listener),
