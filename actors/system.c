@@ -5,7 +5,6 @@
 /// anything is waited for, and never on the way of the data.
 #include <troupe/trace.h>
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,10 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "actors/io/loop.h"
+#include "actors/ground.h"
 #include "core/actor/actor.h"
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
-#include "core/message/pipes.h"
 #include "core/net/abort.h"
 #include "core/net/defaults.h"
 #include "core/support/map.h"
@@ -71,10 +69,7 @@ typedef struct record {
 } record_t;
 
 struct troupe_system {
-  trp_hub_t *hub;
-  trp_io_t *io[TRP_IO_ACTORS_MAX];
-  unsigned io_count;
-  int64_t spin_ns;
+  trp_ground_t *ground;
   uint64_t seed;
   trp_defaults_t defaults;
   trp_recorder_t *recorder;
@@ -100,31 +95,20 @@ static void unpin(record_t *record);
 static int stop_actor(troupe_system_t *system, uint64_t id, unsigned grace_ms);
 static int join(troupe_system_t *system, uint64_t id, int timeout_ms, int *status);
 
-static void deadline_after(struct timespec *deadline, int timeout_ms) {
-  clock_gettime(CLOCK_MONOTONIC, deadline);
-  deadline->tv_sec += timeout_ms / 1000;
-  deadline->tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (deadline->tv_nsec >= 1000000000) {
-    deadline->tv_sec++;
-    deadline->tv_nsec -= 1000000000;
-  }
-}
-
-/// Of the clock that inboxes read.
-static int64_t deadline_ns(int timeout_ms) {
-  struct timespec deadline;
-  deadline_after(&deadline, timeout_ms);
-  return (int64_t)deadline.tv_sec * 1000000000 + deadline.tv_nsec;
+/// Of the clock that inboxes read; below 0: never.
+static int64_t deadline_ns(const troupe_system_t *system, int timeout_ms) {
+  return timeout_ms < 0 ? TRP_FOREVER
+                        : system->ground->ops->now(system->ground) + (int64_t)timeout_ms * 1000000;
 }
 
 /// Waits for a change until the deadline; false when it is over. With the mutex held.
-static bool wait_for_change(troupe_system_t *system, int timeout_ms,
-                            const struct timespec *deadline) {
-  if (timeout_ms < 0) {
-    pthread_cond_wait(&system->changed, &system->mutex);
-    return true;
-  }
-  return pthread_cond_timedwait(&system->changed, &system->mutex, deadline) != ETIMEDOUT;
+static bool wait_for_change(troupe_system_t *system, int64_t deadline) {
+  return system->ground->ops->wait(system->ground, &system->changed, &system->mutex, deadline);
+}
+
+/// With the mutex held.
+static void tell_change(troupe_system_t *system) {
+  system->ground->ops->wake(system->ground, &system->changed);
 }
 
 int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system) {
@@ -141,7 +125,6 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
   }
   made->next_number = TRP_IO_ACTORS_MAX + 1;
   made->next_group = 1;
-  made->spin_ns = options->spin_us > 0 ? (int64_t)options->spin_us * 1000 : 0;
   made->seed = options->seed;
   atomic_init(&made->defaults.auto_select_family, true);
   atomic_init(&made->defaults.attempt_timeout_ms, TRP_ATTEMPT_TIMEOUT_MS);
@@ -162,32 +145,15 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
     error = TROUPE_ENOMEM;
     goto no_cond;
   }
-  error = trp_hub_new(&made->hub);
+  error = trp_real_ground_new(options->io_threads == 0 ? 1 : options->io_threads,
+                              options->spin_us > 0 ? (int64_t)options->spin_us * 1000 : 0,
+                              stop_by_signal, made, &made->ground);
   if (error != 0) {
-    goto no_hub;
-  }
-  unsigned count = options->io_threads == 0 ? 1 : options->io_threads;
-  for (; made->io_count < count; made->io_count++) {
-    trp_io_options_t io = {
-        .hub = made->hub,
-        .self = trp_id_actor(made->io_count + 1),
-        .spin_ns = made->spin_ns,
-        .on_signal_stop = stop_by_signal,
-        .context = made,
-    };
-    error = trp_io_start(&io, &made->io[made->io_count]);
-    if (error != 0) {
-      goto no_io;
-    }
+    goto no_ground;
   }
   *system = made;
   return 0;
-no_io:
-  while (made->io_count > 0) {
-    trp_io_stop(&made->io[--made->io_count], deadline_ns(IO_STOP_MS));
-  }
-  trp_hub_free(&made->hub);
-no_hub:
+no_ground:
   pthread_cond_destroy(&made->changed);
 no_cond:
   pthread_mutex_destroy(&made->mutex);
@@ -220,10 +186,7 @@ int troupe_system_free(troupe_system_t **system) {
   if (s->recorder != NULL) {
     trp_recorder_stop(&s->recorder, NULL);
   }
-  while (s->io_count > 0) {
-    trp_io_stop(&s->io[--s->io_count], deadline_ns(IO_STOP_MS));
-  }
-  trp_hub_free(&s->hub);
+  s->ground->ops->free(s->ground, deadline_ns(s, IO_STOP_MS));
   pthread_cond_destroy(&s->changed);
   pthread_mutex_destroy(&s->mutex);
   free(s);
@@ -338,7 +301,7 @@ static int new_record(troupe_system_t *system, const troupe_spawn_options_t *opt
   snprintf(start->name, sizeof start->name, "%s", options->name == NULL ? "actor" : options->name);
   start->index = index;
   start->group = group;
-  start->io_actors = system->io_count;
+  start->io_actors = system->ground->io_count;
   start->auto_select_family = atomic_load(&system->defaults.auto_select_family);
   start->attempt_timeout_ms = atomic_load(&system->defaults.attempt_timeout_ms);
   pthread_mutex_lock(&system->mutex);
@@ -366,6 +329,21 @@ static int new_record(troupe_system_t *system, const troupe_spawn_options_t *opt
   return 0;
 }
 
+static int start_thread(record_t *record, size_t stack_size) {
+  trp_ground_t *ground = record->system->ground;
+  int error = ground->ops->expect_thread == NULL
+                  ? 0
+                  : ground->ops->expect_thread(ground, record->start.id);
+  if (error != 0) {
+    return error;
+  }
+  error = trp_thread_start(&record->thread, record->start.name, stack_size, run_actor, record);
+  if (error != 0 && ground->ops->forget_thread != NULL) {
+    ground->ops->forget_thread(ground, record->start.id);
+  }
+  return error;
+}
+
 static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options,
                       uint32_t index, uint64_t group, uint64_t *id) {
   record_t *record = NULL;
@@ -374,18 +352,17 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
     return error;
   }
   *id = record->start.id;
-  error = trp_thread_start(&record->thread, record->start.name, options->stack_size, run_actor,
-                           record);
+  error = start_thread(record, options->stack_size);
   pthread_mutex_lock(&system->mutex);
   if (error != 0) {
     record->life = ENDED;
     record->joined = JOINED;
     system->running--;
     system->ended++;
-    pthread_cond_broadcast(&system->changed);
+    tell_change(system);
   }
   while (record->life == STARTING || record->life == KNOWN) {
-    pthread_cond_wait(&system->changed, &system->mutex);
+    wait_for_change(system, TRP_FOREVER);
   }
   bool failed = record->life == ENDED && (error != 0 || record->status < 0);
   if (failed && error == 0) {
@@ -406,8 +383,9 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
 static int told_hello(void *context) {
   record_t *record = context;
   troupe_system_t *system = record->system;
-  for (unsigned i = 0; i < system->io_count; i++) {
-    int error = trp_io_knows(system->io[i], deadline_ns(IO_HELLO_MS), record->start.id);
+  trp_ground_t *ground = system->ground;
+  for (unsigned i = 0; i < ground->io_count; i++) {
+    int error = ground->ops->knows(ground, i, deadline_ns(system, IO_HELLO_MS), record->start.id);
     if (error != 0) {
       return error;
     }
@@ -424,7 +402,7 @@ static void told_running(void *context) {
   record_t *record = context;
   pthread_mutex_lock(&record->system->mutex);
   record->life = RUNNING;
-  pthread_cond_broadcast(&record->system->changed);
+  tell_change(record->system);
   pthread_mutex_unlock(&record->system->mutex);
 }
 
@@ -433,9 +411,12 @@ static void *run_actor(void *argument) {
   troupe_system_t *system = record->system;
   record->status = 0;
   pthread_cleanup_push(end_actor, record);
-  int error = trp_pipes_open(system->hub, record->start.id, &record->inbox);
+  trp_ground_t *ground = system->ground;
+  if (ground->ops->thread_begins != NULL) {
+    ground->ops->thread_begins(ground, record->start.id);
+  }
+  int error = ground->ops->open_inbox(ground, record->start.id, &record->inbox);
   if (error == 0) {
-    trp_pipes_set_spin(record->inbox, system->spin_ns);
     record->start.clock_ns = trp_inbox_now(record->inbox);
     // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be
     // begun runs all the same; the recorder's report tells.
@@ -470,6 +451,8 @@ static void *run_actor(void *argument) {
 static void end_actor(void *argument) {
   record_t *record = argument;
   troupe_system_t *system = record->system;
+  trp_ground_t *ground = system->ground;
+  uint64_t id = record->start.id; // the record may be gone when this ends
   record->reason = !record->returned    ? TROUPE_REASON_EXITED
                    : record->status < 0 ? TROUPE_REASON_FAILED
                                         : TROUPE_REASON_RETURNED;
@@ -486,8 +469,11 @@ static void end_actor(void *argument) {
   record->life = ENDED;
   system->running--;
   system->ended++;
-  pthread_cond_broadcast(&system->changed);
+  tell_change(system);
   pthread_mutex_unlock(&system->mutex);
+  if (ground->ops->thread_ends != NULL) {
+    ground->ops->thread_ends(ground, id);
+  }
 }
 
 /// The last words: packed on the stack, and short enough for libzmq to carry them without memory.
@@ -506,8 +492,9 @@ static void say_bye(record_t *record) {
   batch.messages = messages;
   uint8_t bytes[64];
   size_t length = troupe__wire__batch__pack(&batch, bytes);
-  for (unsigned i = 0; i < record->system->io_count; i++) {
-    trp_pipes_send_last(record->inbox, trp_id_actor(i + 1), bytes, length);
+  const trp_ground_t *ground = record->system->ground;
+  for (unsigned i = 0; i < ground->io_count; i++) {
+    ground->ops->send_last(record->inbox, trp_id_actor(i + 1), bytes, length);
   }
 }
 
@@ -525,7 +512,7 @@ static record_t *find_record(troupe_system_t *system, uint64_t id) {
 /// time, or call the library.
 static void join_thread(troupe_system_t *system, record_t *record) {
   while (record->joined == JOINING) {
-    pthread_cond_wait(&system->changed, &system->mutex);
+    wait_for_change(system, TRP_FOREVER);
   }
   if (record->joined == NOT_JOINED) {
     record->joined = JOINING;
@@ -533,7 +520,7 @@ static void join_thread(troupe_system_t *system, record_t *record) {
     pthread_join(record->thread, NULL);
     pthread_mutex_lock(&system->mutex);
     record->joined = JOINED;
-    pthread_cond_broadcast(&system->changed);
+    tell_change(system);
   }
 }
 
@@ -586,7 +573,7 @@ static void reap(troupe_system_t *system) {
 }
 
 static int post(troupe_system_t *system, const trp_io_call_t *call) {
-  return trp_io_post(system->io[0], call);
+  return system->ground->ops->post(system->ground, 0, call);
 }
 
 /// With the mutex held. One that is not KNOWN yet stops itself when it is.
@@ -647,7 +634,7 @@ int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
 }
 
 int troupe_system_stop_from_signal(troupe_system_t *system) {
-  trp_io_post_from_signal(system->io[0]);
+  system->ground->ops->post_from_signal(system->ground, 0);
   return 0;
 }
 
@@ -660,10 +647,9 @@ int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *
   if (trp_actor_current() != NULL) {
     return TROUPE_EWRONGTHREAD;
   }
-  struct timespec deadline;
-  deadline_after(&deadline, timeout_ms);
+  int64_t deadline = deadline_ns(system, timeout_ms);
   pthread_mutex_lock(&system->mutex);
-  while (system->running > 0 && wait_for_change(system, timeout_ms, &deadline)) {
+  while (system->running > 0 && wait_for_change(system, deadline)) {
   }
   size_t found = 0;
   for (record_t *record = system->records; record != NULL; record = record->next) {
@@ -686,12 +672,11 @@ int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *
 }
 
 static int join(troupe_system_t *system, uint64_t id, int timeout_ms, int *status) {
-  struct timespec deadline;
-  deadline_after(&deadline, timeout_ms);
+  int64_t deadline = deadline_ns(system, timeout_ms);
   pthread_mutex_lock(&system->mutex);
   record_t *record = find_record(system, id);
   while (record != NULL && record->life != ENDED) {
-    if (!wait_for_change(system, timeout_ms, &deadline)) {
+    if (!wait_for_change(system, deadline)) {
       pthread_mutex_unlock(&system->mutex);
       return TROUPE_ETIMEDOUT;
     }
@@ -809,9 +794,10 @@ int troupe_abort(troupe_system_t *system, troupe_abort_t token) {
 
 int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters) {
   *counters = (troupe_system_counters_t){0};
-  for (unsigned i = 0; i < system->io_count; i++) {
+  trp_ground_t *ground = system->ground;
+  for (unsigned i = 0; i < ground->io_count; i++) {
     trp_net_counters_t c;
-    int error = trp_io_counters(system->io[i], deadline_ns(COUNTERS_MS), &c);
+    int error = ground->ops->counters(ground, i, deadline_ns(system, COUNTERS_MS), &c);
     if (error != 0) {
       return error;
     }
@@ -848,7 +834,7 @@ int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *
     return TROUPE_EALREADY;
   }
   trp_recorder_t *recorder = NULL;
-  int error = trp_recorder_start(system->hub, id, options, &recorder);
+  int error = trp_recorder_start(system->ground->hub, id, options, &recorder);
   if (error != 0) {
     return error;
   }
