@@ -15,12 +15,14 @@ typedef struct trp_ground_ops {
   /// The last words of an actor to an I/O actor: needs no memory.
   void (*send_last)(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_t length);
   /// The front door of the I/O actor `io`, from 0: as trp_io_post(), trp_io_post_from_signal(),
-  /// trp_io_knows(), trp_io_counters(). Deadlines are of `now`.
+  /// trp_io_knows(), trp_io_counters(), trp_io_handles(). Deadlines are of `now`.
   int (*post)(trp_ground_t *ground, unsigned io, const trp_io_call_t *call);
   void (*post_from_signal)(trp_ground_t *ground, unsigned io);
   int (*knows)(trp_ground_t *ground, unsigned io, int64_t deadline_ns, uint64_t actor);
   int (*counters)(trp_ground_t *ground, unsigned io, int64_t deadline_ns,
                   trp_net_counters_t *counters);
+  int (*handles)(trp_ground_t *ground, unsigned io, int64_t deadline_ns, troupe_handle_t *handles,
+                 size_t capacity, size_t *count);
   int64_t (*now)(trp_ground_t *ground);
 
   /// Around the life of an actor's thread: before it is made, in the thread that makes it (0 or

@@ -45,6 +45,11 @@ static int counters(trp_ground_t *ground, unsigned io, int64_t deadline_ns,
   return trp_io_counters(real_of(ground)->io[io], deadline_ns, read);
 }
 
+static int handles(trp_ground_t *ground, unsigned io, int64_t deadline_ns, troupe_handle_t *into,
+                   size_t capacity, size_t *count) {
+  return trp_io_handles(real_of(ground)->io[io], deadline_ns, into, capacity, count);
+}
+
 /// The clock of the conditions and of every real inbox.
 static int64_t now(trp_ground_t *ground) {
   (void)ground;
@@ -86,6 +91,7 @@ static const trp_ground_ops_t real_ops = {
     .post_from_signal = post_from_signal,
     .knows = knows,
     .counters = counters,
+    .handles = handles,
     .now = now,
     .wait = wait_on,
     .wake = wake,

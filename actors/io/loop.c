@@ -38,7 +38,10 @@ typedef struct call {
 
 typedef struct snapshot {
   struct snapshot *next;
-  trp_net_counters_t *counters; // NULL: it waits for the HELLO of `actor`
+  trp_net_counters_t *counters; // or
+  size_t *count;                // of handles; without either it waits for the HELLO of `actor`
+  troupe_handle_t *handles;
+  size_t capacity;
   uint64_t actor;
   int result;
   bool done;
@@ -247,6 +250,12 @@ int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *count
   return wait_for_snapshot(io, deadline_ns, &mine);
 }
 
+int trp_io_handles(trp_io_t *io, int64_t deadline_ns, troupe_handle_t *handles, size_t capacity,
+                   size_t *count) {
+  snapshot_t mine = {.count = count, .handles = handles, .capacity = capacity};
+  return wait_for_snapshot(io, deadline_ns, &mine);
+}
+
 int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor) {
   snapshot_t mine = {.actor = actor};
   int error = wait_for_snapshot(io, deadline_ns, &mine);
@@ -282,6 +291,10 @@ static call_t *take_calls(trp_io_t *io, bool *stopping) {
 static bool answer(trp_io_t *io, snapshot_t *snapshot) {
   if (snapshot->counters != NULL) {
     *snapshot->counters = *trp_net_counters(io->net);
+    return true;
+  }
+  if (snapshot->count != NULL) {
+    *snapshot->count = trp_net_handles(io->net, snapshot->handles, snapshot->capacity);
     return true;
   }
   int known = trp_net_knows(io->net, snapshot->actor);

@@ -56,6 +56,11 @@ void trp_io_post_from_signal(trp_io_t *io);
 /// in the counts. Returns 0, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
 int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters);
 
+/// Any thread but the I/O thread; blocks until the loop has come to it. As trp_net_handles(), with
+/// the number in `*count`. Returns as trp_io_counters().
+int trp_io_handles(trp_io_t *io, int64_t deadline_ns, troupe_handle_t *handles, size_t capacity,
+                   size_t *count);
+
 /// Any thread but the I/O thread; blocks until the actor's HELLO, which was sent before, has come.
 /// Returns 0: it can be told things; TROUPE_EMFILE: no pipe to it could be made; TROUPE_ETIMEDOUT
 /// or TROUPE_ESTOPPED.

@@ -9,6 +9,7 @@
 
 #include "actors/net/list.h"
 #include "actors/net/net.h"
+#include "actors/net/texts.h"
 #include "actors/net/timers.h"
 #include "actors/net/writes.h"
 #include "core/message/credit.h"
@@ -65,6 +66,7 @@ struct trp_net {
   size_t parked;     // listeners that are parked
   trp_timers_t timers;
   trp_write_store_t write_store;
+  trp_texts_t texts; // where things were made
   trp_subject_t *buried;
   trp_stream_t *spare_streams;
   size_t spare_stream_count;

@@ -84,6 +84,7 @@ void trp_member_listen(const trp_command_t *command) {
   drop_request(member); // a second listen while the first looks its host up takes its place
   trp_member_set_dispatched(member, message->through);
   trp_member_change_options(member, message->listen->options);
+  member->made_at = trp_texts_keep(&net->texts, message->listen->made_at);
   listen_as_told(member, message->listen);
 }
 
@@ -493,6 +494,7 @@ void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_a
     return;
   }
   stream->member = member;
+  stream->made_at = member->made_at;
   member->place.connections++;
   member->counts.accepted++;
   member->dealt++;
@@ -598,6 +600,21 @@ static void count_all_peers(trp_member_t *member) {
 }
 
 /// The system need not be asked when the listener is bound to one address.
+void trp_member_describe(const trp_member_t *member, troupe_handle_t *handle) {
+  if (member->owner == NULL) {
+    return;
+  }
+  handle->kind = TROUPE_HANDLE_SERVER;
+  handle->owner.id = member->owner->id;
+  trp_texts_copy(handle->made_at, member->made_at);
+  if (member->listener != NULL) {
+    handle->state = "listening";
+    handle->local = member->listener->address;
+  } else {
+    handle->state = member->request != NULL ? "starting" : "closing";
+  }
+}
+
 static void find_local(const trp_member_t *member, trp_handle_t *handle, troupe_address_t *local) {
   if (member->listener->wildcard) {
     member->net->ops->names(member->net->transport, handle, local, NULL);

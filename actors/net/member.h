@@ -30,6 +30,7 @@ struct trp_member {
   uint64_t dealt;               // connections so far, and
   uint64_t dispatched;          // how many of them its actor has dispatched, as it told
   trp_socket_options_t options; // inherited by its connections
+  const char *made_at;          // file and line, among the net's texts, or NULL
   uint64_t block_list;
   uint32_t max_per_address;
   unsigned address_prefix; // of IPv6 addresses; 0: all bits
@@ -68,6 +69,9 @@ void trp_member_tell_parked(trp_member_t *member, int code, bool parked);
 
 /// Its actor has ended: closes it without a word.
 void trp_member_drop(trp_member_t *member);
+
+/// For lists of what is open. One whose actor has ended is left as it is.
+void trp_member_describe(const trp_member_t *member, troupe_handle_t *handle);
 
 /// The turn ends: tells of dropped connections, and of closes that there was no memory for.
 void trp_members_flush(trp_net_t *net);

@@ -102,6 +102,7 @@ void trp_net_free(trp_net_t **freed) {
   free_buried(net);
   trp_streams_free(net);
   trp_write_store_free(&net->write_store);
+  trp_texts_free(&net->texts);
   trp_map_free(&net->subjects);
   trp_timers_free(&net->timers);
   net->transport->callbacks = (trp_transport_callbacks_t){0};
@@ -317,6 +318,32 @@ int trp_net_knows(trp_net_t *net, uint64_t actor) {
 
 const trp_net_counters_t *trp_net_counters(const trp_net_t *net) {
   return &net->counters;
+}
+
+// ---- What is open ----
+
+size_t trp_net_handles(trp_net_t *net, troupe_handle_t *handles, size_t capacity) {
+  size_t count = 0;
+  size_t cursor = 0;
+  uint64_t id = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&net->subjects, &cursor, &id, &value)) {
+    const trp_subject_t *subject = value;
+    troupe_handle_t handle = {.id = id};
+    if (subject->tag == TRP_TAG_STREAM) {
+      trp_stream_describe(value, &handle);
+    } else if (subject->tag == TRP_TAG_MEMBER) {
+      trp_member_describe(value, &handle);
+    }
+    if (handle.owner.id == 0) {
+      continue; // a block list, or a server whose actor has ended
+    }
+    if (count < capacity) {
+      handles[count] = handle;
+    }
+    count++;
+  }
+  return count;
 }
 
 // ---- Callbacks of the transport ----

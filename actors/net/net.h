@@ -4,6 +4,8 @@
 #define TRP_NET_H_INCLUDED
 
 #include "actors/net/transport.h"
+#include <troupe/handle.h>
+
 #include "core/message/inbox.h"
 
 typedef struct trp_net trp_net_t;
@@ -50,6 +52,10 @@ int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64
 int trp_net_knows(trp_net_t *net, uint64_t actor);
 
 const trp_net_counters_t *trp_net_counters(const trp_net_t *net);
+
+/// Lists the open sockets and servers, in any order: writes at most `capacity` of them, returns how
+/// many there are.
+size_t trp_net_handles(trp_net_t *net, troupe_handle_t *handles, size_t capacity);
 
 /// Closes all sockets, resolves and servers without a word.
 void trp_net_free(trp_net_t **freed);

@@ -131,6 +131,7 @@ void trp_stream_connect(const trp_command_t *command) {
     return;
   }
   stream->epoch = message->epoch;
+  stream->made_at = trp_texts_keep(&net->texts, message->connect->made_at);
   trp_options_merge(&stream->options, message->connect->options);
   stream->held = stream->options.pause;
   trp_stream_arm(stream);
@@ -166,6 +167,7 @@ void trp_stream_adopt(const trp_command_t *command) {
     return;
   }
   stream->epoch = message->epoch;
+  stream->made_at = trp_texts_keep(&net->texts, adopt->made_at);
   trp_options_merge(&stream->options, adopt->options);
   stream->held = stream->options.pause;
   trp_stream_connected(stream, handle, 0);
@@ -627,6 +629,19 @@ static int write_queue(trp_stream_t *stream) {
     trp_stream_arm(stream);
   }
   return 0;
+}
+
+// ---- Describing ----
+
+void trp_stream_describe(const trp_stream_t *stream, troupe_handle_t *handle) {
+  handle->kind = TROUPE_HANDLE_SOCKET;
+  handle->owner.id = stream->owner->id;
+  handle->state = trp_stream_state_word(stream->state);
+  trp_texts_copy(handle->made_at, stream->made_at);
+  if (stream->handle != NULL) {
+    stream->net->ops->names(stream->net->transport, stream->handle, &handle->local,
+                            &handle->remote);
+  }
 }
 
 // ---- Commands ----

@@ -46,6 +46,8 @@ struct trp_stream {
   trp_due_t due;       // the earliest of its timeout and deadlines, or before it
   trp_socket_options_t options;
 
+  const char *made_at; // file and line, among the net's texts, or NULL
+
   trp_link_t in_owner, in_dirty, in_due, in_stalled;
   trp_connector_t *connector; // while it connects
   trp_member_t *member;       // of the server that accepted it, or NULL
@@ -78,6 +80,9 @@ void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command);
 // Commands that make a socket.
 void trp_stream_connect(const trp_command_t *command);
 void trp_stream_adopt(const trp_command_t *command);
+
+/// For lists of what is open.
+void trp_stream_describe(const trp_stream_t *stream, troupe_handle_t *handle);
 
 /// The owner's window has room again.
 void trp_stream_unstall(trp_stream_t *stream);

@@ -141,6 +141,20 @@ trp_stream_step_t trp_stream_next(trp_stream_state_t state, trp_stream_event_t e
   return entry->step;
 }
 
+const char *trp_stream_state_word(trp_stream_state_t state) {
+  switch (state) {
+  case OPEN:
+    return "open";
+  case ENDING:
+  case ENDED:
+    return "ended";
+  case PEER_ENDED:
+    return "peer ended";
+  default:
+    return trp_stream_connects(state) ? "connecting" : "closing";
+  }
+}
+
 bool trp_stream_connects(trp_stream_state_t state) {
   return state <= CONNECTING_RESET;
 }

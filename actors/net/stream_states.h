@@ -57,6 +57,9 @@ typedef struct trp_stream_step {
 
 trp_stream_step_t trp_stream_next(trp_stream_state_t state, trp_stream_event_t event);
 
+/// For people.
+const char *trp_stream_state_word(trp_stream_state_t state);
+
 /// Whether there is no connection yet.
 bool trp_stream_connects(trp_stream_state_t state);
 

@@ -6,7 +6,7 @@
 #ifndef TRP_ACTOR_H_INCLUDED
 #define TRP_ACTOR_H_INCLUDED
 
-#include <troupe/actor.h>
+#include <troupe/handle.h>
 
 #include "core/actor/execute.h"
 #include "core/support/heap.h"
@@ -29,6 +29,9 @@ typedef struct trp_object_type {
   void (*stop)(trp_object_t *object, bool at_once);
   /// Frees the memory. The object is in no table any more. No callback is made from here.
   void (*release)(trp_object_t *object);
+  /// Says what it is in lists of handles: kind, state, addresses; the rest is filled in. NULL: it is
+  /// nothing that the application knows.
+  void (*describe)(const trp_object_t *object, troupe_handle_t *handle);
 } trp_object_type_t;
 
 /// What sockets, servers, timers and the like have in common; their structs begin with it.
@@ -36,14 +39,18 @@ struct trp_object {
   const trp_object_type_t *type;
   trp_actor_t *actor;
   uint64_t id;
-  trp_object_t *next; // in the actor's list of work put off, or of objects to be released
-  bool queued;        // it is in the first of these
-  bool dead;          // removed: it will be released after the current callback
-  bool holding;       // counts among what keeps troupe_actor_run() going
-  uint8_t stop_round; // how far type->stop has been called
+  const char *made_at; // file and line, or NULL
+  trp_object_t *next;  // in the actor's list of work put off, or of objects to be released
+  bool queued;         // it is in the first of these
+  bool dead;           // removed: it will be released after the current callback
+  bool holding;        // counts among what keeps troupe_actor_run() going
+  uint8_t stop_round;  // how far type->stop has been called
   bool draining; // counts among what a stopping actor still waits for (open sockets, servers that
                  // close)
 };
+
+/// As `made_at`: the library made it for itself, and no list shows it.
+extern const char trp_made_inside[];
 
 /// The actor of this thread, or NULL.
 trp_actor_t *trp_actor_current(void);
@@ -64,6 +71,8 @@ void trp_object_remove(trp_object_t *object);
 trp_object_t *trp_object_find(trp_actor_t *actor, uint64_t id, const trp_object_type_t *type);
 /// Finds the object of a handle for a public function: 0, TROUPE_EWRONGTHREAD or TROUPE_ESTALE.
 int trp_object_get(uint64_t id, const trp_object_type_t *type, trp_object_t **object);
+/// Where it was made, for a command: its end, if it is long. NULL: no memory.
+char *trp_object_made_at(const trp_object_t *object, trp_out_t *out);
 void trp_object_hold(trp_object_t *object, bool holding);
 void trp_object_drain(trp_object_t *object, bool draining);
 /// Calls type->later once, after the callback that is going on now (from outside of callbacks:

@@ -16,9 +16,10 @@ typedef struct {
 } trp_timer_t;
 
 static void release(trp_object_t *object);
+static void describe(const trp_object_t *object, troupe_handle_t *handle);
 static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now);
 
-static const trp_object_type_t timer_type = {.release = release};
+static const trp_object_type_t timer_type = {.release = release, .describe = describe};
 
 static trp_timer_t *timer_of(trp_heap_node_t *node) {
   return (trp_timer_t *)(void *)((char *)node - offsetof(trp_timer_t, node));
@@ -26,6 +27,11 @@ static trp_timer_t *timer_of(trp_heap_node_t *node) {
 
 int troupe_timer_start(troupe_timer_t *timer, unsigned delay_ms, unsigned repeat_ms,
                        troupe_timer_fn on_timer, void *context) {
+  return troupe_timer_start_at(NULL, timer, delay_ms, repeat_ms, on_timer, context);
+}
+
+int troupe_timer_start_at(const char *made_at, troupe_timer_t *timer, unsigned delay_ms,
+                          unsigned repeat_ms, troupe_timer_fn on_timer, void *context) {
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
     return TROUPE_EWRONGTHREAD;
@@ -39,6 +45,7 @@ int troupe_timer_start(troupe_timer_t *timer, unsigned delay_ms, unsigned repeat
   }
   made->object.type = &timer_type;
   made->object.id = trp_actor_new_id(actor, 0);
+  made->object.made_at = made_at;
   made->repeat_ns = (int64_t)repeat_ms * 1000000;
   made->on_timer = on_timer;
   made->context = context;
@@ -89,6 +96,12 @@ static void release(trp_object_t *object) {
   trp_timer_t *timer = (trp_timer_t *)(void *)object;
   trp_heap_remove(&object->actor->timers, &timer->node);
   free(timer);
+}
+
+static void describe(const trp_object_t *object, troupe_handle_t *handle) {
+  (void)object;
+  handle->kind = TROUPE_HANDLE_TIMER;
+  handle->state = "waiting";
 }
 
 int64_t trp_timers_next(const trp_actor_t *actor) {

@@ -13,16 +13,22 @@ typedef struct trp_abort_token {
 
 static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
 static void release(trp_object_t *object);
+static void describe(const trp_object_t *object, troupe_handle_t *handle);
 static int get(troupe_abort_t handle, token_t **token);
 static void abort_all(token_t *token);
 
-static const trp_object_type_t token_type = {.event = event, .release = release};
+static const trp_object_type_t token_type = {
+    .event = event, .release = release, .describe = describe};
 
 static token_t *token_of(trp_object_t *object) {
   return (token_t *)(void *)object;
 }
 
 int troupe_abort_new(troupe_abort_t *handle) {
+  return troupe_abort_new_at(NULL, handle);
+}
+
+int troupe_abort_new_at(const char *made_at, troupe_abort_t *handle) {
   if (handle == NULL) {
     return TROUPE_EINVAL;
   }
@@ -40,6 +46,7 @@ int troupe_abort_new(troupe_abort_t *handle) {
   }
   token->object.type = &token_type;
   token->object.id = id;
+  token->object.made_at = made_at;
   if (trp_object_add(actor, &token->object) != 0) {
     free(token);
     return TROUPE_ENOMEM;
@@ -69,6 +76,11 @@ static void release(trp_object_t *object) {
     trp_abort_unlink(token->first);
   }
   free(token);
+}
+
+static void describe(const trp_object_t *object, troupe_handle_t *handle) {
+  handle->kind = TROUPE_HANDLE_ABORT;
+  handle->state = ((const token_t *)(const void *)object)->aborted ? "aborted" : "not aborted";
 }
 
 static int get(troupe_abort_t handle, token_t **token) {

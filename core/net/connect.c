@@ -9,6 +9,7 @@
 #include "core/net/socket.h"
 #include "core/net/wire_address.h"
 #include "core/net/wire_error.h"
+#include "core/support/assert.h"
 #include "core/trace/calls.h"
 
 _Static_assert((int)TROUPE_HINT_ADDRCONFIG == (int)TRP_HINT_ADDRCONFIG, "one list");
@@ -87,12 +88,20 @@ int troupe_connect(const troupe_connect_options_t *options,
                    const troupe_socket_options_t *socket_options,
                    const troupe_socket_handlers_t *handlers, void *context,
                    troupe_socket_t *handle) {
+  return troupe_connect_at(NULL, options, socket_options, handlers, context, handle);
+}
+
+int troupe_connect_at(const char *made_at, const troupe_connect_options_t *options,
+                      const troupe_socket_options_t *socket_options,
+                      const troupe_socket_handlers_t *handlers, void *context,
+                      troupe_socket_t *handle) {
   trp_socket_t *socket = NULL;
   bool aborted = false;
   int error = trp_socket_make(socket_options, handlers, context, false, &socket, &aborted);
   if (error != 0) {
     return error;
   }
+  socket->object.made_at = made_at;
   if (aborted) {
     trp_goal_t unused;
     error = options == NULL ? (int)TROUPE_ERR_MISSING_ARGS : read_goal(options, &unused);
@@ -114,16 +123,29 @@ int troupe_connect(const troupe_connect_options_t *options,
 
 int troupe_connect_port(int port, const char *host, const troupe_socket_handlers_t *handlers,
                         void *context, troupe_socket_t *socket) {
-  return troupe_connect(&(troupe_connect_options_t){.host = host, .port = port}, NULL, handlers,
-                        context, socket);
+  return troupe_connect_port_at(NULL, port, host, handlers, context, socket);
+}
+
+int troupe_connect_port_at(const char *made_at, int port, const char *host,
+                           const troupe_socket_handlers_t *handlers, void *context,
+                           troupe_socket_t *socket) {
+  return troupe_connect_at(made_at, &(troupe_connect_options_t){.host = host, .port = port}, NULL,
+                           handlers, context, socket);
 }
 
 int troupe_connect_path(const char *path, const troupe_socket_handlers_t *handlers, void *context,
                         troupe_socket_t *socket) {
+  return troupe_connect_path_at(NULL, path, handlers, context, socket);
+}
+
+int troupe_connect_path_at(const char *made_at, const char *path,
+                           const troupe_socket_handlers_t *handlers, void *context,
+                           troupe_socket_t *socket) {
   if (path == NULL) {
     return TROUPE_ERR_MISSING_ARGS;
   }
-  return troupe_connect(&(troupe_connect_options_t){.path = path}, NULL, handlers, context, socket);
+  return troupe_connect_at(made_at, &(troupe_connect_options_t){.path = path}, NULL, handlers,
+                           context, socket);
 }
 
 // ---- Options ----
@@ -296,7 +318,9 @@ static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
   connect->addresses = trp_addresses_to_wire(out, addresses, count);
   connect->host = trp_out_text(out, goal->host);
   connect->options = trp_socket_options(socket, out);
-  if (connect->addresses == NULL || connect->host == NULL || connect->options == NULL) {
+  connect->made_at = trp_object_made_at(&socket->object, out);
+  if (connect->addresses == NULL || connect->host == NULL || connect->options == NULL ||
+      connect->made_at == NULL) {
     return NULL;
   }
   if (goal->local.family != TROUPE_FAMILY_NONE) {
@@ -319,6 +343,7 @@ static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
 
 static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
                    const troupe_connect_options_t *options) {
+  TROUPE_ASSERT(goal->host != NULL); // or it would have an address
   trp_extra_t *extra = trp_socket_extra(socket);
   trp_lookup_t *lookup = calloc(1, sizeof *lookup);
   char *host = strdup(goal->host);
@@ -509,6 +534,13 @@ static void free_lookup(trp_lookup_t *lookup) {
 int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options_t *options,
                         const troupe_socket_handlers_t *handlers, void *context,
                         troupe_socket_t *handle) {
+  return troupe_socket_adopt_at(NULL, fd, directions, options, handlers, context, handle);
+}
+
+int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
+                           const troupe_socket_options_t *options,
+                           const troupe_socket_handlers_t *handlers, void *context,
+                           troupe_socket_t *handle) {
   const unsigned both = TROUPE_READABLE | TROUPE_WRITABLE;
   if (fd < 0) {
     return TROUPE_ERR_OUT_OF_RANGE;
@@ -522,6 +554,7 @@ int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options
   if (error != 0) {
     return error;
   }
+  socket->object.made_at = made_at;
   trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
   trp_message_t *message = trp_actor_command(socket->object.actor, TRP_KIND(COMMAND_ADOPT),
                                              socket->wire);
@@ -529,8 +562,9 @@ int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options
   if (adopt != NULL) {
     *adopt = (Troupe__Wire__Adopt)TROUPE__WIRE__ADOPT__INIT;
     adopt->options = trp_socket_options(socket, out);
+    adopt->made_at = trp_object_made_at(&socket->object, out);
   }
-  if (adopt == NULL || adopt->options == NULL) {
+  if (adopt == NULL || adopt->options == NULL || adopt->made_at == NULL) {
     if (message != NULL) {
       trp_out_undo(out);
     }

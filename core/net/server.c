@@ -84,6 +84,7 @@ static void other_event(trp_object_t *object, const trp_in_t *in, const trp_mess
 static void later(trp_object_t *object);
 static void stop(trp_object_t *object, bool at_once);
 static void release(trp_object_t *object);
+static void describe(const trp_object_t *object, troupe_handle_t *handle);
 static void release_other(trp_object_t *object);
 static void release_ordinals(trp_object_t *object);
 static int get(troupe_server_t handle, server_t **server);
@@ -119,7 +120,7 @@ static int send_command(listening_t *listening, Troupe__Wire__Kind kind, trp_mes
 static int ask_one(listening_t *listening, uint64_t token);
 
 static const trp_object_type_t server_type = {
-    .event = event, .later = later, .stop = stop, .release = release};
+    .event = event, .later = later, .stop = stop, .release = release, .describe = describe};
 static const trp_object_type_t other_type = {.event = other_event, .release = release_other};
 static const trp_object_type_t ordinals_type = {.release = release_ordinals};
 static const troupe_server_handlers_t no_handlers;
@@ -141,6 +142,12 @@ static troupe_server_t handle_of(const server_t *server) {
 int troupe_server_new(const troupe_server_options_t *options,
                       const troupe_server_handlers_t *handlers, void *context,
                       troupe_server_t *handle) {
+  return troupe_server_new_at(NULL, options, handlers, context, handle);
+}
+
+int troupe_server_new_at(const char *made_at, const troupe_server_options_t *options,
+                         const troupe_server_handlers_t *handlers, void *context,
+                         troupe_server_t *handle) {
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
     return TROUPE_EWRONGTHREAD;
@@ -159,6 +166,7 @@ int troupe_server_new(const troupe_server_options_t *options,
   }
   server->object.type = &server_type;
   server->object.id = id;
+  server->object.made_at = made_at;
   server->handlers = handlers == NULL ? &no_handlers : handlers;
   server->context = context;
   if (options != NULL) {
@@ -206,6 +214,17 @@ static void release(trp_object_t *object) {
   trp_abort_unlink(&server->signal);
   trp_endpoint_clear(&server->own.address);
   free(server);
+}
+
+static void describe(const trp_object_t *object, troupe_handle_t *handle) {
+  const server_t *server = (const server_t *)(const void *)object;
+  handle->kind = TROUPE_HANDLE_SERVER;
+  if (server->current == NULL) {
+    handle->state = server->close_owed ? "closing" : "new";
+    return;
+  }
+  handle->state = server->current->state == TRP_LISTEN_STARTING ? "starting" : "listening";
+  trp_endpoint_get(&server->current->address, &handle->local);
 }
 
 static void release_other(trp_object_t *object) {
@@ -436,7 +455,8 @@ static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
   bool by_name = options->path == NULL && options->address == NULL;
   listen->host = trp_out_text(out, by_name ? options->host : NULL);
   listen->options = make_options(server, out);
-  if (listen->host == NULL || listen->options == NULL) {
+  listen->made_at = trp_object_made_at(&server->object, out);
+  if (listen->host == NULL || listen->options == NULL || listen->made_at == NULL) {
     return NULL;
   }
   if (address->family != TROUPE_FAMILY_NONE) {
@@ -701,6 +721,7 @@ static void accept_connection(listening_t *listening, const trp_message_t *messa
     turn_away(listening, message);
     return;
   }
+  socket->object.made_at = server->object.made_at;
   TELL(server, on_connection, (handle_of(server), trp_socket_handle(socket), server->context));
   if (listening->state != TRP_LISTEN_NONE) {
     dispatched_one(listening);

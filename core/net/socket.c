@@ -21,6 +21,7 @@ static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t 
 static void later(trp_object_t *object);
 static void stop(trp_object_t *object, bool at_once);
 static void release(trp_object_t *object);
+static void describe(const trp_object_t *object, troupe_handle_t *handle);
 static void link_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
 static void link_release(trp_object_t *object);
 static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options,
@@ -41,7 +42,7 @@ static void attempted(trp_socket_t *socket, const trp_message_t *message);
 static void remember_attempt(trp_socket_t *socket, const troupe_address_t *address);
 
 static const trp_object_type_t socket_type = {
-    .event = event, .later = later, .stop = stop, .release = release};
+    .event = event, .later = later, .stop = stop, .release = release, .describe = describe};
 static const trp_object_type_t link_type = {.event = link_event, .release = link_release};
 static const troupe_socket_handlers_t no_handlers;
 
@@ -59,6 +60,12 @@ static bool is_ip(const trp_endpoint_t *endpoint) {
 int troupe_socket_new(const troupe_socket_options_t *options,
                       const troupe_socket_handlers_t *handlers, void *context,
                       troupe_socket_t *socket) {
+  return troupe_socket_new_at(NULL, options, handlers, context, socket);
+}
+
+int troupe_socket_new_at(const char *made_at, const troupe_socket_options_t *options,
+                         const troupe_socket_handlers_t *handlers, void *context,
+                         troupe_socket_t *socket) {
   if (socket == NULL) {
     return TROUPE_EINVAL;
   }
@@ -68,6 +75,7 @@ int troupe_socket_new(const troupe_socket_options_t *options,
   if (error != 0) {
     return error;
   }
+  made->object.made_at = made_at;
   if (aborted) {
     abort_socket(made);
   }
@@ -224,6 +232,14 @@ static void release(trp_object_t *object) {
   trp_error_free(socket->error);
   free(socket->waiters);
   free(socket);
+}
+
+static void describe(const trp_object_t *object, troupe_handle_t *handle) {
+  const trp_socket_t *socket = (const trp_socket_t *)(const void *)object;
+  handle->kind = TROUPE_HANDLE_SOCKET;
+  handle->state = trp_socket_state_word((trp_socket_state_t)socket->state);
+  trp_endpoint_get(&socket->local, &handle->local);
+  trp_endpoint_get(&socket->remote, &handle->remote);
 }
 
 int trp_socket_get(troupe_socket_t handle, trp_socket_t **socket) {

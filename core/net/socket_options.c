@@ -193,7 +193,8 @@ int trp_socket_start_timer(trp_socket_t *socket) {
     return TROUPE_ENOMEM;
   }
   trp_socket_stop_timer(socket);
-  int error = troupe_timer_start(&extra->timer, socket->timeout_ms, 0, on_timer, socket);
+  int error = troupe_timer_start_at(trp_made_inside, &extra->timer, socket->timeout_ms, 0, on_timer,
+                                    socket);
   if (error == 0) {
     (void)troupe_timer_unref(extra->timer);
   }

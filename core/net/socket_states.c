@@ -243,6 +243,26 @@ troupe_ready_state_t trp_socket_ready_state(trp_socket_state_t state) {
   }
 }
 
+const char *trp_socket_state_word(trp_socket_state_t state) {
+  switch (state) {
+  case STATE(IDLE):
+  case STATE(IDLE_ENDED):
+    return "new";
+  case STATE(OPEN):
+  case STATE(RESETTING):
+    return "open";
+  case STATE(ENDED):
+  case STATE(FINISHED):
+    return "ended";
+  case STATE(PEER_ENDED):
+    return "peer ended";
+  case STATE(CLOSED):
+    return "closed";
+  default:
+    return trp_socket_connects(state) ? "connecting" : "closing";
+  }
+}
+
 bool trp_socket_connects(trp_socket_state_t state) {
   return state >= STATE(LOOKING_UP) && state <= STATE(CONNECTING_RESET);
 }

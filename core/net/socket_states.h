@@ -82,9 +82,10 @@ trp_socket_step_t trp_socket_next(trp_socket_state_t state, trp_socket_event_t e
 
 /// Node's view of a state.
 troupe_ready_state_t trp_socket_ready_state(trp_socket_state_t state);
-bool trp_socket_connects(trp_socket_state_t state);   // connecting
-bool trp_socket_looks_up(trp_socket_state_t state);   // the application looks the name up
-bool trp_socket_is_pending(trp_socket_state_t state); // not connected yet, or any more
+const char *trp_socket_state_word(trp_socket_state_t state); // for people
+bool trp_socket_connects(trp_socket_state_t state);          // connecting
+bool trp_socket_looks_up(trp_socket_state_t state);          // the application looks the name up
+bool trp_socket_is_pending(trp_socket_state_t state);        // not connected yet, or any more
 bool trp_socket_is_destroyed(trp_socket_state_t state);
 bool trp_socket_has_ended(trp_socket_state_t state); // its own side
 

@@ -11,7 +11,16 @@ enum {
   FIELD_SIZE = 512,
 };
 
+/// Any detail that says where something was made.
+typedef union {
+  ProtobufCMessage base;
+  Troupe__Wire__Connect connect;
+  Troupe__Wire__Adopt adopt;
+  Troupe__Wire__Listen listen;
+} made_t;
+
 static int compare_details(const ProtobufCMessage *expected, const ProtobufCMessage *got);
+static const ProtobufCMessage *without_place(const ProtobufCMessage *detail, made_t *copy);
 static void explain_payload(trp_text_t *text, trp_said_t expected, trp_said_t got);
 static void explain_detail(trp_text_t *text, const ProtobufCMessage *expected,
                            const ProtobufCMessage *got);
@@ -88,6 +97,9 @@ void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expec
 /// Packed, both are the same bytes when they say the same, however they came here. 0, 1, or -1 for
 /// no memory.
 static int compare_details(const ProtobufCMessage *expected, const ProtobufCMessage *got) {
+  made_t copies[2];
+  expected = without_place(expected, &copies[0]);
+  got = without_place(got, &copies[1]);
   size_t size = protobuf_c_message_get_packed_size(expected);
   if (size != protobuf_c_message_get_packed_size(got)) {
     return 1;
@@ -107,6 +119,24 @@ static int compare_details(const ProtobufCMessage *expected, const ProtobufCMess
     free(bytes);
   }
   return different;
+}
+
+/// A line that was moved makes no difference.
+static const ProtobufCMessage *without_place(const ProtobufCMessage *detail, made_t *copy) {
+  char *nowhere = (char *)(uintptr_t)protobuf_c_empty_string;
+  if (detail->descriptor == &troupe__wire__connect__descriptor) {
+    copy->connect = *(const Troupe__Wire__Connect *)(const void *)detail;
+    copy->connect.made_at = nowhere;
+  } else if (detail->descriptor == &troupe__wire__adopt__descriptor) {
+    copy->adopt = *(const Troupe__Wire__Adopt *)(const void *)detail;
+    copy->adopt.made_at = nowhere;
+  } else if (detail->descriptor == &troupe__wire__listen__descriptor) {
+    copy->listen = *(const Troupe__Wire__Listen *)(const void *)detail;
+    copy->listen.made_at = nowhere;
+  } else {
+    return detail;
+  }
+  return &copy->base;
 }
 
 static void show(trp_text_t *text, const char *label, const uint8_t *bytes, size_t from,
@@ -153,6 +183,9 @@ static void explain_detail(trp_text_t *text, const ProtobufCMessage *expected,
   if (expected == NULL || got == NULL || expected->descriptor != got->descriptor) {
     return;
   }
+  made_t copies[2];
+  expected = without_place(expected, &copies[0]);
+  got = without_place(got, &copies[1]);
   for (unsigned i = 0; i < expected->descriptor->n_fields; i++) {
     char was_bytes[FIELD_SIZE];
     char is_bytes[FIELD_SIZE];

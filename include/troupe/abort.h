@@ -7,6 +7,7 @@
 #ifndef TROUPE_ABORT_H_INCLUDED
 #define TROUPE_ABORT_H_INCLUDED
 
+#include <troupe/here.h>
 #include <troupe/system.h>
 
 TROUPE_BEGIN
@@ -28,6 +29,9 @@ typedef struct troupe_abort {
 ///            TROUPE_EOVERFLOW      the actor has used up its ids,
 ///            TROUPE_EWRONGTHREAD   this thread is no actor.
 TROUPE_API int troupe_abort_new(troupe_abort_t *token);
+
+/// The same, told where it is made (<troupe/here.h>).
+TROUPE_API int troupe_abort_new_at(const char *made_at, troupe_abort_t *token);
 
 /// Aborts. In the actor that made the token it has happened when the call returns; from elsewhere
 /// it comes to that actor as an event. Aborting twice changes nothing. Node: controller.abort().
@@ -59,5 +63,9 @@ TROUPE_API bool troupe_abort_aborted(troupe_abort_t token);
 TROUPE_API int troupe_abort_free(troupe_abort_t token);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_abort_new(...) troupe_abort_new_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif

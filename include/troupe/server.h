@@ -109,6 +109,11 @@ TROUPE_API int troupe_server_new(const troupe_server_options_t *options,
                                  const troupe_server_handlers_t *handlers, void *context,
                                  troupe_server_t *server);
 
+/// The same, told where it is made (<troupe/here.h>).
+TROUPE_API int troupe_server_new_at(const char *made_at, const troupe_server_options_t *options,
+                                    const troupe_server_handlers_t *handlers, void *context,
+                                    troupe_server_t *server);
+
 /// Frees a server. One that listens is closed first, and freed after its on_close.
 ///
 /// Ownership: the handle is consumed: stale at once, or after on_close.
@@ -222,5 +227,9 @@ TROUPE_API int troupe_server_ref(troupe_server_t server);
 TROUPE_API void *troupe_server_context(troupe_server_t server);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_server_new(...) troupe_server_new_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif

@@ -11,6 +11,7 @@
 #include <troupe/address.h>
 #include <troupe/chunk.h>
 #include <troupe/encoding.h>
+#include <troupe/here.h>
 
 TROUPE_BEGIN
 
@@ -180,6 +181,11 @@ TROUPE_API int troupe_socket_new(const troupe_socket_options_t *options,
                                  const troupe_socket_handlers_t *handlers, void *context,
                                  troupe_socket_t *socket);
 
+/// The same, told where it is made (<troupe/here.h>).
+TROUPE_API int troupe_socket_new_at(const char *made_at, const troupe_socket_options_t *options,
+                                    const troupe_socket_handlers_t *handlers, void *context,
+                                    troupe_socket_t *socket);
+
 /// Frees a socket of troupe_socket_new(). One that is open is destroyed, and freed after its
 /// on_close.
 ///
@@ -236,6 +242,18 @@ TROUPE_API int troupe_connect_port(int port, const char *host,
 TROUPE_API int troupe_connect_path(const char *path, const troupe_socket_handlers_t *handlers,
                                    void *context, troupe_socket_t *socket);
 
+/// The same three, told where the socket is made (<troupe/here.h>).
+TROUPE_API int troupe_connect_at(const char *made_at, const troupe_connect_options_t *options,
+                                 const troupe_socket_options_t *socket_options,
+                                 const troupe_socket_handlers_t *handlers, void *context,
+                                 troupe_socket_t *socket);
+TROUPE_API int troupe_connect_port_at(const char *made_at, int port, const char *host,
+                                      const troupe_socket_handlers_t *handlers, void *context,
+                                      troupe_socket_t *socket);
+TROUPE_API int troupe_connect_path_at(const char *made_at, const char *path,
+                                      const troupe_socket_handlers_t *handlers, void *context,
+                                      troupe_socket_t *socket);
+
 /// The defaults of family autoselection, for what the options of a connect leave open: of later
 /// connects of all the system's actors. On and 250 ms at the start; a timeout below 10 means 10.
 /// Node: net.getDefaultAutoSelectFamily(), net.setDefaultAutoSelectFamily(),
@@ -289,6 +307,12 @@ TROUPE_API int troupe_socket_adopt(int fd, unsigned directions,
                                    const troupe_socket_options_t *options,
                                    const troupe_socket_handlers_t *handlers, void *context,
                                    troupe_socket_t *socket);
+
+/// The same, told where it is made (<troupe/here.h>).
+TROUPE_API int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
+                                      const troupe_socket_options_t *options,
+                                      const troupe_socket_handlers_t *handlers, void *context,
+                                      troupe_socket_t *socket);
 
 /// Sets what the socket tells to whom; bytes that waited for an on_data come after the current
 /// callback. NULL: nobody.
@@ -555,5 +579,13 @@ TROUPE_API int troupe_socket_attempted_addresses(troupe_socket_t socket,
 TROUPE_API troupe_server_t troupe_socket_server(troupe_socket_t socket);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_socket_new(...) troupe_socket_new_at(TROUPE_HERE, __VA_ARGS__)
+#define troupe_connect(...) troupe_connect_at(TROUPE_HERE, __VA_ARGS__)
+#define troupe_connect_port(...) troupe_connect_port_at(TROUPE_HERE, __VA_ARGS__)
+#define troupe_connect_path(...) troupe_connect_path_at(TROUPE_HERE, __VA_ARGS__)
+#define troupe_socket_adopt(...) troupe_socket_adopt_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif

@@ -3,6 +3,7 @@
 #define TROUPE_TIMER_H_INCLUDED
 
 #include <troupe/error.h>
+#include <troupe/here.h>
 
 TROUPE_BEGIN
 
@@ -27,6 +28,10 @@ typedef void (*troupe_timer_fn)(troupe_timer_t timer, void *context);
 TROUPE_API int troupe_timer_start(troupe_timer_t *timer, unsigned delay_ms, unsigned repeat_ms,
                                   troupe_timer_fn on_timer, void *context);
 
+/// The same, told where it is made (<troupe/here.h>).
+TROUPE_API int troupe_timer_start_at(const char *made_at, troupe_timer_t *timer, unsigned delay_ms,
+                                     unsigned repeat_ms, troupe_timer_fn on_timer, void *context);
+
 /// Stops a timer. Node: clearTimeout().
 ///
 /// Thread:    owner.
@@ -45,5 +50,9 @@ TROUPE_API int troupe_timer_unref(troupe_timer_t timer);
 TROUPE_API int troupe_timer_ref(troupe_timer_t timer);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_timer_start(...) troupe_timer_start_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif

@@ -9,6 +9,8 @@
 #include <troupe/chunk.h>
 #include <troupe/encoding.h>
 #include <troupe/error.h>
+#include <troupe/handle.h>
+#include <troupe/here.h>
 #include <troupe/ip.h>
 #include <troupe/server.h>
 #include <troupe/socket.h>
