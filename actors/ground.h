@@ -12,6 +12,9 @@ typedef struct trp_ground trp_ground_t;
 typedef struct trp_ground_ops {
   /// Opens the inbox of an actor, in the actor's thread. 0, TROUPE_EMFILE or TROUPE_ENOMEM.
   int (*open_inbox)(trp_ground_t *ground, uint64_t self, trp_inbox_t **inbox);
+  /// The descriptor that becomes readable when something may have come (core/message/pipes.h). NULL:
+  /// threads cannot be attached.
+  int (*inbox_fd)(trp_inbox_t *inbox);
   /// The last words of an actor to an I/O actor: needs no memory.
   void (*send_last)(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_t length);
   /// The front door of the I/O actor `io`, from 0: as trp_io_post(), trp_io_post_from_signal(),

@@ -3,6 +3,7 @@
 ///
 /// The mutex guards the table of actors. It is held for a few instructions only, never while
 /// anything is waited for, and never on the way of the data.
+#include <troupe/attach.h>
 #include <troupe/handle.h>
 #include <troupe/trace.h>
 
@@ -66,6 +67,10 @@ typedef struct record {
   // Used by the actor's own thread alone.
   trp_inbox_t *inbox;
   trp_tap_t *tap;
+  trp_execution_t execution;
+  trp_attachment_t attachment;
+  pthread_key_t at_exit; // of an attached thread: its destructor detaches
+  bool attached;
   bool said_hello;
   bool returned;
 } record_t;
@@ -195,16 +200,17 @@ int troupe_system_free(troupe_system_t **system) {
   return 0;
 }
 
+static bool is_name(const char *name) {
+  return name == NULL ||
+         (name[0] != '\0' && strlen(name) <= TRP_NAME_MAX && strchr(name, '/') == NULL);
+}
+
 static int validate(const troupe_spawn_options_t *options) {
   if (options == NULL || options->main == NULL || options->copies > COPIES_MAX ||
       (options->argument_size > 0 && options->argument == NULL)) {
     return TROUPE_EINVAL;
   }
-  if (options->name != NULL && (options->name[0] == '\0' || strlen(options->name) > TRP_NAME_MAX ||
-                                strchr(options->name, '/') != NULL)) {
-    return TROUPE_EINVAL;
-  }
-  return 0;
+  return is_name(options->name) ? 0 : TROUPE_EINVAL;
 }
 
 static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
@@ -408,40 +414,50 @@ static void told_running(void *context) {
   pthread_mutex_unlock(&record->system->mutex);
 }
 
+/// Makes the inbox, and all that the actor needs to be executed.
+static int open_actor(record_t *record) {
+  troupe_system_t *system = record->system;
+  trp_ground_t *ground = system->ground;
+  int error = ground->ops->open_inbox(ground, record->start.id, &record->inbox);
+  if (error != 0) {
+    return error;
+  }
+  record->start.clock_ns = trp_inbox_now(record->inbox);
+  // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be
+  // begun runs all the same; the recorder's report tells.
+  pthread_mutex_lock(&system->mutex);
+  if (system->recorder != NULL && trp_recorder_wants(system->recorder, record->start.name)) {
+    trp_tap_open(system->recorder, &record->start, record->inbox, &record->tap);
+  }
+  pthread_mutex_unlock(&system->mutex);
+  record->execution = (trp_execution_t){
+      .start = &record->start,
+      .inbox = record->inbox,
+      .tap = record->tap,
+      .system = system,
+      .defaults = &system->defaults,
+      .main = record->main,
+      .argument = record->argument,
+      .on_hello = told_hello,
+      .on_running = told_running,
+      .context = record,
+  };
+  record->said_hello = true;
+  return 0;
+}
+
 static void *run_actor(void *argument) {
   record_t *record = argument;
-  troupe_system_t *system = record->system;
   record->status = 0;
   pthread_cleanup_push(end_actor, record);
-  trp_ground_t *ground = system->ground;
+  trp_ground_t *ground = record->system->ground;
   if (ground->ops->thread_begins != NULL) {
     ground->ops->thread_begins(ground, record->start.id);
   }
-  int error = ground->ops->open_inbox(ground, record->start.id, &record->inbox);
+  int error = open_actor(record);
   if (error == 0) {
-    record->start.clock_ns = trp_inbox_now(record->inbox);
-    // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be
-    // begun runs all the same; the recorder's report tells.
-    pthread_mutex_lock(&system->mutex);
-    if (system->recorder != NULL && trp_recorder_wants(system->recorder, record->start.name)) {
-      trp_tap_open(system->recorder, &record->start, record->inbox, &record->tap);
-    }
-    pthread_mutex_unlock(&system->mutex);
-    trp_execution_t execution = {
-        .start = &record->start,
-        .inbox = record->inbox,
-        .tap = record->tap,
-        .system = system,
-        .defaults = &system->defaults,
-        .main = record->main,
-        .argument = record->argument,
-        .on_hello = told_hello,
-        .on_running = told_running,
-        .context = record,
-    };
-    record->said_hello = true;
     bool ran = false;
-    error = trp_actor_execute(&execution, &ran);
+    error = trp_actor_execute(&record->execution, &ran);
   }
   record->status = error;
   record->returned = true;
@@ -476,6 +492,117 @@ static void end_actor(void *argument) {
   if (ground->ops->thread_ends != NULL) {
     ground->ops->thread_ends(ground, id);
   }
+}
+
+/// The thread's actor ends; its destructor, too, when it ends attached.
+static void end_attached(void *argument) {
+  record_t *record = argument;
+  troupe_system_t *system = record->system;
+  pthread_setspecific(record->at_exit, NULL);
+  pthread_key_delete(record->at_exit);
+  trp_actor_finish(record->status);
+  trp_attachment_close(&record->attachment);
+  // The record may be freed as soon as the actor has ended: it is this thread's, too, until then.
+  end_actor(record);
+  pthread_mutex_lock(&system->mutex);
+  unpin(record);
+  pthread_mutex_unlock(&system->mutex);
+}
+
+/// Makes this thread the record's actor, or undoes all of it.
+static int become_actor(record_t *record, bool by_hand) {
+  int error = open_actor(record);
+  if (error != 0) {
+    return error;
+  }
+  int fd = record->system->ground->ops->inbox_fd(record->inbox);
+  error = fd < 0 ? fd : trp_attachment_open(&record->attachment, fd);
+  if (error != 0) {
+    record->said_hello = false;
+    return error;
+  }
+  record->attachment.by_hand = by_hand;
+  record->execution.attachment = &record->attachment;
+  if (pthread_key_create(&record->at_exit, end_attached) != 0) {
+    record->said_hello = false;
+    error = TROUPE_EAGAIN;
+    goto no_key;
+  }
+  error = pthread_setspecific(record->at_exit, record) == 0 ? 0 : TROUPE_ENOMEM;
+  if (error != 0) {
+    record->said_hello = false;
+    goto no_actor;
+  }
+  error = trp_actor_begin(&record->execution);
+  if (error == 0) {
+    record->attached = true;
+    return 0;
+  }
+no_actor:
+  pthread_setspecific(record->at_exit, NULL);
+  pthread_key_delete(record->at_exit);
+no_key:
+  trp_attachment_close(&record->attachment);
+  return error;
+}
+
+int troupe_attach(troupe_system_t *system, const troupe_attach_options_t *options,
+                  troupe_actor_t *actor) {
+  static const troupe_attach_options_t defaults = {0};
+  options = options == NULL ? &defaults : options;
+  if (system == NULL || !is_name(options->name)) {
+    return TROUPE_EINVAL;
+  }
+  if (trp_actor_current() != NULL) {
+    return TROUPE_EALREADY;
+  }
+  if (system->ground->ops->inbox_fd == NULL) {
+    return TROUPE_ENOTSUP;
+  }
+  pthread_mutex_lock(&system->mutex);
+  reap(system);
+  uint64_t group = system->next_group++;
+  pthread_mutex_unlock(&system->mutex);
+  const troupe_spawn_options_t spawn_options = {.name = options->name};
+  record_t *record = NULL;
+  int error = new_record(system, &spawn_options, 0, group, &record);
+  if (error != 0) {
+    return error;
+  }
+  record->joined = JOINED; // the thread is not ours
+  error = become_actor(record, options->flush_by_hand);
+  if (error == 0) {
+    told_running(record);
+    if (actor != NULL) {
+      actor->id = record->start.id;
+    }
+    return 0;
+  }
+  record->status = error;
+  record->returned = true;
+  end_actor(record);
+  pthread_mutex_lock(&system->mutex);
+  if (record->in_table) {
+    forget(system, record);
+  }
+  unpin(record);
+  pthread_mutex_unlock(&system->mutex);
+  return error;
+}
+
+int troupe_detach(int status) {
+  trp_actor_t *self = trp_actor_current();
+  record_t *record = self == NULL ? NULL : trp_actor_context(self);
+  if (record == NULL || !record->attached) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  if (trp_actor_busy(self)) {
+    return TROUPE_EBUSY;
+  }
+  record->status = status;
+  record->returned = true;
+  end_attached(record);
+  return 0;
 }
 
 /// The last words: packed on the stack, and short enough for libzmq to carry them without memory.

@@ -86,6 +86,7 @@ static void free_real(trp_ground_t *ground, int64_t deadline_ns) {
 
 static const trp_ground_ops_t real_ops = {
     .open_inbox = open_inbox,
+    .inbox_fd = trp_pipes_fd,
     .send_last = trp_pipes_send_last,
     .post = post,
     .post_from_signal = post_from_signal,

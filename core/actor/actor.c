@@ -22,11 +22,10 @@ static _Thread_local trp_actor_t *current;
 static int set_up(trp_actor_t *actor, const trp_execution_t *execution);
 static void tear_down(void *argument);
 static void release_all(trp_actor_t *actor);
-static int take_next(trp_actor_t *actor, bool *timers_had_their_turn);
+static int take_next(trp_actor_t *actor, trp_patience_t patience, bool *timers_had_their_turn);
 static int take(trp_actor_t *actor, int64_t deadline_ns);
 static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message);
 static void dispatch_first(trp_actor_t *actor);
-static bool goes_on(const trp_actor_t *actor);
 static void stop(trp_actor_t *actor, uint32_t grace_ms);
 static void stop_objects(trp_actor_t *actor, bool at_once);
 
@@ -34,8 +33,7 @@ trp_actor_t *trp_actor_current(void) {
   return current;
 }
 
-int trp_actor_execute(const trp_execution_t *execution, bool *ran) {
-  *ran = false;
+int trp_actor_begin(const trp_execution_t *execution) {
   trp_actor_t *actor = calloc(1, sizeof *actor);
   if (actor == NULL) {
     return TROUPE_ENOMEM;
@@ -43,18 +41,30 @@ int trp_actor_execute(const trp_execution_t *execution, bool *ran) {
   int result = set_up(actor, execution);
   if (result != 0) {
     tear_down(actor);
-    return result;
   }
-  *ran = true;
-  // main may leave by pthread_exit().
-  pthread_cleanup_push(tear_down, actor);
-  result = execution->main(execution->argument);
-  pthread_cleanup_pop(0);
+  return result;
+}
+
+void trp_actor_finish(int status) {
+  trp_actor_t *actor = current;
   if (actor->tap != NULL) {
     trp_actor_flush(actor);
-    trp_tap_end(actor->tap, result);
+    trp_tap_end(actor->tap, status);
   }
   tear_down(actor);
+}
+
+int trp_actor_execute(const trp_execution_t *execution, bool *ran) {
+  int result = trp_actor_begin(execution);
+  *ran = result == 0;
+  if (result != 0) {
+    return result;
+  }
+  // main may leave by pthread_exit().
+  pthread_cleanup_push(tear_down, current);
+  result = execution->main(execution->argument);
+  pthread_cleanup_pop(0);
+  trp_actor_finish(result);
   return result;
 }
 
@@ -63,6 +73,7 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
   actor->start = *execution->start;
   actor->inbox = execution->inbox;
   actor->tap = execution->tap;
+  actor->attachment = execution->attachment;
   actor->replaying = execution->inbox->ops->recall != NULL;
   actor->clock_ns = actor->start.clock_ns;
   actor->last_flush_ns = actor->clock_ns;
@@ -199,8 +210,7 @@ int troupe_actor_run(void) {
   }
   actor->running = true;
   trp_messages_resume(actor);
-  trp_actor_enter(actor);
-  trp_actor_leave(actor); // work that main put off
+  trp_actor_catch_up(actor); // work that main put off
   trp_actor_flush(actor);
   if (!actor->on_running_told) {
     actor->on_running_told = true;
@@ -210,16 +220,15 @@ int troupe_actor_run(void) {
   }
   int error = 0;
   bool timers_had_their_turn = false;
-  while (error == 0 && goes_on(actor)) {
-    if (actor->arrivals == NULL) {
-      error = take_next(actor, &timers_had_their_turn);
-    }
-    if (error == 0 && actor->arrivals != NULL) {
-      dispatch_first(actor);
-    }
+  while (error == 0 && trp_actor_goes_on(actor)) {
+    bool dispatched = false;
+    error = trp_actor_turn(actor, TRP_WAIT, &timers_had_their_turn, &dispatched);
     trp_actor_flush(actor);
   }
   actor->running = false;
+  if (actor->attachment != NULL) {
+    trp_attached_left(actor);
+  }
   bool ended = actor->ended;
   actor->ended = false;
   if (error != 0 && error != TROUPE_ESTOPPED) {
@@ -228,7 +237,25 @@ int troupe_actor_run(void) {
   return ended ? actor->status : 0;
 }
 
-static bool goes_on(const trp_actor_t *actor) {
+void trp_actor_catch_up(trp_actor_t *actor) {
+  trp_actor_enter(actor);
+  trp_actor_leave(actor);
+}
+
+int trp_actor_turn(trp_actor_t *actor, trp_patience_t patience, bool *timers_had_their_turn,
+                   bool *dispatched) {
+  int error = 0;
+  if (actor->arrivals == NULL) {
+    error = take_next(actor, patience, timers_had_their_turn);
+  }
+  *dispatched = error == 0 && actor->arrivals != NULL;
+  if (*dispatched) {
+    dispatch_first(actor);
+  }
+  return error;
+}
+
+bool trp_actor_goes_on(const trp_actor_t *actor) {
   if (actor->ended) {
     return false;
   }
@@ -256,7 +283,7 @@ void trp_actor_fail(trp_actor_t *actor, int error) {
 
 /// Waits for the next batch: of timers that are due, or from the inbox. They take turns, so that
 /// timers which are always due again do not keep everything else out.
-static int take_next(trp_actor_t *actor, bool *timers_had_their_turn) {
+static int take_next(trp_actor_t *actor, trp_patience_t patience, bool *timers_had_their_turn) {
   int error = 0;
   if (*timers_had_their_turn) {
     *timers_had_their_turn = false;
@@ -267,7 +294,7 @@ static int take_next(trp_actor_t *actor, bool *timers_had_their_turn) {
     *timers_had_their_turn = actor->arrivals != NULL;
   }
   if (error == 0 && actor->arrivals == NULL) {
-    error = take(actor, trp_timers_next(actor));
+    error = take(actor, patience == TRP_WAIT ? trp_timers_next(actor) : 0);
   }
   return error;
 }
@@ -279,6 +306,12 @@ static int take(trp_actor_t *actor, int64_t deadline_ns) {
     return TROUPE_ENOMEM;
   }
   int result = trp_inbox_receive(actor->inbox, deadline_ns, &arrival->in);
+  while (result == TROUPE_EBADMESSAGE) {
+    // What could not be read is dropped: its sender is this same library, so it is no peer's fault
+    // and no reason to end.
+    trp_in_reset(&arrival->in);
+    result = trp_inbox_receive(actor->inbox, deadline_ns, &arrival->in);
+  }
   if (result == 1) {
     if (actor->tap != NULL) {
       trp_tap_in(actor->tap, &arrival->in);
@@ -287,9 +320,7 @@ static int take(trp_actor_t *actor, int64_t deadline_ns) {
     return 0;
   }
   trp_arrival_give_back(actor, arrival);
-  // What could not be read is dropped: its sender is this same library, so it is no peer's fault
-  // and no reason to end.
-  return result == TROUPE_EBADMESSAGE ? 0 : result;
+  return result;
 }
 
 trp_arrival_t *trp_arrival_new(trp_actor_t *actor) {
@@ -440,6 +471,9 @@ static int take_in_time(trp_actor_t *actor, int64_t deadline, uint64_t timeout_i
 
 int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject, int timeout_ms) {
   trp_actor_flush(actor);
+  if (actor->attachment != NULL) {
+    trp_attached_left(actor);
+  }
   int64_t deadline = TRP_FOREVER;
   uint64_t timeout_id = 0;
   if (timeout_ms >= 0) {
@@ -555,6 +589,7 @@ trp_message_t *trp_actor_command(trp_actor_t *actor, Troupe__Wire__Kind kind, ui
   if (out->count == 0) {
     out->cause_sender = actor->cause_sender;
     out->cause_sequence = actor->cause_sequence;
+    trp_actor_touch(actor);
   }
   return trp_out_add(out, kind, subject);
 }
@@ -578,6 +613,14 @@ uint64_t trp_actor_new_id(trp_actor_t *actor, int io) {
 
 const trp_start_t *trp_actor_start(const trp_actor_t *actor) {
   return &actor->start;
+}
+
+void *trp_actor_context(const trp_actor_t *actor) {
+  return actor->execution->context;
+}
+
+bool trp_actor_busy(const trp_actor_t *actor) {
+  return actor->running || actor->depth > 0;
 }
 
 struct troupe_system *trp_actor_system(const trp_actor_t *actor) {
@@ -630,7 +673,11 @@ unsigned troupe_actor_index(void) {
 }
 
 int64_t troupe_now(void) {
-  return current == NULL ? 0 : current->clock_ns;
+  if (current == NULL) {
+    return 0;
+  }
+  trp_attached_clock(current);
+  return current->clock_ns;
 }
 
 static uint64_t rotate(uint64_t x, int by) {

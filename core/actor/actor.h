@@ -99,6 +99,8 @@ void trp_actor_leave(trp_actor_t *actor);
 int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject, int timeout_ms);
 
 const trp_start_t *trp_actor_start(const trp_actor_t *actor);
+void *trp_actor_context(const trp_actor_t *actor); // of its execution
+bool trp_actor_busy(const trp_actor_t *actor);     // it is dispatching, or inside a callback
 struct troupe_system *trp_actor_system(const trp_actor_t *actor);  // NULL in a replay
 struct trp_defaults *trp_actor_defaults(const trp_actor_t *actor); // NULL: what the start says
 trp_inbox_t *trp_actor_inbox(const trp_actor_t *actor);

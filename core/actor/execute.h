@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "core/actor/attachment.h"
 #include "core/actor/start.h"
 #include "core/message/inbox.h"
 #include "core/trace/tap.h"
@@ -19,6 +20,7 @@ typedef struct trp_execution {
   struct troupe_system *system;  // NULL in a replay
   struct trp_defaults *defaults; // the system's; borrowed. NULL, as in a replay: what the start
                                  // says
+  trp_attachment_t *attachment;  // borrowed; NULL: no attached thread
   int (*main)(void *argument);
   void *argument;
   int (*on_hello)(void *context); // called once, when HELLO is sent to all I/O actors and before
@@ -33,5 +35,10 @@ typedef struct trp_execution {
 /// two. While it runs the thread is the actor. Commands that main left unsent are sent after it
 /// returned. Does not send HELLO or BYE.
 int trp_actor_execute(const trp_execution_t *execution, bool *ran);
+
+/// The same in two parts, for a thread that goes on in between: it is the actor from the first, if
+/// that returned 0, to the second. `main` is not called; `execution` is borrowed until the second.
+int trp_actor_begin(const trp_execution_t *execution);
+void trp_actor_finish(int status);
 
 #endif

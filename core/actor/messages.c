@@ -193,6 +193,7 @@ static int finish(trp_out_t *out, peer_t *peer, int error) {
   }
   peer->sent++;
   mark_dirty(trp_actor_current()->messages, peer);
+  trp_actor_touch(trp_actor_current());
   return 0;
 }
 

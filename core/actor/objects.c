@@ -87,6 +87,7 @@ void trp_object_later(trp_object_t *object) {
   object->next = NULL;
   *actor->later_last = object;
   actor->later_last = &object->next;
+  trp_actor_touch(actor);
 }
 
 void trp_actor_enter(trp_actor_t *actor) {

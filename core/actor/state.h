@@ -16,6 +16,7 @@ struct trp_actor {
   trp_start_t start;
   trp_inbox_t *inbox;
   trp_tap_t *tap;
+  trp_attachment_t *attachment; // NULL: not an attached thread
   trp_pool_t *pool;
   bool replaying;
 
@@ -75,6 +76,32 @@ void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival);
 void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival);
 void trp_actor_stop_now(trp_actor_t *actor);        // the grace is over
 void trp_actor_fail(trp_actor_t *actor, int error); // troupe_actor_run() returns the error
+
+/// Whether something holds it, so that troupe_actor_run() goes on.
+bool trp_actor_goes_on(const trp_actor_t *actor);
+/// Runs what was put off. Outside of callbacks.
+void trp_actor_catch_up(trp_actor_t *actor);
+/// Takes one batch, of timers or from the inbox, unless one waits already, and dispatches it.
+/// `*timers_had_their_turn` is for the next call. 0 or an error; what was dispatched and not sent
+/// is sent by trp_actor_flush().
+typedef enum { TRP_DO_NOT_WAIT, TRP_WAIT } trp_patience_t;
+int trp_actor_turn(trp_actor_t *actor, trp_patience_t patience, bool *timers_had_their_turn,
+                   bool *dispatched);
+
+/// attached.c: something is to be sent, or done, that nothing which comes will bring about. Makes
+/// an attached thread's descriptor readable, outside of dispatches.
+void trp_attached_touch(trp_actor_t *actor);
+/// Batches may have been taken out of the inbox that are not dispatched: as trp_attached_touch(),
+/// but whoever flushes.
+void trp_attached_left(trp_actor_t *actor);
+/// Outside of dispatches the clock goes on.
+void trp_attached_clock(trp_actor_t *actor);
+
+static inline void trp_actor_touch(trp_actor_t *actor) {
+  if (actor->attachment != NULL) {
+    trp_attached_touch(actor);
+  }
+}
 
 /// Sends what was collected. Errors keep the batch for the next time.
 void trp_actor_flush(trp_actor_t *actor);

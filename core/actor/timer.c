@@ -54,12 +54,14 @@ int troupe_timer_start_at(const char *made_at, troupe_timer_t *timer, unsigned d
     free(made);
     return error;
   }
+  trp_attached_clock(actor);
   error = trp_heap_set(&actor->timers, &made->node, actor->clock_ns + (int64_t)delay_ms * 1000000);
   if (error != 0) {
     trp_object_remove(&made->object);
     return error;
   }
   trp_object_hold(&made->object, true);
+  trp_actor_touch(actor);
   if (timer != NULL) {
     timer->id = made->object.id;
   }

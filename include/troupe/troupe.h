@@ -5,6 +5,7 @@
 #include <troupe/abort.h>
 #include <troupe/actor.h>
 #include <troupe/address.h>
+#include <troupe/attach.h>
 #include <troupe/block_list.h>
 #include <troupe/chunk.h>
 #include <troupe/encoding.h>
