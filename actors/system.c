@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "actors/ground.h"
 #include "core/actor/actor.h"
+#include "core/message/credit.h"
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/net/abort.h"
@@ -29,6 +31,10 @@
 enum {
   COPIES_MAX = 4096,
   POST_MAX = 16 * 1024 * 1024,
+  /// What may be under way from outside to an actor: bytes of messages, and how many messages and
+  /// aborts. Stops are not counted: one that asks for no more than an earlier one is not sent.
+  POSTED_BYTES_MAX = POST_MAX,
+  POSTED_MAX = TRP_MESSAGE_CREDIT,
   SIGNAL_GRACE_MS = 1000,
   IO_STOP_MS = 5000,
   IO_HELLO_MS = 10000,
@@ -47,6 +53,12 @@ typedef enum {
 
 typedef enum { NOT_JOINED, JOINING, JOINED } joined_t;
 
+/// Credit of what comes from outside to an actor, of one kind.
+typedef struct {
+  uint64_t count, bytes;                  // posted so far; with the mutex held
+  atomic_ullong taken_count, taken_bytes; // of these, consumed
+} posted_t;
+
 /// One actor, from its spawn until somebody has asked for its result.
 typedef struct record {
   struct record *next;
@@ -59,8 +71,9 @@ typedef struct record {
                    // last instructions
   unsigned pins;   // the table, and whoever spawns it
   bool in_table;
-  bool stop_wanted; // asked for before it was KNOWN
+  bool stop_wanted; // asked for; with the shortest grace so far
   unsigned stop_grace_ms;
+  posted_t messages, aborts; // from threads that are no actors, mostly
   life_t life;
   int status;
   troupe_reason_t reason;
@@ -100,6 +113,7 @@ static void reap(troupe_system_t *system);
 static void forget(troupe_system_t *system, record_t *record);
 static void unpin(record_t *record);
 static int stop_actor(troupe_system_t *system, uint64_t id, unsigned grace_ms);
+static int stop_record(troupe_system_t *system, record_t *record, unsigned grace_ms);
 static int join(troupe_system_t *system, uint64_t id, int timeout_ms, int *status);
 
 /// Of the clock that inboxes read; below 0: never.
@@ -398,12 +412,15 @@ static int told_hello(void *context) {
       return error;
     }
   }
+  int error = 0;
   pthread_mutex_lock(&system->mutex);
   record->life = KNOWN;
-  bool stop = record->stop_wanted;
-  unsigned grace_ms = record->stop_grace_ms;
+  if (record->stop_wanted) {
+    record->stop_wanted = false; // it was not sent yet
+    error = stop_record(system, record, record->stop_grace_ms);
+  }
   pthread_mutex_unlock(&system->mutex);
-  return stop ? stop_actor(system, record->start.id, grace_ms) : 0;
+  return error;
 }
 
 static void told_running(void *context) {
@@ -412,6 +429,20 @@ static void told_running(void *context) {
   record->life = RUNNING;
   tell_change(record->system);
   pthread_mutex_unlock(&record->system->mutex);
+}
+
+static posted_t *posted_of(record_t *record, Troupe__Wire__Kind kind) {
+  return kind == TRP_KIND(EVENT_ABORT) ? &record->aborts : &record->messages;
+}
+
+static void give_back(posted_t *posted, size_t length) {
+  atomic_fetch_add(&posted->taken_bytes, length);
+  atomic_fetch_add(&posted->taken_count, 1);
+}
+
+static void told_taken(void *context, Troupe__Wire__Kind kind, size_t length) {
+  record_t *record = context;
+  give_back(posted_of(record, kind), length);
 }
 
 /// Makes the inbox, and all that the actor needs to be executed.
@@ -440,6 +471,7 @@ static int open_actor(record_t *record) {
       .argument = record->argument,
       .on_hello = told_hello,
       .on_running = told_running,
+      .on_taken = told_taken,
       .context = record,
   };
   record->said_hello = true;
@@ -477,6 +509,7 @@ static void end_actor(void *argument) {
   trp_tap_close(&record->tap);
   if (record->inbox != NULL) {
     if (record->said_hello) {
+      trp_inbox_hide(record->inbox);
       say_bye(record);
     }
     trp_inbox_close(record->inbox);
@@ -705,18 +738,24 @@ static int post(troupe_system_t *system, const trp_io_call_t *call) {
   return system->ground->ops->post(system->ground, 0, call);
 }
 
-/// With the mutex held. One that is not KNOWN yet stops itself when it is.
+/// With the mutex held. One that is not KNOWN yet stops itself when it is. One that was asked already
+/// and would not have to end earlier is not asked again, so that these do not pile up before an actor
+/// that is busy.
 static int stop_record(troupe_system_t *system, record_t *record, unsigned grace_ms) {
-  if (record->life == STARTING) {
-    if (!record->stop_wanted || grace_ms < record->stop_grace_ms) {
-      record->stop_grace_ms = grace_ms;
-    }
-    record->stop_wanted = true;
+  if (record->stop_wanted && record->stop_grace_ms <= grace_ms) {
     return 0;
   }
-  trp_io_call_t call = {
-      .kind = TRP_KIND(EVENT_STOP), .actor = record->start.id, .grace_ms = grace_ms};
-  return post(system, &call);
+  if (record->life != STARTING) {
+    trp_io_call_t call = {
+        .kind = TRP_KIND(EVENT_STOP), .actor = record->start.id, .grace_ms = grace_ms};
+    int error = post(system, &call);
+    if (error != 0) {
+      return error;
+    }
+  }
+  record->stop_wanted = true;
+  record->stop_grace_ms = grace_ms;
+  return 0;
 }
 
 static int stop_actor(troupe_system_t *system, uint64_t id, unsigned grace_ms) {
@@ -734,19 +773,14 @@ int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, unsigned gr
   if (self != NULL && trp_actor_recall(self, TRP_CALL_STOP, &value)) {
     return (int)value;
   }
-  int result = stop_actor(system, actor.id, grace_ms);
+  int result = system == NULL ? (int)TROUPE_EINVAL : stop_actor(system, actor.id, grace_ms);
   if (self != NULL) {
     trp_actor_called(self, TRP_CALL_STOP, result);
   }
   return result;
 }
 
-int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
-  trp_actor_t *self = trp_actor_current();
-  int64_t value = 0;
-  if (self != NULL && trp_actor_recall(self, TRP_CALL_STOP, &value)) {
-    return (int)value;
-  }
+static int stop_all(troupe_system_t *system, unsigned grace_ms) {
   int result = 0;
   pthread_mutex_lock(&system->mutex);
   system->stopping = true;
@@ -756,6 +790,16 @@ int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
     }
   }
   pthread_mutex_unlock(&system->mutex);
+  return result;
+}
+
+int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
+  trp_actor_t *self = trp_actor_current();
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_STOP, &value)) {
+    return (int)value;
+  }
+  int result = system == NULL ? (int)TROUPE_EINVAL : stop_all(system, grace_ms);
   if (self != NULL) {
     trp_actor_called(self, TRP_CALL_STOP, result);
   }
@@ -763,6 +807,9 @@ int troupe_system_stop(troupe_system_t *system, unsigned grace_ms) {
 }
 
 int troupe_system_stop_from_signal(troupe_system_t *system) {
+  if (system == NULL) {
+    return TROUPE_EINVAL;
+  }
   system->ground->ops->post_from_signal(system->ground, 0);
   return 0;
 }
@@ -775,6 +822,9 @@ int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *
                        size_t capacity, size_t *count) {
   if (trp_actor_current() != NULL) {
     return TROUPE_EWRONGTHREAD;
+  }
+  if (system == NULL) {
+    return TROUPE_EINVAL;
   }
   int64_t deadline = deadline_ns(system, timeout_ms);
   pthread_mutex_lock(&system->mutex);
@@ -834,7 +884,7 @@ int troupe_actor_join(troupe_system_t *system, troupe_actor_t actor, int timeout
     return (int)value;
   }
   int joined = 0;
-  int result = join(system, actor.id, timeout_ms, &joined);
+  int result = system == NULL ? (int)TROUPE_EINVAL : join(system, actor.id, timeout_ms, &joined);
   if (self != NULL) {
     trp_actor_called(self, TRP_CALL_JOIN, result);
     trp_actor_called(self, TRP_CALL_JOINED, joined);
@@ -845,21 +895,30 @@ int troupe_actor_join(troupe_system_t *system, troupe_actor_t actor, int timeout
   return result;
 }
 
+/// The id, or TROUPE_ENOACTOR.
+static int64_t find_named(troupe_system_t *system, const char *name, unsigned index) {
+  int64_t id = TROUPE_ENOACTOR;
+  pthread_mutex_lock(&system->mutex);
+  for (record_t *record = system->records; record != NULL; record = record->next) {
+    if ((record->life == KNOWN || record->life == RUNNING) && record->start.index == index &&
+        strcmp(record->start.name, name) == 0) {
+      id = (int64_t)record->start.id;
+      break;
+    }
+  }
+  pthread_mutex_unlock(&system->mutex);
+  return id;
+}
+
 int troupe_actor_find(troupe_system_t *system, const char *name, unsigned index,
                       troupe_actor_t *actor) {
+  if (name == NULL) {
+    return TROUPE_EINVAL;
+  }
   trp_actor_t *self = trp_actor_current();
   int64_t id = 0;
   if (self == NULL || !trp_actor_recall(self, TRP_CALL_FIND, &id)) {
-    id = TROUPE_ENOACTOR;
-    pthread_mutex_lock(&system->mutex);
-    for (record_t *record = system->records; record != NULL; record = record->next) {
-      if ((record->life == KNOWN || record->life == RUNNING) && record->start.index == index &&
-          strcmp(record->start.name, name) == 0) {
-        id = (int64_t)record->start.id;
-        break;
-      }
-    }
-    pthread_mutex_unlock(&system->mutex);
+    id = system == NULL ? (int64_t)TROUPE_EINVAL : find_named(system, name, index);
     if (self != NULL) {
       trp_actor_called(self, TRP_CALL_FIND, id);
     }
@@ -873,33 +932,68 @@ int troupe_actor_find(troupe_system_t *system, const char *name, unsigned index,
   return 0;
 }
 
+/// Takes credit for a call, or says why not: 0, TROUPE_ENOACTOR or TROUPE_ENOBUFS.
+static int reserve(troupe_system_t *system, const trp_io_call_t *call) {
+  int result = 0;
+  pthread_mutex_lock(&system->mutex);
+  record_t *record = find_record(system, call->actor);
+  if (record == NULL || (record->life != KNOWN && record->life != RUNNING)) {
+    result = TROUPE_ENOACTOR;
+  } else {
+    posted_t *posted = posted_of(record, call->kind);
+    uint64_t count = posted->count - atomic_load(&posted->taken_count);
+    uint64_t bytes = posted->bytes - atomic_load(&posted->taken_bytes);
+    if (count >= POSTED_MAX || bytes + call->length > POSTED_BYTES_MAX) {
+      result = TROUPE_ENOBUFS;
+    } else {
+      posted->count++;
+      posted->bytes += call->length;
+    }
+  }
+  pthread_mutex_unlock(&system->mutex);
+  return result;
+}
+
+/// Posts to an actor that may be slow.
+static int post_in_credit(troupe_system_t *system, const trp_io_call_t *call) {
+  int error = reserve(system, call);
+  if (error != 0) {
+    return error;
+  }
+  error = post(system, call);
+  if (error != 0) {
+    pthread_mutex_lock(&system->mutex);
+    record_t *record = find_record(system, call->actor);
+    if (record != NULL) {
+      give_back(posted_of(record, call->kind), call->length);
+    }
+    pthread_mutex_unlock(&system->mutex);
+  }
+  return error;
+}
+
 int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes, size_t length) {
   if (length > POST_MAX || (bytes == NULL && length > 0)) {
     return TROUPE_EINVAL;
   }
-  pthread_mutex_lock(&system->mutex);
-  record_t *record = find_record(system, to.id);
-  bool there = record != NULL && (record->life == KNOWN || record->life == RUNNING);
-  pthread_mutex_unlock(&system->mutex);
-  if (!there) {
-    return TROUPE_ENOACTOR;
+  trp_actor_t *self = trp_actor_current();
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_POST, &value)) {
+    return (int)value;
   }
   trp_io_call_t call = {
       .kind = TRP_KIND(EVENT_MESSAGE), .actor = to.id, .bytes = bytes, .length = length};
-  return post(system, &call);
+  int result = system == NULL ? (int)TROUPE_EINVAL : post_in_credit(system, &call);
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_POST, result);
+  }
+  return result;
 }
 
 static int post_abort(troupe_system_t *system, troupe_abort_t token) {
   uint64_t actor = trp_id_actor(trp_id_creator(token.id));
-  pthread_mutex_lock(&system->mutex);
-  record_t *record = find_record(system, actor);
-  bool there = record != NULL && record->life != ENDED;
-  pthread_mutex_unlock(&system->mutex);
-  if (!there) {
-    return TROUPE_ENOACTOR;
-  }
   trp_io_call_t call = {.kind = TRP_KIND(EVENT_ABORT), .actor = actor, .subject = token.id};
-  return post(system, &call);
+  return post_in_credit(system, &call);
 }
 
 int troupe_abort(troupe_system_t *system, troupe_abort_t token) {
@@ -921,8 +1015,7 @@ int troupe_abort(troupe_system_t *system, troupe_abort_t token) {
   return result;
 }
 
-int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters) {
-  *counters = (troupe_system_counters_t){0};
+static int read_counters(troupe_system_t *system, troupe_system_counters_t *counters) {
   trp_ground_t *ground = system->ground;
   for (unsigned i = 0; i < ground->io_count; i++) {
     trp_net_counters_t c;
@@ -949,6 +1042,38 @@ int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *co
   counters->actors = system->running;
   pthread_mutex_unlock(&system->mutex);
   return 0;
+}
+
+/// In an actor every count is in its trace.
+int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters) {
+  if (counters == NULL) {
+    return TROUPE_EINVAL;
+  }
+  *counters = (troupe_system_counters_t){0};
+  uint64_t values[sizeof *counters / sizeof(uint64_t)] = {0};
+  trp_actor_t *self = trp_actor_current();
+  int64_t value = 0;
+  if (self != NULL && trp_actor_recall(self, TRP_CALL_COUNTERS, &value)) {
+    for (size_t i = 0; i < sizeof values / sizeof values[0] && value == 0; i++) {
+      int64_t count = 0;
+      trp_actor_recall(self, TRP_CALL_COUNT, &count);
+      values[i] = (uint64_t)count;
+    }
+    memcpy(counters, values, sizeof values);
+    return (int)value;
+  }
+  int result = system == NULL ? (int)TROUPE_EINVAL : read_counters(system, counters);
+  if (result != 0) {
+    *counters = (troupe_system_counters_t){0};
+  }
+  if (self != NULL) {
+    trp_actor_called(self, TRP_CALL_COUNTERS, result);
+    memcpy(values, counters, sizeof values);
+    for (size_t i = 0; i < sizeof values / sizeof values[0] && result == 0; i++) {
+      trp_actor_called(self, TRP_CALL_COUNT, (int64_t)values[i]);
+    }
+  }
+  return result;
 }
 
 static int compare_handles(const void *left, const void *right) {
@@ -989,7 +1114,7 @@ int troupe_system_handles(troupe_system_t *system, troupe_handle_t *handles, siz
 }
 
 int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *options) {
-  if (options == NULL || options->directory == NULL) {
+  if (system == NULL || options == NULL || options->directory == NULL) {
     return TROUPE_EINVAL;
   }
   pthread_mutex_lock(&system->mutex);
@@ -1018,6 +1143,9 @@ int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *
 }
 
 int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report) {
+  if (system == NULL) {
+    return TROUPE_EINVAL;
+  }
   pthread_mutex_lock(&system->mutex);
   trp_recorder_t *recorder = system->recorder;
   system->recorder = NULL;

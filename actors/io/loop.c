@@ -60,7 +60,7 @@ struct trp_io {
   int error; // of the start; later of the end
   bool stopping;
   int64_t stop_deadline_ns;
-  call_t *first, *last;
+  call_t *first, **last;
   size_t waiting_bytes;
   snapshot_t *snapshots; // on the stacks of those who wait for them
 
@@ -80,11 +80,12 @@ struct trp_io {
   trp_uv_transport_t *transport;
   trp_net_t *net;
   trp_in_t in;
-  bool awaits_hello;      // a snapshot could not be answered yet
-  uint64_t handled;       // batches and calls
-  uint64_t spun_activity; // up to where activity was seen by spins(),
-  int64_t active_ns;      // and when
-  uint64_t trim_activity; // as of the last look of the timer
+  call_t *calls, **last_call; // taken, and not carried out yet
+  bool awaits_hello;          // a snapshot could not be answered yet
+  uint64_t handled;           // batches and calls
+  uint64_t spun_activity;     // up to where activity was seen by spins(),
+  int64_t active_ns;          // and when
+  uint64_t trim_activity;     // as of the last look of the timer
   bool loop_is_open;
   bool trimming;
   bool full; // the budget stopped receive_all(): there is more in the inbox
@@ -123,6 +124,8 @@ int trp_io_start(const trp_io_options_t *options, trp_io_t **io) {
   }
   made->options = *options;
   made->state = STARTING;
+  made->last = &made->first;
+  made->last_call = &made->calls;
   int error = -pthread_mutex_init(&made->mutex, NULL);
   if (error != 0) {
     goto no_mutex;
@@ -192,12 +195,8 @@ int trp_io_post(trp_io_t *io, const trp_io_call_t *call) {
   } else if (call->length > 0 && call->length + io->waiting_bytes > TRP_IO_POST_LIMIT) {
     error = TROUPE_ENOBUFS;
   } else {
-    if (io->last == NULL) {
-      io->first = made;
-    } else {
-      io->last->next = made;
-    }
-    io->last = made;
+    *io->last = made;
+    io->last = &made->next;
     io->waiting_bytes += call->length;
     uv_async_send(&io->bell);
   }
@@ -262,29 +261,44 @@ int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor) {
   return error == 0 ? mine.result : error;
 }
 
-/// Carries calls out, in order, and frees them.
-static void carry_out(trp_io_t *io, call_t *call) {
-  while (call != NULL) {
-    call_t *next = call->next;
+/// Carries calls out, in order. Who made one was told that it would be, so one for which there is no
+/// memory now waits, and those behind it.
+static void carry_out(trp_io_t *io) {
+  while (io->calls != NULL) {
+    call_t *call = io->calls;
     const trp_io_call_t *what = &call->what;
     // Whether the actor is still there is for the socket logic to know, and to count.
-    (void)trp_net_post(io->net, what->actor, what->kind, what->subject, what->grace_ms, what->bytes,
-                       what->length);
+    if (trp_net_post(io->net, what->actor, what->kind, what->subject, what->grace_ms, what->bytes,
+                     what->length) == TROUPE_ENOMEM) {
+      trp_net_retry(io->net, TRP_RETRY_NS);
+      return;
+    }
     io->handled++;
+    io->calls = call->next;
     free(call);
-    call = next;
   }
+  io->last_call = &io->calls;
 }
 
-static call_t *take_calls(trp_io_t *io, bool *stopping) {
+static void take_calls(trp_io_t *io, bool *stopping) {
   pthread_mutex_lock(&io->mutex);
-  call_t *calls = io->first;
+  if (io->first != NULL) {
+    *io->last_call = io->first;
+    io->last_call = io->last;
+  }
   io->first = NULL;
-  io->last = NULL;
+  io->last = &io->first;
   io->waiting_bytes = 0;
   *stopping = io->stopping;
   pthread_mutex_unlock(&io->mutex);
-  return calls;
+}
+
+static void drop_calls(trp_io_t *io) {
+  while (io->calls != NULL) {
+    call_t *call = io->calls;
+    io->calls = call->next;
+    free(call);
+  }
 }
 
 /// False: not yet.
@@ -390,6 +404,9 @@ static void on_prepare(uv_prepare_t *prepare) {
   if (io->awaits_hello) {
     answer_snapshots(io);
   }
+  if (io->calls != NULL) {
+    carry_out(io);
+  }
   trp_net_flush(io->net);
   if (io->full || spins(io)) {
     uv_idle_start(&io->idle, on_idle);
@@ -432,9 +449,9 @@ static void on_bell(uv_async_t *bell) {
   if (atomic_exchange(&io->signalled, false) && io->options.on_signal_stop != NULL) {
     io->options.on_signal_stop(io->options.context);
   }
-  call_t *calls = take_calls(io, &stopping);
+  take_calls(io, &stopping);
   catch_up(io);
-  carry_out(io, calls);
+  carry_out(io);
   answer_snapshots(io);
   if (stopping) {
     uv_stop(&io->loop);
@@ -529,6 +546,7 @@ static void close_handle(uv_handle_t *handle, void *argument) {
 }
 
 static void close_all(trp_io_t *io) {
+  drop_calls(io);
   if (io->net != NULL) {
     trp_net_free(&io->net);
   }

@@ -92,10 +92,4 @@ void trp_net_close_handle(trp_net_t *net, trp_handle_t *handle);
 /// A fresh id for what this I/O actor makes itself; 0: used up.
 uint64_t trp_net_new_id(trp_net_t *net);
 
-/// How long to wait with what could not be sent for lack of memory or descriptors.
-enum { TRP_RETRY_NS = 10000000 };
-
-/// Makes a turn end at this time although nothing may happen until then.
-void trp_net_retry(trp_net_t *net, int64_t delay_ns);
-
 #endif

@@ -47,6 +47,12 @@ void trp_net_flush(trp_net_t *net);
 int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64_t subject,
                  uint32_t grace_ms, const void *bytes, size_t length);
 
+/// How long to wait with what could not be done for lack of memory or descriptors.
+enum { TRP_RETRY_NS = 10000000 };
+
+/// Makes a turn end at this time although nothing may happen until then.
+void trp_net_retry(trp_net_t *net, int64_t delay_ns);
+
 /// Whether the actor's HELLO has come: 1, and there is a pipe to it; 0, not yet (it may be behind
 /// what others have sent later); or the error for which it was refused, which is said once.
 int trp_net_knows(trp_net_t *net, uint64_t actor);

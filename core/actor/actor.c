@@ -281,6 +281,12 @@ void trp_actor_fail(trp_actor_t *actor, int error) {
   actor->status = error;
 }
 
+void trp_actor_taken(trp_actor_t *actor, Troupe__Wire__Kind kind, size_t length) {
+  if (actor->execution->on_taken != NULL) {
+    actor->execution->on_taken(actor->execution->context, kind, length);
+  }
+}
+
 /// Waits for the next batch: of timers that are due, or from the inbox. They take turns, so that
 /// timers which are always due again do not keep everything else out.
 static int take_next(trp_actor_t *actor, trp_patience_t patience, bool *timers_had_their_turn) {
@@ -411,6 +417,9 @@ static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message) {
     trp_watch_event(actor, message);
     break;
   default: {
+    if (message->kind == TRP_KIND(EVENT_ABORT)) {
+      trp_actor_taken(actor, message->kind, 0);
+    }
     trp_object_t *object = trp_map_get(&actor->objects, message->subject);
     if (object != NULL && object->type->event != NULL) {
       object->type->event(object, in, message);

@@ -28,6 +28,8 @@ typedef struct trp_execution {
                                   // fine
   void (*on_running)(void *context); // called once, when main enters troupe_actor_run() for the
                                      // first time; NULL is fine
+  void (*on_taken)(void *context, Troupe__Wire__Kind kind, size_t length); // an EVENT_MESSAGE or
+      // EVENT_ABORT that came from outside is consumed; NULL is fine
   void *context;
 } trp_execution_t;
 

@@ -15,11 +15,13 @@ enum {
   LENGTH_MAX = 16 * 1024 * 1024,
 };
 
-typedef enum { ROUTE_UNKNOWN, ROUTE_DIRECT, ROUTE_CARRIED, ROUTE_GONE } route_t;
+typedef enum { ROUTE_UNKNOWN, ROUTE_DIRECT, ROUTE_CARRIED } route_t;
 
+/// Another actor that was sent to or heard from, until it has ended.
 typedef struct peer {
   uint64_t id;
   route_t route;
+  bool watched; // EVENT_GONE will come
   bool wants_sendable;
   bool dirty; // in the list of those with something to send
   struct peer *next_dirty;
@@ -52,6 +54,7 @@ struct trp_messages {
 static void deliver_held(trp_object_t *object);
 static void keep_nothing(trp_object_t *object);
 static bool send_out(trp_actor_t *actor, trp_out_t *out);
+static void tell_sendable(trp_actor_t *actor, uint64_t id);
 
 static const trp_object_type_t redelivery_type = {.later = deliver_held, .release = keep_nothing};
 
@@ -92,41 +95,52 @@ static peer_t *peer_of(trp_actor_t *actor, uint64_t id) {
   return peer;
 }
 
+/// Asks to be told of the peer's end, when what is known of it goes. False: no memory.
+static bool watch(trp_actor_t *actor, peer_t *peer) {
+  peer->watched = peer->watched ||
+                  trp_actor_command(actor, TRP_KIND(COMMAND_PIPE), peer->id) != NULL;
+  return peer->watched;
+}
+
+/// 0: a pipe of its own; 1: through the I/O actor; TROUPE_ENOACTOR.
+static int64_t find_route(trp_actor_t *actor, uint64_t id) {
+  int64_t found = 0;
+  if (trp_actor_recall(actor, TRP_CALL_PIPE, &found)) {
+    return found;
+  }
+  if (!trp_inbox_knows(actor->inbox, id)) {
+    found = TROUPE_ENOACTOR;
+  } else {
+    found = actor->messages->direct >= DIRECT_MAX || trp_inbox_reach(actor->inbox, id) != 0;
+  }
+  trp_actor_called(actor, TRP_CALL_PIPE, found);
+  return found;
+}
+
 /// Decides how messages to this peer go, once. 0 or an error: then nothing is decided.
 static int choose_route(trp_actor_t *actor, peer_t *peer) {
-  struct trp_messages *messages = actor->messages;
   if (peer->route != ROUTE_UNKNOWN) {
     return 0;
   }
-  int64_t carried = messages->direct >= DIRECT_MAX;
-  trp_out_t *out = NULL;
-  if (!carried) {
-    out = malloc(sizeof *out);
-    if (out == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    trp_out_init(out, actor->start.id, peer->id, actor->pool);
-    if (!trp_actor_recall(actor, TRP_CALL_PIPE, &carried)) {
-      carried = trp_inbox_reach(actor->inbox, peer->id) != 0;
-      trp_actor_called(actor, TRP_CALL_PIPE, carried);
-    }
-    if (!carried && trp_actor_command(actor, TRP_KIND(COMMAND_PIPE), peer->id) == NULL) {
-      trp_out_free(out);
-      free(out);
-      return TROUPE_ENOMEM;
-    }
+  // First what needs memory, so that what was found is in the trace once.
+  trp_out_t *out = malloc(sizeof *out);
+  if (out == NULL || !watch(actor, peer)) {
+    free(out);
+    return TROUPE_ENOMEM;
   }
-  if (carried) {
-    if (out != NULL) {
-      trp_out_free(out);
-      free(out);
-    }
-    peer->route = ROUTE_CARRIED;
-  } else {
+  int64_t found = find_route(actor, peer->id);
+  if (found == 0) {
+    trp_out_init(out, actor->start.id, peer->id, actor->pool);
     peer->out = out;
     peer->route = ROUTE_DIRECT;
-    messages->direct++;
+    actor->messages->direct++;
+    return 0;
   }
+  free(out);
+  if (found < 0) {
+    return (int)found; // EVENT_GONE takes the peer away
+  }
+  peer->route = ROUTE_CARRIED;
   return 0;
 }
 
@@ -145,10 +159,6 @@ static trp_message_t *begin(troupe_actor_t to, size_t length, trp_out_t **out, p
   *peer = peer_of(actor, to.id);
   if (*peer == NULL) {
     *error = TROUPE_ENOMEM;
-    return NULL;
-  }
-  if ((*peer)->route == ROUTE_GONE) {
-    *error = TROUPE_ENOACTOR;
     return NULL;
   }
   if ((*peer)->sent - (*peer)->acknowledged >= TRP_MESSAGE_CREDIT) {
@@ -255,22 +265,16 @@ int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, void *contex
 }
 
 /// One message of `from` is consumed: its sender may send another. Told every TRP_MESSAGE_STEP.
-static void consumed(trp_actor_t *actor, uint64_t from) {
+static void consumed(trp_actor_t *actor, uint64_t from, size_t length) {
   if (!trp_id_is_actor(from) || trp_id_is_io_actor(from)) {
-    return; // posted from outside
+    trp_actor_taken(actor, TRP_KIND(EVENT_MESSAGE), length); // posted from outside
+    return;
   }
   peer_t *peer = peer_of(actor, from);
   if (peer == NULL) {
     return; // the sender stalls rather than that memory grows
   }
-  if (peer->route == ROUTE_GONE) {
-    return;
-  }
-  if (peer->route == ROUTE_UNKNOWN && peer->consumed == 0) {
-    // What is remembered of it goes when it ends. Without memory for this it is remembered for
-    // longer.
-    trp_actor_command(actor, TRP_KIND(COMMAND_PIPE), from);
-  }
+  (void)watch(actor, peer); // without memory the next message asks
   peer->consumed++;
   if (peer->consumed - peer->told < TRP_MESSAGE_STEP) {
     return;
@@ -298,23 +302,22 @@ static void deliver(trp_actor_t *actor, uint64_t from, trp_frame_t *frame, uint3
   trp_actor_enter(actor);
   messages->on_message((troupe_actor_t){.id = from}, &chunk, messages->context);
   trp_actor_leave(actor);
-  consumed(actor, from);
+  consumed(actor, from, length);
 }
 
-/// Nobody takes messages yet: it waits. Without memory it is dropped, and since it is never
-/// consumed, its sender's credit shows it.
-static void hold(struct trp_messages *messages, uint64_t from, trp_frame_t *frame, uint32_t offset,
+/// Nobody takes messages yet: it waits. False: there is no memory.
+static bool hold(struct trp_messages *messages, uint64_t from, trp_frame_t *frame, uint32_t offset,
                  uint32_t length) {
   held_t *held = malloc(sizeof *held);
   if (held == NULL) {
-    return;
+    return false;
   }
   *held = (held_t){.from = from, .length = length};
   if (length > 0 && length < TRP_PIN_MINIMUM) {
     held->frame = trp_frame_copy(frame->bytes + offset, length);
     if (held->frame == NULL) {
       free(held);
-      return;
+      return false;
     }
   } else if (length > 0) {
     held->frame = trp_frame_hold(frame);
@@ -322,6 +325,7 @@ static void hold(struct trp_messages *messages, uint64_t from, trp_frame_t *fram
   }
   *messages->held_last = held;
   messages->held_last = &held->next;
+  return true;
 }
 
 static void deliver_held(trp_object_t *object) {
@@ -347,14 +351,20 @@ void trp_messages_resume(trp_actor_t *actor) {
   }
 }
 
-static void gone(trp_actor_t *actor, uint64_t id) {
-  peer_t *peer = actor->messages == NULL ? NULL : trp_map_get(&actor->messages->peers, id);
-  if (peer == NULL || peer->route == ROUTE_GONE) {
-    return;
+static void drop_dirty(struct trp_messages *messages, const peer_t *peer) {
+  for (peer_t **link = &messages->dirty; *link != NULL; link = &(*link)->next_dirty) {
+    if (*link == peer) {
+      *link = peer->next_dirty;
+      return;
+    }
   }
-  if (peer->route == ROUTE_UNKNOWN) {
-    // Nothing was ever sent to it, so nobody needs to hear that it is gone.
-    free(trp_map_remove(&actor->messages->peers, id));
+}
+
+/// It has ended: nothing of it is kept, since whoever sends to it again hears so from the inbox.
+static void gone(trp_actor_t *actor, uint64_t id) {
+  struct trp_messages *messages = actor->messages;
+  peer_t *peer = messages == NULL ? NULL : trp_map_remove(&messages->peers, id);
+  if (peer == NULL) {
     return;
   }
   if (peer->route == ROUTE_DIRECT) {
@@ -364,21 +374,18 @@ static void gone(trp_actor_t *actor, uint64_t id) {
     trp_inbox_forget(actor->inbox, id);
     trp_out_free(peer->out);
     free(peer->out);
-    peer->out = NULL;
-    actor->messages->direct--;
+    messages->direct--;
+    drop_dirty(messages, peer);
   }
-  peer->route = ROUTE_GONE;
+  bool wants_sendable = peer->wants_sendable;
+  free(peer);
+  if (wants_sendable) {
+    tell_sendable(actor, id); // the next call says that the receiver is gone
+  }
 }
 
-/// Whoever waited to send is told: of room, or so that the next call says that the receiver is
-/// gone.
 static void tell_sendable(trp_actor_t *actor, uint64_t id) {
-  struct trp_messages *messages = actor->messages;
-  peer_t *peer = messages == NULL ? NULL : trp_map_get(&messages->peers, id);
-  if (peer == NULL || !peer->wants_sendable) {
-    return;
-  }
-  peer->wants_sendable = false;
+  const struct trp_messages *messages = actor->messages;
   if (messages->on_sendable != NULL) {
     trp_actor_enter(actor);
     messages->on_sendable((troupe_actor_t){.id = id}, messages->sendable_context);
@@ -386,35 +393,47 @@ static void tell_sendable(trp_actor_t *actor, uint64_t id) {
   }
 }
 
-void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_message_t *message) {
-  if (message->kind == TRP_KIND(EVENT_GONE)) {
-    gone(actor, message->subject);
-    tell_sendable(actor, message->subject);
+static void credited(trp_actor_t *actor, uint64_t id, uint64_t through) {
+  peer_t *peer = actor->messages == NULL ? NULL : trp_map_get(&actor->messages->peers, id);
+  if (peer == NULL || through <= peer->acknowledged || through > peer->sent) {
     return;
   }
-  if (message->kind == TRP_KIND(EVENT_MESSAGE_CREDIT)) {
-    peer_t *peer = actor->messages == NULL ? NULL
-                                           : trp_map_get(&actor->messages->peers, message->subject);
-    if (peer != NULL && message->through > peer->acknowledged && message->through <= peer->sent) {
-      peer->acknowledged = message->through;
-      tell_sendable(actor, message->subject);
-    }
-    return;
+  peer->acknowledged = through;
+  if (peer->wants_sendable) {
+    peer->wants_sendable = false;
+    tell_sendable(actor, id);
   }
+}
+
+/// What there is no memory for is dropped. Its sender is an actor whose credit shows it, since it is
+/// never consumed, or a thread, which may post another one.
+static void take(trp_actor_t *actor, const trp_in_t *in, const trp_message_t *message) {
   struct trp_messages *messages = messages_of(actor);
-  if (messages == NULL) {
-    return;
-  }
   uint64_t from = message->detail_case == TRP_DETAIL(SEND) ? message->send->from
                                                            : in->batch->sender;
   if (trp_id_is_io_actor(from)) {
     from = 0; // posted by a thread that is no actor
   }
   trp_frame_t *frame = trp_in_frame(in, message);
-  if (messages->on_message == NULL || messages->held != NULL) {
-    hold(messages, from, frame, message->offset, message->length);
-  } else {
+  if (messages != NULL && messages->on_message != NULL && messages->held == NULL) {
     deliver(actor, from, frame, message->offset, message->length);
+  } else if ((messages == NULL || !hold(messages, from, frame, message->offset, message->length)) &&
+             from == 0) {
+    trp_actor_taken(actor, TRP_KIND(EVENT_MESSAGE), message->length);
+  }
+}
+
+void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_message_t *message) {
+  switch (message->kind) {
+  case TRP_KIND(EVENT_GONE):
+    gone(actor, message->subject);
+    break;
+  case TRP_KIND(EVENT_MESSAGE_CREDIT):
+    credited(actor, message->subject, message->through);
+    break;
+  default:
+    take(actor, in, message);
+    break;
   }
 }
 
@@ -449,6 +468,10 @@ static bool send_out(trp_actor_t *actor, trp_out_t *out) {
 
 bool trp_messages_holding(const trp_actor_t *actor) {
   return actor->messages != NULL && actor->messages->on_message != NULL;
+}
+
+size_t trp_messages_peers(const trp_actor_t *actor) {
+  return actor->messages == NULL ? 0 : trp_map_count(&actor->messages->peers);
 }
 
 void trp_messages_free(trp_actor_t *actor) {

@@ -64,6 +64,7 @@ void trp_messages_event(trp_actor_t *actor, const trp_in_t *in, const trp_messag
 void trp_messages_flush(trp_actor_t *actor);
 void trp_messages_resume(trp_actor_t *actor); // troupe_actor_run() begins
 bool trp_messages_holding(const trp_actor_t *actor);
+size_t trp_messages_peers(const trp_actor_t *actor); // of how many other actors something is kept
 void trp_messages_free(trp_actor_t *actor);
 
 /// watch.c
@@ -76,6 +77,8 @@ void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival);
 void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival);
 void trp_actor_stop_now(trp_actor_t *actor);        // the grace is over
 void trp_actor_fail(trp_actor_t *actor, int error); // troupe_actor_run() returns the error
+/// What came through the system's front door is consumed: there is room for another.
+void trp_actor_taken(trp_actor_t *actor, Troupe__Wire__Kind kind, size_t length);
 
 /// Whether something holds it, so that troupe_actor_run() goes on.
 bool trp_actor_goes_on(const trp_actor_t *actor);

@@ -22,6 +22,12 @@ typedef struct trp_inbox_ops {
   int64_t (*now)(trp_inbox_t *inbox);
   /// Makes the pipe to an actor if there is none yet. 0 or an error.
   int (*reach)(trp_inbox_t *inbox, uint64_t to);
+  /// Whether somebody has an inbox for that actor: false once it has ended. NULL: it is taken for
+  /// granted.
+  bool (*knows)(trp_inbox_t *inbox, uint64_t to);
+  /// From here on no pipe to this inbox is made; those that are there stay. Before the actor's last
+  /// words: who has heard them finds that it is not there any more. NULL: nothing to do.
+  void (*hide)(trp_inbox_t *inbox);
   /// Closes the pipe to an actor, if there is one.
   void (*forget)(trp_inbox_t *inbox, uint64_t to);
   void (*close)(trp_inbox_t *inbox);
@@ -45,6 +51,14 @@ static inline int64_t trp_inbox_now(trp_inbox_t *inbox) {
 }
 static inline int trp_inbox_reach(trp_inbox_t *inbox, uint64_t to) {
   return inbox->ops->reach(inbox, to);
+}
+static inline bool trp_inbox_knows(trp_inbox_t *inbox, uint64_t to) {
+  return inbox->ops->knows == NULL || inbox->ops->knows(inbox, to);
+}
+static inline void trp_inbox_hide(trp_inbox_t *inbox) {
+  if (inbox->ops->hide != NULL) {
+    inbox->ops->hide(inbox);
+  }
 }
 static inline void trp_inbox_forget(trp_inbox_t *inbox, uint64_t to) {
   inbox->ops->forget(inbox, to);

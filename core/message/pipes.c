@@ -73,6 +73,8 @@ static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
 static int64_t now(trp_inbox_t *inbox);
 static int reach_op(trp_inbox_t *inbox, uint64_t to);
+static bool knows(trp_inbox_t *inbox, uint64_t to);
+static void hide(trp_inbox_t *inbox);
 static void forget(trp_inbox_t *inbox, uint64_t to);
 static void close_pipes(trp_inbox_t *inbox);
 
@@ -81,6 +83,8 @@ static const trp_inbox_ops_t pipes_ops = {
     .send = send_batch,
     .now = now,
     .reach = reach_op,
+    .knows = knows,
+    .hide = hide,
     .forget = forget,
     .close = close_pipes,
 };
@@ -464,6 +468,14 @@ static int reach_op(trp_inbox_t *inbox, uint64_t to) {
   return reach((pipes_t *)(void *)inbox, to, &peer);
 }
 
+static bool knows(trp_inbox_t *inbox, uint64_t to) {
+  trp_hub_t *hub = ((pipes_t *)(void *)inbox)->hub;
+  pthread_mutex_lock(&hub->mutex);
+  bool known = trp_map_get(&hub->open, to) != NULL;
+  pthread_mutex_unlock(&hub->mutex);
+  return known;
+}
+
 int trp_pipes_send_raw(trp_inbox_t *inbox, uint64_t to, trp_frame_t *const *frames, size_t count) {
   peer_t *peer = NULL;
   int error = reach((pipes_t *)(void *)inbox, to, &peer);
@@ -544,15 +556,20 @@ size_t trp_pipes_peers(trp_inbox_t *inbox, uint64_t *ids, size_t capacity) {
   return pipes->peer_count;
 }
 
+static void hide(trp_inbox_t *inbox) {
+  pipes_t *pipes = (pipes_t *)(void *)inbox;
+  pthread_mutex_lock(&pipes->hub->mutex);
+  trp_map_remove(&pipes->hub->open, pipes->self);
+  pthread_mutex_unlock(&pipes->hub->mutex);
+}
+
 static void close_pipes(trp_inbox_t *inbox) {
   pipes_t *pipes = (pipes_t *)(void *)inbox;
   for (size_t i = 0; i < pipes->peer_count; i++) {
     close_push(&pipes->peers[i]);
   }
   free(pipes->peers);
-  pthread_mutex_lock(&pipes->hub->mutex);
-  trp_map_remove(&pipes->hub->open, pipes->self);
-  pthread_mutex_unlock(&pipes->hub->mutex);
+  hide(inbox);
   zmq_close(pipes->pull);
   drop_bell(pipes->bell);
   free(pipes);

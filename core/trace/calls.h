@@ -9,11 +9,13 @@
 /// - SPAWN: its result, then one SPAWNED for each copy with its id.
 /// - STOP: of an actor or the system: the result.
 /// - JOIN: the result, then JOINED with the status.
-/// - PIPE: whether a pipe of its own to another actor could be made: 0, or 1 for through the I/O
-///   actor.
+/// - PIPE: how messages go to another actor: 0 over a pipe of their own, 1 through the I/O actor,
+///   TROUPE_ENOACTOR when it has ended.
 /// - DEFAULT: the system's default for autoSelectFamily or its attempt timeout, read or set in an
 ///   actor.
 /// - ABORT: of another actor's token: the result.
+/// - POST: the result.
+/// - COUNTERS: of troupe_system_counters(): its result, then one COUNT for each of the counters.
 /// - SCOPE: the index of the interface that an IPv6 literal names ("fe80::1%eth0").
 #define TRP_CALLS(X)                                                                               \
   X(FIND, 1, "troupe_actor_find()")                                                                \
@@ -25,7 +27,10 @@
   X(PIPE, 7, "the first message to an actor")                                                      \
   X(DEFAULT, 8, "a default of autoSelectFamily")                                                   \
   X(SCOPE, 9, "the interface in an address")                                                       \
-  X(ABORT, 10, "troupe_abort()")
+  X(ABORT, 10, "troupe_abort()")                                                                   \
+  X(POST, 11, "troupe_post()")                                                                     \
+  X(COUNTERS, 12, "troupe_system_counters()")                                                      \
+  X(COUNT, 13, "troupe_system_counters(), for one of them")
 
 enum {
 #define TRP_CALL_ENUM(name, number, words) TRP_CALL_##name = (number),

@@ -42,6 +42,8 @@ TROUPE_API int troupe_abort_new_at(const char *made_at, troupe_abort_t *token);
 ///            TROUPE_EINVAL     no token, or no system,
 ///            TROUPE_ESTALE     in its own actor: it was freed (elsewhere that changes nothing),
 ///            TROUPE_ENOACTOR   its actor has ended,
+///            TROUPE_ENOBUFS    1024 aborts are not dispatched by its actor yet; this one is not under
+///                              way,
 ///            TROUPE_ENOMEM     there is no memory, TROUPE_ESTOPPED.
 /// Events:    after 0: on_error with TROUPE_ABORT_ERR, then on_close, of each of its sockets that
 ///            is not destroyed; on_close of each of its servers that listens or is about to, once

@@ -48,8 +48,8 @@ typedef struct troupe_spawn_options {
 /// Returns:   0, or
 ///            the actor's own error    its main function returned it before it ran; the other
 ///                                     copies were stopped again,
-///            TROUPE_EINVAL            no main function, a name of more than 63 bytes or with '/',
-///                                     more than 4096 copies,
+///            TROUPE_EINVAL            no system, no main function, an empty name, one of more than
+///                                     63 bytes or with '/', more than 4096 copies,
 ///            TROUPE_ESTOPPED          the system is stopping,
 ///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for
 ///                it.
@@ -103,12 +103,14 @@ TROUPE_API int64_t troupe_now(void);
 TROUPE_API uint64_t troupe_random(void);
 
 /// Asks an actor to end: its servers are closed, its on_stop runs, its sockets may finish for
-/// `grace_ms`; then they are destroyed and troupe_actor_run() returns.
+/// `grace_ms`; then they are destroyed and troupe_actor_run() returns. Asking again can only make
+/// that grace shorter.
 ///
 /// Thread:    any.
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ENOACTOR   there is no such actor (any more),
+///            TROUPE_EINVAL     no system,
 ///            TROUPE_ENOMEM     there is no memory; nothing was asked.
 TROUPE_API int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, unsigned grace_ms);
 
@@ -120,15 +122,18 @@ TROUPE_API int troupe_actor_stop(troupe_system_t *system, troupe_actor_t actor, 
 ///            TROUPE_ENOACTOR    there is no such actor, or it has ended and somebody waited for it
 ///                               already,
 ///            TROUPE_ETIMEDOUT   it still runs,
-///            TROUPE_EINVAL      it is this thread's own actor.
+///            TROUPE_EINVAL      no system, or it is this thread's own actor.
 TROUPE_API int troupe_actor_join(troupe_system_t *system, troupe_actor_t actor, int timeout_ms,
                                  int *status);
 
 /// Finds a running actor by name; of several copies the one with that index.
 ///
+/// Ownership: `name` is borrowed until the call returns. `*actor` is the caller's; NULL is fine.
 /// Thread:    any.
 /// Blocks:    never.
-/// Returns:   0, or TROUPE_ENOACTOR.
+/// Returns:   0, or
+///            TROUPE_ENOACTOR   there is none,
+///            TROUPE_EINVAL     no system or no name.
 TROUPE_API int troupe_actor_find(troupe_system_t *system, const char *name, unsigned index,
                                  troupe_actor_t *actor);
 
@@ -191,10 +196,12 @@ TROUPE_API int troupe_send_chunk(troupe_actor_t to, const troupe_chunk_t *chunk)
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ENOACTOR   there is no such actor (any more),
-///            TROUPE_ENOBUFS    more than 16 MiB posted wait for the I/O actor already; nothing was
-///                              sent,
+///            TROUPE_ENOBUFS    1024 messages or 16 MiB from outside are not dispatched by that actor
+///                              yet, or 16 MiB wait for the I/O actor; nothing was sent, and nothing
+///                              tells when there is room: try again later,
 ///            TROUPE_ENOMEM     there is no memory,
-///            TROUPE_EINVAL     `length` is more than 16 MiB.
+///            TROUPE_ESTOPPED   the system ends,
+///            TROUPE_EINVAL     no system, or `length` is more than 16 MiB.
 TROUPE_API int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes,
                            size_t length);
 

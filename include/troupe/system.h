@@ -34,7 +34,7 @@ TROUPE_API int troupe_system_new(const troupe_system_options_t *options, troupe_
 ///
 /// Thread:    any.
 /// Blocks:    never.
-/// Returns:   0, or TROUPE_ENOMEM.
+/// Returns:   0, TROUPE_ENOMEM, or TROUPE_EINVAL: no system.
 TROUPE_API int troupe_system_stop(troupe_system_t *system, unsigned grace_ms);
 
 /// The same with a grace of one second, from inside a signal handler. The only function that may be
@@ -42,7 +42,7 @@ TROUPE_API int troupe_system_stop(troupe_system_t *system, unsigned grace_ms);
 ///
 /// Thread:    any, signal handlers too.
 /// Blocks:    never.
-/// Returns:   0.
+/// Returns:   0, or TROUPE_EINVAL: no system.
 TROUPE_API int troupe_system_stop_from_signal(troupe_system_t *system);
 
 /// An actor that did not end in time.
@@ -60,6 +60,7 @@ typedef struct troupe_stuck {
 /// Blocks:    for `timeout_ms` at most; below 0 without limit.
 /// Returns:   0, or
 ///            TROUPE_ETIMEDOUT      some still run,
+///            TROUPE_EINVAL         no system,
 ///            TROUPE_EWRONGTHREAD   called by an actor, which would wait for itself.
 TROUPE_API int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *stuck,
                                   size_t capacity, size_t *count);
@@ -90,7 +91,8 @@ typedef struct {
 /// Blocks:    for a turn of the I/O actor, a second at most.
 /// Returns:   0, or
 ///            TROUPE_ETIMEDOUT   the I/O actor did not answer,
-///            TROUPE_ENOMEM      there is no memory.
+///            TROUPE_ESTOPPED    the system ends,
+///            TROUPE_EINVAL      no system, or `counters` is NULL.
 TROUPE_API int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters);
 
 /// Frees a system whose actors have all ended (troupe_system_wait() said 0), and sets the pointer

@@ -22,7 +22,7 @@ typedef struct troupe_record_options {
 /// Thread:    any.
 /// Blocks:    until the directory is there.
 /// Returns:   0, or
-///            TROUPE_EINVAL            no directory,
+///            TROUPE_EINVAL            no system or no directory,
 ///            TROUPE_EALREADY          the system records already,
 ///            TROUPE_ENOENT, TROUPE_EACCES, TROUPE_ENOTDIR, …   the directory cannot be made or
 ///                written to,
@@ -45,7 +45,7 @@ typedef struct troupe_record_report {
 /// Ownership: `report` is the caller's; NULL is fine.
 /// Thread:    any.
 /// Blocks:    until all is written.
-/// Returns:   0, or TROUPE_ESTALE: the system does not record.
+/// Returns:   0, TROUPE_ESTALE: the system does not record, or TROUPE_EINVAL: no system.
 TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report);
 
 /// How a replay went.

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/actor/state.h"
 #include "tests/actor/scene.h"
 
 enum { CREDIT = 1024 };
@@ -439,30 +440,66 @@ static void credit_holds_for_a_hundred_actors(void **state) {
 // ---- To those that are not there ----
 
 typedef struct {
-  troupe_actor_t dead;
-  int sent;
+  troupe_actor_t to;
+  atomic_int full; // it sends no more for now
+  atomic_int go;   // it may end
   bool told;
-} dead_t;
+} victim_t;
 
 static void hear_of_death(troupe_actor_t to, void *context) {
-  dead_t *dead = context;
-  expect(to.id == dead->dead.id);
+  victim_t *victim = context;
+  expect(to.id == victim->to.id);
   expect(troupe_send(to, "x", 1) == TROUPE_ENOACTOR);
   expect(troupe_send(to, "x", 1) == TROUPE_ENOACTOR);
-  dead->told = true;
+  victim->told = true;
   troupe_actor_end(0);
 }
 
 static int haunted_actor(void *argument) {
-  dead_t *dead = argument;
-  expect(troupe_actor_on_sendable(hear_of_death, dead) == 0);
+  victim_t *victim = argument;
+  expect(troupe_actor_on_sendable(hear_of_death, victim) == 0);
   expect(troupe_timer_start(NULL, 3600 * 1000, 0, note_nothing, NULL) == 0);
   int error = 0;
-  while ((error = troupe_send(dead->dead, "x", 1)) == 0) {
-    dead->sent++;
+  int sent = 0;
+  while ((error = troupe_send(victim->to, "x", 1)) == 0) {
+    sent++;
   }
-  expect(error == TROUPE_ENOBUFS && dead->sent == CREDIT);
+  expect(error == TROUPE_ENOBUFS && sent == CREDIT);
+  atomic_store(&victim->full, 1);
   return troupe_actor_run();
+}
+
+static void end_when_told(troupe_timer_t timer, void *context) {
+  const victim_t *victim = context;
+  (void)timer;
+  if (atomic_load(&victim->go) != 0) {
+    troupe_actor_end(0);
+  }
+}
+
+// Takes no messages, and ends when it is told to.
+static int deaf_actor(void *argument) {
+  expect(troupe_timer_start(NULL, 1, 1, end_when_told, argument) == 0);
+  return troupe_actor_run();
+}
+
+static void who_waits_to_write_to_one_that_ends_is_told(void **state) {
+  (void)state;
+  victim_t victim = {.told = false};
+  victim.to = scene_start("deaf", deaf_actor, &victim);
+  scene_start("haunted", haunted_actor, &victim);
+  scene_wait_for(&victim.full);
+  atomic_store(&victim.go, 1);
+  scene_wait();
+  assert_true(victim.told);
+}
+
+static int late_actor(void *argument) {
+  troupe_actor_t dead = *(troupe_actor_t *)argument;
+  expect(troupe_send(dead, "x", 1) == TROUPE_ENOACTOR);
+  expect(troupe_send_chunk(dead, NULL) == TROUPE_EINVAL);
+  expect(troupe_send(dead, "x", 1) == TROUPE_ENOACTOR);
+  return 0;
 }
 
 static int ending_actor(void *argument) {
@@ -472,16 +509,12 @@ static int ending_actor(void *argument) {
 
 static void who_writes_to_the_dead_is_told(void **state) {
   (void)state;
-  dead_t dead = {.dead = scene_start("ends", ending_actor, NULL)};
-  scene_join(dead.dead);
-  scene_start("haunted", haunted_actor, &dead);
-  scene_wait();
-  assert_true(dead.told);
+  troupe_actor_t dead = scene_start("ends", ending_actor, NULL);
+  scene_join(dead);
+  scene_join(scene_start("late", late_actor, &dead));
   // And to one that never was.
-  dead = (dead_t){.dead = {.id = dead.dead.id * 1000}};
-  scene_start("haunted", haunted_actor, &dead);
-  scene_wait();
-  assert_true(dead.told);
+  dead.id *= 1000;
+  scene_join(scene_start("late", late_actor, &dead));
 }
 
 static int misusing_actor(void *argument) {
@@ -607,102 +640,6 @@ static void kept_messages_stay_as_they_are(void **state) {
   (void)state;
   scene_start("keeping", keeping_actor, NULL);
   scene_wait();
-}
-
-// ---- From threads that are no actors ----
-
-enum { POSTERS = 4, POSTS = 2000 };
-
-typedef struct {
-  troupe_actor_t to;
-  uint32_t number;
-} poster_t;
-
-static void *post_many(void *argument) {
-  const poster_t *poster = argument;
-  for (uint32_t i = 0; i < POSTS; i++) {
-    uint32_t text[2] = {poster->number, i};
-    expect(troupe_post(scene, poster->to, text, sizeof text) == 0);
-  }
-  return NULL;
-}
-
-static void take_post(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
-  uint32_t *next = context;
-  uint32_t text[2];
-  expect(from.id == 0);
-  expect(troupe_chunk_length(message) == sizeof text);
-  memcpy(text, troupe_chunk_bytes(message), sizeof text);
-  expect(text[0] < POSTERS && text[1] == next[text[0]]++);
-  for (int i = 0; i < POSTERS; i++) {
-    if (next[i] < POSTS) {
-      return;
-    }
-  }
-  troupe_actor_end(0);
-}
-
-static int posted_actor(void *argument) {
-  (void)argument;
-  uint32_t next[POSTERS] = {0};
-  expect(troupe_actor_on_message(take_post, next) == 0);
-  return troupe_actor_run();
-}
-
-static void what_threads_post_arrives_in_order(void **state) {
-  (void)state;
-  troupe_actor_t actor = scene_start("posted", posted_actor, NULL);
-  pthread_t threads[POSTERS];
-  poster_t posters[POSTERS];
-  for (uint32_t i = 0; i < POSTERS; i++) {
-    posters[i] = (poster_t){.to = actor, .number = i};
-    assert_int_equal(pthread_create(&threads[i], NULL, post_many, &posters[i]), 0);
-  }
-  for (int i = 0; i < POSTERS; i++) {
-    pthread_join(threads[i], NULL);
-  }
-  assert_int_equal(scene_join(actor), 0);
-  assert_int_equal(troupe_post(scene, actor, "x", 1), TROUPE_ENOACTOR);
-  assert_int_equal(troupe_post(scene, (troupe_actor_t){0}, "x", 1), TROUPE_ENOACTOR);
-}
-
-static void take_big_post(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
-  (void)from;
-  (void)context;
-  if (is_text(message, "end")) {
-    troupe_actor_end(0);
-    return;
-  }
-  const uint8_t *bytes = troupe_chunk_bytes(message);
-  expect(troupe_chunk_length(message) == BIG && bytes[0] == 1 && bytes[BIG - 1] == 2);
-}
-
-static int big_posted_actor(void *argument) {
-  (void)argument;
-  expect(troupe_actor_on_message(take_big_post, NULL) == 0);
-  return troupe_actor_run();
-}
-
-static void a_post_has_its_limits(void **state) {
-  (void)state;
-  troupe_actor_t actor = scene_start("big", big_posted_actor, NULL);
-  uint8_t *bytes = malloc(BIG + 1);
-  assert_non_null(bytes);
-  bytes[0] = 1;
-  bytes[BIG - 1] = 2;
-  assert_int_equal(troupe_post(scene, actor, bytes, BIG + 1), TROUPE_EINVAL);
-  assert_int_equal(troupe_post(scene, actor, NULL, 1), TROUPE_EINVAL);
-  for (int taken = 0; taken < 5;) {
-    int error = troupe_post(scene, actor, bytes, BIG);
-    assert_true(error == 0 || error == TROUPE_ENOBUFS); // one such waits at the most
-    taken += error == 0;
-  }
-  int error = 0;
-  while ((error = troupe_post(scene, actor, "end", 3)) == TROUPE_ENOBUFS) {
-  }
-  assert_int_equal(error, 0);
-  assert_int_equal(scene_join(actor), 0);
-  free(bytes);
 }
 
 // ---- Handlers that come and go ----
@@ -871,6 +808,90 @@ static void senders_that_come_and_go_are_all_heard(void **state) {
   assert_int_equal(atomic_load(&heard), COUNT);
 }
 
+static void hang_up(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
+  (void)from;
+  (void)context;
+  expect(is_text(message, "hello to you"));
+  troupe_actor_end(0);
+}
+
+static int greeting_actor(void *argument) {
+  troupe_actor_t to = {.id = *(uint64_t *)argument};
+  expect(troupe_actor_on_message(hang_up, NULL) == 0);
+  expect(troupe_send(to, "hello", 5) == 0);
+  return troupe_actor_run();
+}
+
+typedef struct {
+  int greeted;
+  troupe_actor_t guests[100];
+} crowd_t;
+
+static void see_them_go(troupe_timer_t timer, void *context) {
+  (void)timer;
+  (void)context;
+  if (trp_messages_peers(trp_actor_current()) == 0) {
+    troupe_actor_end(0);
+  }
+}
+
+static void greet_all_at_once(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
+  crowd_t *crowd = context;
+  expect(is_text(message, "hello"));
+  crowd->guests[crowd->greeted++] = from;
+  if (crowd->greeted == 100) {
+    for (int i = 0; i < 100; i++) {
+      expect(troupe_send(crowd->guests[i], "hello to you", 12) == 0);
+    }
+    expect(trp_messages_peers(trp_actor_current()) == 100);
+    expect(troupe_timer_start(NULL, 1, 1, see_them_go, NULL) == 0);
+  }
+}
+
+static int silent_host(void *argument) {
+  crowd_t crowd = {.greeted = 0};
+  (void)argument;
+  expect(troupe_actor_on_message(greet_all_at_once, &crowd) == 0);
+  return troupe_actor_run();
+}
+
+// Those before this one have been joined, so at the most the ends of a few are still under way.
+static void greet(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
+  (void)context;
+  expect(is_text(message, "hello"));
+  expect(troupe_send(from, "hello to you", 12) == 0);
+  expect(trp_messages_peers(trp_actor_current()) < 10);
+}
+
+static int polite_actor(void *argument) {
+  expect(troupe_actor_on_message(greet, argument) == 0);
+  return troupe_actor_run();
+}
+
+static void nothing_is_kept_of_those_that_have_ended(void **state) {
+  (void)state;
+  enum { GUESTS = 100 };
+  troupe_actor_t host = scene_start("host", polite_actor, NULL);
+  for (int i = 0; i < GUESTS; i++) {
+    assert_int_equal(scene_join(scene_start("guest", greeting_actor, &host.id)), 0);
+  }
+}
+
+// Beyond 64 pipes messages go through the I/O actor, and that is forgotten, too.
+static void nothing_is_kept_of_a_crowd_that_has_ended(void **state) {
+  (void)state;
+  enum { GUESTS = 100 };
+  troupe_actor_t host = scene_start("host", silent_host, NULL);
+  troupe_actor_t guests[GUESTS];
+  troupe_spawn_options_t options = {
+      .name = "guest", .main = greeting_actor, .argument = &host.id, .copies = GUESTS};
+  assert_int_equal(troupe_spawn(scene, &options, guests), 0);
+  for (int i = 0; i < GUESTS; i++) {
+    assert_int_equal(scene_join(guests[i]), 0);
+  }
+  assert_int_equal(scene_join(host), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       in_scene(messages_keep_their_order_and_their_bytes),
@@ -881,16 +902,17 @@ int main(void) {
       in_scene(actors_that_ask_as_soon_as_they_live_are_answered),
       in_scene(a_hundred_actors_answer_in_order),
       in_scene(credit_holds_for_a_hundred_actors),
+      in_scene(who_waits_to_write_to_one_that_ends_is_told),
       in_scene(who_writes_to_the_dead_is_told),
       in_scene(what_cannot_be_sent_is_refused),
       in_scene(a_big_chunk_goes_to_three_actors_without_being_copied),
       in_scene(kept_messages_stay_as_they_are),
-      in_scene(what_threads_post_arrives_in_order),
-      in_scene(a_post_has_its_limits),
       in_scene(messages_wait_while_there_is_no_handler),
       in_scene(ending_in_a_handler_leaves_the_rest_for_the_next_run),
       in_scene(exiting_in_a_handler_leaves_nothing),
       in_scene(senders_that_come_and_go_are_all_heard),
+      in_scene(nothing_is_kept_of_those_that_have_ended),
+      in_scene(nothing_is_kept_of_a_crowd_that_has_ended),
   };
   return TRP_RUN_TESTS("message", tests);
 }

@@ -257,6 +257,13 @@ static int starter_main(void *argument) {
       troupe_actor_find(the_system, "nobody", 0, &found) != TROUPE_ENOACTOR) {
     return TROUPE_EINVAL;
   }
+  troupe_system_counters_t counters;
+  if (troupe_post(the_system, players[0], "no ball", 7) != 0 ||
+      troupe_post(the_system, (troupe_actor_t){0}, "x", 1) != TROUPE_ENOACTOR ||
+      troupe_system_counters(the_system, &counters) != 0 || counters.actors != 3 ||
+      counters.commands == 0) {
+    return TROUPE_EINVAL;
+  }
   error = troupe_watch(players[0], on_down, &down);
   if (error == 0) {
     error = troupe_actor_on_message(on_ball, &own);
