@@ -4,63 +4,24 @@
 /// A server that is closed and listens again while connections of before are open has two of them
 /// at a time, which the I/O actor knows by different ids: so no answer can be taken for that of
 /// another. The first listen, and each that has the place to itself, goes by the server's own id.
-#include <troupe/server.h>
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/message/credit.h"
-#include "core/net/abort.h"
-#include "core/net/server_states.h"
+#include "core/net/block_list.h"
+#include "core/net/server.h"
 #include "core/net/socket.h"
 #include "core/net/wire_address.h"
 #include "core/net/wire_error.h"
 
-typedef struct server server_t;
-
-typedef struct listening {
-  server_t *server;
-  struct listening *next; // of the server's, but for its own
-  uint64_t wire;          // the id by which the I/O actor knows it
-  trp_listen_state_t state;
-  uint64_t dispatched, told; // connections
-  uint64_t asked, answered;  // tokens of getConnections()
-  trp_endpoint_t address;
-} listening_t;
+typedef trp_server_t server_t;
+typedef trp_listening_t listening_t;
 
 /// A listen beside the server's own, in the actor's table under its id.
 typedef struct {
   trp_object_t object;
   listening_t listening;
 } other_t;
-
-/// A getConnections() that waits for its answers.
-typedef struct ask {
-  struct ask *next;
-  uint64_t token;
-  unsigned waiting; // answers that have not come
-  uint64_t count;
-  troupe_connections_fn call;
-  void *context;
-} ask_t;
-
-struct server {
-  trp_object_t object;
-  const troupe_server_handlers_t *handlers; // never NULL
-  void *context;
-  troupe_server_options_t options;
-  listening_t own;
-  listening_t *others;  // that are not over
-  listening_t *current; // the one that listens or is about to; NULL: none
-  ask_t *asks;
-  uint64_t last_token;
-  int last_error;          // of the last listen
-  bool close_owed;         // on_close is due when none of the listens is left
-  trp_abort_link_t signal; // of the current listen
-  bool abort_owed;         // there was no memory to close it
-  bool unref;
-  bool freed; // goes after on_close
-};
 
 /// What an actor has once for all its servers; in its table under its own id, which no socket or
 /// server has.
@@ -87,17 +48,16 @@ static void release(trp_object_t *object);
 static void describe(const trp_object_t *object, troupe_handle_t *handle);
 static void release_other(trp_object_t *object);
 static void release_ordinals(trp_object_t *object);
-static int get(troupe_server_t handle, server_t **server);
 static int check(const troupe_listen_options_t *options, troupe_address_t *address);
 static int begin(server_t *server, listening_t **result);
 static void abandon(listening_t *listening);
 static void abort_server(void *owner);
 static int send_listen(listening_t *listening, const troupe_listen_options_t *options,
                        const troupe_address_t *address);
-static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
+static Troupe__Wire__Listen *make_listen(const listening_t *listening, trp_out_t *out,
                                          const troupe_listen_options_t *options,
                                          const troupe_address_t *address);
-static Troupe__Wire__Options *make_options(const server_t *server, trp_out_t *out);
+static Troupe__Wire__Options *make_options(const listening_t *listening, trp_out_t *out);
 static int next_ordinal(trp_actor_t *actor, uint32_t *ordinal);
 static void lose_current(server_t *server);
 static int send_close(listening_t *listening);
@@ -110,14 +70,10 @@ static void accept_connection(listening_t *listening, const trp_message_t *messa
 static void turn_away(listening_t *listening, const trp_message_t *message);
 static void tell_drop(server_t *server, const trp_message_t *message);
 static void tell_parked(server_t *server, const trp_message_t *message);
-static void over(listening_t *listening);
-static void answer_ask(server_t *server, uint64_t token, uint64_t count);
-static void answer_ready_asks(server_t *server);
+static void over(listening_t *listening, const trp_message_t *message);
 static void tell_close_if_due(server_t *server);
 static bool is_idle(const listening_t *listening);
 static void refresh(server_t *server);
-static int send_command(listening_t *listening, Troupe__Wire__Kind kind, trp_message_t **message);
-static int ask_one(listening_t *listening, uint64_t token);
 
 static const trp_object_type_t server_type = {
     .event = event, .later = later, .stop = stop, .release = release, .describe = describe};
@@ -133,7 +89,7 @@ static other_t *other_of(listening_t *listening) {
   return (other_t *)(void *)((char *)listening - offsetof(other_t, listening));
 }
 
-static troupe_server_t handle_of(const server_t *server) {
+troupe_server_t trp_server_handle(const server_t *server) {
   return (troupe_server_t){.id = server->object.id};
 }
 
@@ -154,6 +110,10 @@ int troupe_server_new_at(const char *made_at, const troupe_server_options_t *opt
   }
   if (handle == NULL) {
     return TROUPE_EINVAL;
+  }
+  int error = options == NULL ? 0 : trp_server_limits_check(options);
+  if (error != 0) {
+    return error;
   }
   // All servers go to the first I/O actor: an address is shared where its listening socket is.
   uint64_t id = trp_actor_new_id(actor, 1);
@@ -178,13 +138,16 @@ int troupe_server_new_at(const char *made_at, const troupe_server_options_t *opt
     free(server);
     return TROUPE_ENOMEM;
   }
-  *handle = handle_of(server);
+  if (server->options.block_list != NULL) {
+    trp_block_list_retain(server->options.block_list);
+  }
+  *handle = trp_server_handle(server);
   return 0;
 }
 
 int troupe_server_free(troupe_server_t handle) {
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   if (error != 0) {
     return error;
   }
@@ -206,10 +169,9 @@ static void release(trp_object_t *object) {
     server->others = listening->next;
     listening->server = NULL;
   }
-  while (server->asks != NULL) {
-    ask_t *ask = server->asks;
-    server->asks = ask->next;
-    free(ask);
+  trp_server_forget_asks(server);
+  if (server->options.block_list != NULL) {
+    trp_block_list_release(server->options.block_list);
   }
   trp_abort_unlink(&server->signal);
   trp_endpoint_clear(&server->own.address);
@@ -245,7 +207,7 @@ static void release_ordinals(trp_object_t *object) {
   free((ordinals_t *)(void *)object);
 }
 
-static int get(troupe_server_t handle, server_t **server) {
+int trp_server_get(troupe_server_t handle, server_t **server) {
   trp_object_t *object = NULL;
   int error = trp_object_get(handle.id, &server_type, &object);
   *server = server_of(object);
@@ -257,7 +219,7 @@ static int get(troupe_server_t handle, server_t **server) {
 int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *options) {
   static const troupe_listen_options_t defaults;
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   if (error != 0) {
     return error;
   }
@@ -304,7 +266,8 @@ int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *
 
 static void abort_server(void *owner) {
   server_t *server = owner;
-  server->abort_owed = server->current != NULL && troupe_server_close(handle_of(server)) != 0;
+  server->abort_owed = server->current != NULL &&
+                       troupe_server_close(trp_server_handle(server)) != 0;
 }
 
 int troupe_server_listen_port(troupe_server_t server, int port, const char *host, int backlog) {
@@ -321,7 +284,7 @@ int troupe_server_listen_path(troupe_server_t server, const char *path, int back
 
 int troupe_server_listen_wait(troupe_server_t handle, int timeout_ms) {
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   if (error != 0) {
     return error;
   }
@@ -332,7 +295,7 @@ int troupe_server_listen_wait(troupe_server_t handle, int timeout_ms) {
       return error;
     }
     // Its handler may have freed it.
-    if (get(handle, &server) != 0) {
+    if (trp_server_get(handle, &server) != 0) {
       return TROUPE_ERR_SERVER_NOT_RUNNING;
     }
   }
@@ -405,16 +368,13 @@ static int begin(server_t *server, listening_t **result) {
 /// It is over, or has not begun. Another one than the server's own goes.
 static void abandon(listening_t *listening) {
   listening->state = TRP_LISTEN_NONE;
+  trp_listening_drop_list(listening);
   trp_endpoint_clear(&listening->address);
   if (listening->server->current == listening) {
     lose_current(listening->server);
   }
   if (listening != &listening->server->own) {
-    // What it was asked and has not answered finds nobody any more when it comes.
-    for (ask_t *ask = listening->server->asks; ask != NULL; ask = ask->next) {
-      ask->waiting -= ask->token > listening->answered && ask->token <= listening->asked;
-    }
-    trp_object_later(&listening->server->object);
+    trp_server_skip_answers(listening);
     trp_object_remove(&other_of(listening)->object);
   }
 }
@@ -422,13 +382,16 @@ static void abandon(listening_t *listening) {
 static int send_listen(listening_t *listening, const troupe_listen_options_t *options,
                        const troupe_address_t *address) {
   trp_message_t *message = NULL;
-  int error = send_command(listening, TRP_KIND(COMMAND_LISTEN), &message);
+  int error = trp_listening_send_list(listening);
+  if (error == 0) {
+    error = trp_listening_command(listening, TRP_KIND(COMMAND_LISTEN), &message);
+  }
   if (error != 0) {
     return error;
   }
   server_t *server = listening->server;
   trp_out_t *out = trp_actor_out(server->object.actor, listening->wire);
-  Troupe__Wire__Listen *detail = make_listen(server, out, options, address);
+  Troupe__Wire__Listen *detail = make_listen(listening, out, options, address);
   if (detail == NULL) {
     trp_out_undo(out);
     return TROUPE_ENOMEM;
@@ -444,9 +407,10 @@ static int send_listen(listening_t *listening, const troupe_listen_options_t *op
   return 0;
 }
 
-static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
+static Troupe__Wire__Listen *make_listen(const listening_t *listening, trp_out_t *out,
                                          const troupe_listen_options_t *options,
                                          const troupe_address_t *address) {
+  const server_t *server = listening->server;
   Troupe__Wire__Listen *listen = trp_out_take(out, sizeof *listen);
   if (listen == NULL) {
     return NULL;
@@ -454,7 +418,7 @@ static Troupe__Wire__Listen *make_listen(const server_t *server, trp_out_t *out,
   *listen = (Troupe__Wire__Listen)TROUPE__WIRE__LISTEN__INIT;
   bool by_name = options->path == NULL && options->address == NULL;
   listen->host = trp_out_text(out, by_name ? options->host : NULL);
-  listen->options = make_options(server, out);
+  listen->options = make_options(listening, out);
   listen->made_at = trp_object_made_at(&server->object, out);
   if (listen->host == NULL || listen->options == NULL || listen->made_at == NULL) {
     return NULL;
@@ -498,20 +462,19 @@ static Troupe__Wire__Choice choice_of(troupe_choice_t choice) {
                                   : TROUPE__WIRE__CHOICE__CHOICE_OFF;
 }
 
-static Troupe__Wire__Options *make_options(const server_t *server, trp_out_t *out) {
+static Troupe__Wire__Options *make_options(const listening_t *listening, trp_out_t *out) {
   Troupe__Wire__Options *options = trp_out_take(out, sizeof *options);
   if (options == NULL) {
     return NULL;
   }
-  const troupe_server_options_t *from = &server->options;
+  const troupe_server_options_t *from = &listening->server->options;
   *options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
   options->no_delay = choice_of(from->no_delay);
   options->keep_alive = choice_of(from->keep_alive);
   options->keep_alive_initial_delay_s = from->keep_alive_initial_delay_ms / 1000;
   options->allow_half_open = choice_of(from->allow_half_open ? TROUPE_ON : TROUPE_OFF);
   options->pause = from->pause_on_connect;
-  options->set_max_connections = true;
-  options->max_connections = from->max_connections;
+  trp_listening_put_limits(listening, options);
   return options;
 }
 
@@ -541,7 +504,7 @@ static int next_ordinal(trp_actor_t *actor, uint32_t *ordinal) {
 
 int troupe_server_close(troupe_server_t handle) {
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   if (error != 0) {
     return error;
   }
@@ -554,6 +517,7 @@ int troupe_server_close(troupe_server_t handle) {
     return error;
   }
   listening->state = trp_listen_next(listening->state, TRP_LISTEN_CLOSE).next;
+  trp_listening_drop_list(listening);
   lose_current(server);
   server->close_owed = true;
   refresh(server);
@@ -569,10 +533,11 @@ static void lose_current(server_t *server) {
 
 static int send_close(listening_t *listening) {
   trp_message_t *message = NULL;
-  return send_command(listening, TRP_KIND(COMMAND_CLOSE), &message);
+  return trp_listening_command(listening, TRP_KIND(COMMAND_CLOSE), &message);
 }
 
-static int send_command(listening_t *listening, Troupe__Wire__Kind kind, trp_message_t **message) {
+int trp_listening_command(listening_t *listening, Troupe__Wire__Kind kind,
+                          trp_message_t **message) {
   *message = trp_actor_command(listening->server->object.actor, kind, listening->wire);
   if (*message == NULL) {
     return TROUPE_ENOMEM;
@@ -585,7 +550,7 @@ static void stop(trp_object_t *object, bool at_once) {
   (void)at_once;
   server_t *server = server_of(object);
   if (server->current != NULL) {
-    (void)troupe_server_close(handle_of(server)); // without memory, the actor's end does it
+    (void)troupe_server_close(trp_server_handle(server)); // without memory, the actor's end does it
   }
 }
 
@@ -642,7 +607,7 @@ static void receive(listening_t *listening, const trp_message_t *message) {
     break;
   case TRP_KIND(EVENT_COUNTED):
     if (message->detail_case == TRP_DETAIL(COUNT)) {
-      answer_ask(listening->server, message->count->token, message->count->connections);
+      trp_server_counted(listening, message->count);
     }
     return;
   default:
@@ -676,10 +641,10 @@ static void enact(listening_t *listening, trp_listen_step_t step, const trp_mess
     tell_parked(server, message);
   }
   if (step.actions & TRP_LISTEN_TELL_UNPARKED) {
-    TELL(server, on_unparked, (handle_of(server), server->context));
+    TELL(server, on_unparked, (trp_server_handle(server), server->context));
   }
   if (step.actions & TRP_LISTEN_TELL_CLOSE) {
-    over(listening);
+    over(listening, message);
   }
 }
 
@@ -693,7 +658,7 @@ static void tell_listening(listening_t *listening, const trp_message_t *message)
       trp_endpoint_clear(&listening->address);
     }
   }
-  TELL(server, on_listening, (handle_of(server), server->context));
+  TELL(server, on_listening, (trp_server_handle(server), server->context));
 }
 
 static void tell_error(listening_t *listening, const trp_message_t *message) {
@@ -705,7 +670,8 @@ static void tell_error(listening_t *listening, const trp_message_t *message) {
   abandon(listening);
   server->last_error = code;
   refresh(server);
-  TELL(server, on_error, (handle_of(server), trp_error_or(error, &spare, code), server->context));
+  TELL(server, on_error,
+       (trp_server_handle(server), trp_error_or(error, &spare, code), server->context));
   trp_error_free(error);
   tell_close_if_due(server);
 }
@@ -722,7 +688,8 @@ static void accept_connection(listening_t *listening, const trp_message_t *messa
     return;
   }
   socket->object.made_at = server->object.made_at;
-  TELL(server, on_connection, (handle_of(server), trp_socket_handle(socket), server->context));
+  TELL(server, on_connection,
+       (trp_server_handle(server), trp_socket_handle(socket), server->context));
   if (listening->state != TRP_LISTEN_NONE) {
     dispatched_one(listening);
   }
@@ -744,7 +711,8 @@ static void dispatched_one(listening_t *listening) {
   if (listening->dispatched - listening->told >= TRP_ACCEPT_STEP &&
       listening->state == TRP_LISTEN_LISTENING) {
     trp_message_t *message = NULL;
-    (void)send_command(listening, TRP_KIND(COMMAND_CREDIT), &message); // else with the next one
+    (void)trp_listening_command(listening, TRP_KIND(COMMAND_CREDIT),
+                                &message); // else with the next one
   }
 }
 
@@ -755,7 +723,7 @@ static void tell_drop(server_t *server, const trp_message_t *message) {
   troupe_drop_t drop = {.count = message->drop->count};
   (void)trp_address_from_wire(&drop.local, message->drop->local);
   (void)trp_address_from_wire(&drop.remote, message->drop->remote);
-  TELL(server, on_drop, (handle_of(server), &drop, server->context));
+  TELL(server, on_drop, (trp_server_handle(server), &drop, server->context));
 }
 
 static void tell_parked(server_t *server, const trp_message_t *message) {
@@ -764,12 +732,13 @@ static void tell_parked(server_t *server, const trp_message_t *message) {
   troupe_error_t spare;
   const troupe_error_t *shown = trp_error_or(error, &spare,
                                              told ? message->error->code : (int)TROUPE_EMFILE);
-  TELL(server, on_parked, (handle_of(server), shown, server->context));
+  TELL(server, on_parked, (trp_server_handle(server), shown, server->context));
   trp_error_free(error);
 }
 
-static void over(listening_t *listening) {
+static void over(listening_t *listening, const trp_message_t *message) {
   server_t *server = listening->server;
+  trp_server_count_out(listening, message);
   // It was not asked to close when the I/O actor itself is at its end.
   server->close_owed |= server->current == listening;
   abandon(listening);
@@ -789,7 +758,7 @@ static void tell_close_if_due(server_t *server) {
   }
   server->close_owed = false;
   refresh(server);
-  TELL(server, on_close, (handle_of(server), server->context));
+  TELL(server, on_close, (trp_server_handle(server), server->context));
   if (server->freed && server->current == NULL && !server->close_owed) {
     trp_object_remove(&server->object);
   }
@@ -799,131 +768,19 @@ static bool is_idle(const listening_t *listening) {
   return listening->state == TRP_LISTEN_NONE || listening->state == TRP_LISTEN_STARTING;
 }
 
-// ---- How many connections ----
-
-int troupe_server_get_connections(troupe_server_t handle, troupe_connections_fn on_count,
-                                  void *context) {
-  server_t *server = NULL;
-  int error = get(handle, &server);
-  if (error != 0) {
-    return error;
-  }
-  if (on_count == NULL) {
-    return TROUPE_EINVAL;
-  }
-  ask_t *ask = calloc(1, sizeof *ask);
-  if (ask == NULL) {
-    return TROUPE_ENOMEM;
-  }
-  ask->token = ++server->last_token;
-  ask->call = on_count;
-  ask->context = context;
-  error = server->own.state == TRP_LISTEN_NONE ? 0 : ask_one(&server->own, ask->token);
-  ask->waiting += server->own.state != TRP_LISTEN_NONE && error == 0;
-  for (listening_t *other = server->others; other != NULL && error == 0; other = other->next) {
-    if (other->state != TRP_LISTEN_NONE) {
-      error = ask_one(other, ask->token);
-      ask->waiting += error == 0;
-    }
-  }
-  if (error != 0) {
-    free(ask); // answers that come are to a token that nobody waits for
-    return error;
-  }
-  ask_t **last = &server->asks;
-  while (*last != NULL) {
-    last = &(*last)->next;
-  }
-  *last = ask;
-  if (ask->waiting == 0) {
-    trp_object_later(&server->object);
-  }
-  return 0;
-}
-
-static int ask_one(listening_t *listening, uint64_t token) {
-  trp_message_t *message = NULL;
-  int error = send_command(listening, TRP_KIND(COMMAND_COUNT), &message);
-  if (error != 0) {
-    return error;
-  }
-  trp_out_t *out = trp_actor_out(listening->server->object.actor, listening->wire);
-  Troupe__Wire__Count *count = trp_out_take(out, sizeof *count);
-  if (count == NULL) {
-    trp_out_undo(out);
-    return TROUPE_ENOMEM;
-  }
-  *count = (Troupe__Wire__Count)TROUPE__WIRE__COUNT__INIT;
-  count->token = token;
-  message->detail_case = TRP_DETAIL(COUNT);
-  message->count = count;
-  listening->asked = token;
-  return 0;
-}
-
-static void answer_ask(server_t *server, uint64_t token, uint64_t count) {
-  for (ask_t *ask = server->asks; ask != NULL; ask = ask->next) {
-    if (ask->token == token && ask->waiting > 0) {
-      ask->waiting--;
-      ask->count += count;
-    }
-  }
-  answer_ready_asks(server);
-}
-
-/// In the order in which they were asked.
-static void answer_ready_asks(server_t *server) {
-  while (server->asks != NULL && server->asks->waiting == 0) {
-    ask_t ask = *server->asks;
-    free(server->asks);
-    server->asks = ask.next;
-    trp_actor_enter(server->object.actor);
-    ask.call(handle_of(server), ask.count, ask.context);
-    trp_actor_leave(server->object.actor);
-  }
-}
-
 static void later(trp_object_t *object) {
   server_t *server = server_of(object);
-  answer_ready_asks(server);
+  trp_server_answer(server);
   if (server->close_owed) {
     tell_close_if_due(server); // of a listen whose signal was aborted already
   }
 }
 
-// ---- What can be set and asked ----
-
-int troupe_server_set_max_connections(troupe_server_t handle, int64_t max_connections) {
-  server_t *server = NULL;
-  int error = get(handle, &server);
-  if (error != 0) {
-    return error;
-  }
-  if (server->current != NULL) {
-    trp_message_t *message = NULL;
-    error = send_command(server->current, TRP_KIND(COMMAND_OPTIONS), &message);
-    if (error != 0) {
-      return error;
-    }
-    trp_out_t *out = trp_actor_out(server->object.actor, server->current->wire);
-    Troupe__Wire__Options *options = trp_out_take(out, sizeof *options);
-    if (options == NULL) {
-      trp_out_undo(out);
-      return TROUPE_ENOMEM;
-    }
-    *options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
-    options->set_max_connections = true;
-    options->max_connections = max_connections;
-    message->detail_case = TRP_DETAIL(OPTIONS);
-    message->options = options;
-  }
-  server->options.max_connections = max_connections;
-  return 0;
-}
+// ---- What can be asked ----
 
 int troupe_server_address(troupe_server_t handle, troupe_address_t *address) {
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   *address = (troupe_address_t){0};
   if (error != 0) {
     return error;
@@ -938,13 +795,13 @@ int troupe_server_address(troupe_server_t handle, troupe_address_t *address) {
 
 bool troupe_server_listening(troupe_server_t handle) {
   server_t *server = NULL;
-  return get(handle, &server) == 0 && server->current != NULL &&
+  return trp_server_get(handle, &server) == 0 && server->current != NULL &&
          server->current->state == TRP_LISTEN_LISTENING;
 }
 
 int troupe_server_ref(troupe_server_t handle) {
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   if (error == 0) {
     server->unref = false;
     refresh(server);
@@ -954,7 +811,7 @@ int troupe_server_ref(troupe_server_t handle) {
 
 int troupe_server_unref(troupe_server_t handle) {
   server_t *server = NULL;
-  int error = get(handle, &server);
+  int error = trp_server_get(handle, &server);
   if (error == 0) {
     server->unref = true;
     refresh(server);
@@ -964,5 +821,5 @@ int troupe_server_unref(troupe_server_t handle) {
 
 void *troupe_server_context(troupe_server_t handle) {
   server_t *server = NULL;
-  return get(handle, &server) == 0 ? server->context : NULL;
+  return trp_server_get(handle, &server) == 0 ? server->context : NULL;
 }

@@ -7,7 +7,7 @@
 TROUPE_BEGIN
 
 /// A list of rules, each an address, a range of addresses or a subnet. It belongs to no actor and
-/// no system.
+/// no system. For servers that shall refuse whom it names: troupe_server_set_block_list().
 ///
 /// All functions but troupe_block_list_free() may be called from any number of threads at the same
 /// time, on the same list: a check sees every rule whose addition returned before the check began.
@@ -35,7 +35,8 @@ enum {
 ///            TROUPE_EINVAL   `list` is NULL.
 TROUPE_API int troupe_block_list_new(troupe_block_list_t **list);
 
-/// Frees a list that no other thread uses any more, and sets the pointer to NULL.
+/// Frees a list that no other thread uses any more, and sets the pointer to NULL. A server that has
+/// it keeps it for itself.
 ///
 /// Ownership: `*list` is consumed; NULL is fine.
 /// Thread:    any.

@@ -341,6 +341,43 @@ static void more_than_max_connections_are_dropped(void **state) {
   assert_int_equal(second_client.closes, 1);
 }
 
+static void counted_all(troupe_server_t server, const troupe_server_counts_t *counts,
+                        void *context) {
+  side_t *side = context;
+  (void)server;
+  scene_note(side, "counts:%d,%d,%d ", (int)counts->connections, (int)counts->accepted,
+             (int)counts->blocked);
+  troupe_socket_end(side->scene->client.socket, NULL, NULL);
+}
+
+// The second client is blocked by a list that the actor makes: from outside nothing but its trace
+// is needed.
+static void block_and_count(side_t *side, const char *event) {
+  if (is(event, "ready") && side != &second_client) {
+    troupe_block_list_t *list = NULL;
+    troupe_address_t loopback;
+    side->result += troupe_block_list_new(&list);
+    side->result += troupe_address_parse(&loopback, "127.0.0.1", 9, 0);
+    side->result += troupe_block_list_add_subnet(list, &loopback, 8);
+    side->result += troupe_server_set_block_list(side->scene->server, list);
+    troupe_block_list_free(&list);
+    connect_second(side, event);
+  } else if (is(event, "close") || is(event, "close!")) {
+    if (side == &second_client) {
+      troupe_server_get_counts(side->scene->server, counted_all, &side->scene->server_side);
+    }
+  }
+}
+
+static void a_blocked_client_is_nobody_to_the_server(void **state) {
+  (void)state;
+  scene_t scene = {.reset = forget_second_client, .client.hook = block_and_count};
+  play(&scene);
+  assert_int_equal(scene.client.result, 0);
+  assert_log(scene.server_side, "listening connection counts:1,1,1 close ");
+  assert_int_equal(second_client.closes, 1);
+}
+
 static void raise_the_limit(side_t *side, const char *event) {
   if (is(event, "ready")) {
     side->result += troupe_server_set_max_connections(side->scene->server, 2);
@@ -558,6 +595,7 @@ int main(void) {
       trp_test(a_server_that_never_listened_has_none),
       trp_test(more_than_max_connections_are_dropped),
       trp_test(the_limit_changes_at_any_time),
+      trp_test(a_blocked_client_is_nobody_to_the_server),
       trp_test(a_server_freed_on_connection_goes_after_its_close),
       trp_test(a_connection_destroyed_in_on_connection_closes),
       trp_test(handlers_for_all_connections_need_no_on_connection),
