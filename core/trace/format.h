@@ -20,6 +20,9 @@
 /// - CALL: a synchronous call was made. Subject: one of core/trace/calls.h. Body: its result:8.
 /// - END: main returned. Body: its status:8.
 /// - GAP: something is missing here. Subject: how many records. Body: how many bytes they had:8.
+/// - IN_CUT, OUT_CUT: as IN and OUT, of a batch whose payloads are not there as they were. Body: the
+///   envelope's size:4, the envelope, then for each message that has a payload, in their order: how
+///   many bytes of it are here:4, flags:4, the hash of what it was:8, the bytes.
 #ifndef TRP_FORMAT_H_INCLUDED
 #define TRP_FORMAT_H_INCLUDED
 
@@ -30,17 +33,31 @@
 
 enum {
   TRP_TRACE_MAJOR = 1,
-  TRP_TRACE_MINOR = 0,
+  TRP_TRACE_MINOR = 1,
   TRP_TRACE_HEADER_SIZE = 36,
   TRP_TRACE_HEADER_MAX = 4096, // a later minor version's, at the most
   TRP_RECORD_HEAD_SIZE = 40,
   TRP_RECORD_VALUE_SIZE = 8, // the body of CALL, END and GAP
+  TRP_CUT_HEAD_SIZE = 16,    // in front of each payload of a cut batch
 };
 
-/// A bit of the header's flags: the trace began with its actor and lost nothing. Set when it
-/// begins, taken away at the first gap. (That it was cut off before the actor's end is seen from
-/// the missing END.)
-enum { TRP_TRACE_COMPLETE = 1 };
+/// Bits of the header's flags. COMPLETE: the trace began with its actor and lost nothing. Set when
+/// it begins, taken away at the first gap. (That it was cut off before the actor's end is seen from
+/// the missing END.) Where it is not set the others say why.
+enum {
+  TRP_TRACE_COMPLETE = 1,
+  TRP_TRACE_LATE = 2,     // recording began when the actor ran already
+  TRP_TRACE_CHOSEN = 4,   // some of its connections only
+  TRP_TRACE_CUT = 8,      // payloads are cut or redacted
+  TRP_TRACE_ROTATED = 16, // an earlier file has what came before; the sequence goes on from it
+  TRP_TRACE_LOST = 32,    // there is a gap
+};
+
+/// Flags of a payload in a cut batch.
+enum {
+  TRP_CUT_REDACTED = 1, // the application changed the bytes
+  TRP_CUT_HASHED = 2,   // the hash is there
+};
 
 typedef enum trp_record_type {
   TRP_RECORD_START = 1,
@@ -49,6 +66,8 @@ typedef enum trp_record_type {
   TRP_RECORD_CALL = 4,
   TRP_RECORD_END = 5,
   TRP_RECORD_GAP = 6,
+  TRP_RECORD_IN_CUT = 7,
+  TRP_RECORD_OUT_CUT = 8,
 } trp_record_type_t;
 
 typedef struct trp_trace_header {

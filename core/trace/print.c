@@ -18,11 +18,9 @@ enum {
   ADDRESS_SIZE = 48, // text of an IPv6 address
 };
 
-static void print_value(trp_text_t *text, const ProtobufCFieldDescriptor *field, const void *value);
 static void print_address(trp_text_t *text, const Troupe__Wire__Address *address);
 static void print_ipv6(trp_text_t *text, const uint8_t *bytes);
 static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
-static size_t item_size(const ProtobufCFieldDescriptor *field);
 
 void trp_text_init(trp_text_t *text, char *bytes, size_t size) {
   *text = (trp_text_t){.bytes = bytes, .size = size};
@@ -75,6 +73,11 @@ void trp_print_id(trp_text_t *text, uint64_t id) {
 }
 
 void trp_print_message(trp_text_t *text, const trp_message_t *message, const uint8_t *payload) {
+  trp_print_cut_message(text, message, payload, message->length);
+}
+
+void trp_print_cut_message(trp_text_t *text, const trp_message_t *message, const uint8_t *payload,
+                           size_t kept) {
   trp_print_kind(text, message->kind);
   if (message->subject != 0) {
     trp_text_add(text, " on ");
@@ -82,7 +85,7 @@ void trp_print_message(trp_text_t *text, const trp_message_t *message, const uin
   }
   if (message->frame != 0) {
     trp_text_add(text, ", %" PRIu32 " byte%s ", message->length, message->length == 1 ? "" : "s");
-    size_t shown = message->length < BRIEF_LENGTH ? message->length : BRIEF_LENGTH;
+    size_t shown = kept < BRIEF_LENGTH ? kept : BRIEF_LENGTH;
     trp_print_bytes(text, payload, shown);
     if (shown < message->length) {
       trp_text_add(text, "...");
@@ -137,11 +140,11 @@ void trp_print_field(trp_text_t *text, const ProtobufCMessage *message, unsigned
     trp_text_add(text, "[");
     for (size_t i = 0; i < count && i < ITEMS_MAX; i++) {
       trp_text_add(text, "%s", i == 0 ? "" : " ");
-      print_value(text, field, items + i * item_size(field));
+      trp_print_value(text, field, items + i * trp_field_size(field));
     }
     trp_text_add(text, "%s]", count > ITEMS_MAX ? " ..." : "");
   } else {
-    print_value(text, field, value);
+    trp_print_value(text, field, value);
   }
 }
 
@@ -174,8 +177,7 @@ void trp_print_bytes(trp_text_t *text, const uint8_t *bytes, size_t length) {
   trp_text_add(text, "\"");
 }
 
-static void print_value(trp_text_t *text, const ProtobufCFieldDescriptor *field,
-                        const void *value) {
+void trp_print_value(trp_text_t *text, const ProtobufCFieldDescriptor *field, const void *value) {
   int32_t number32 = 0;
   uint64_t number64 = 0;
   switch (field->type) {
@@ -302,6 +304,10 @@ static void print_ipv6(trp_text_t *text, const uint8_t *bytes) {
   }
 }
 
+bool trp_field_is_set(const ProtobufCMessage *message, unsigned index) {
+  return is_set(message, &message->descriptor->fields[index]);
+}
+
 static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
   const char *value = (const char *)message + field->offset;
   if (field->label == PROTOBUF_C_LABEL_REPEATED) {
@@ -320,10 +326,10 @@ static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescript
     memcpy(&bytes, value, sizeof bytes);
     return bytes.len > 0;
   }
-  return memcmp(value, zero, item_size(field)) != 0;
+  return memcmp(value, zero, trp_field_size(field)) != 0;
 }
 
-static size_t item_size(const ProtobufCFieldDescriptor *field) {
+size_t trp_field_size(const ProtobufCFieldDescriptor *field) {
   switch (field->type) {
   case PROTOBUF_C_TYPE_INT64:
   case PROTOBUF_C_TYPE_SINT64:

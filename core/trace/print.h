@@ -2,6 +2,7 @@
 #ifndef TRP_PRINT_H_INCLUDED
 #define TRP_PRINT_H_INCLUDED
 
+#include <stdbool.h>
 #include <troupe/export.h>
 
 #include "core/message/wire.h"
@@ -28,11 +29,22 @@ void trp_print_id(trp_text_t *text, uint64_t id);
 /// without one), the detail.
 void trp_print_message(trp_text_t *text, const trp_message_t *message, const uint8_t *payload);
 
+/// The same of a message of whose payload only the first `kept` bytes are there.
+void trp_print_cut_message(trp_text_t *text, const trp_message_t *message, const uint8_t *payload,
+                           size_t kept);
+
 /// The fields of a detail that are not zero, "name=value", by what protoc-c knows of it.
 void trp_print_fields(trp_text_t *text, const ProtobufCMessage *message);
 
 /// The value of one field, by its index in the descriptor; "nothing" when it is zero.
 void trp_print_field(trp_text_t *text, const ProtobufCMessage *message, unsigned index);
+
+/// One value of a field, of whose kind `value` points to one.
+void trp_print_value(trp_text_t *text, const ProtobufCFieldDescriptor *field, const void *value);
+
+/// Whether a field is not zero; how large a value of it is in memory.
+bool trp_field_is_set(const ProtobufCMessage *message, unsigned index);
+size_t trp_field_size(const ProtobufCFieldDescriptor *field);
 
 /// Bytes as text in quotes: what is not printable as \xNN or as C writes it.
 void trp_print_bytes(trp_text_t *text, const uint8_t *bytes, size_t length);

@@ -19,5 +19,6 @@
 #include <troupe/system.h>
 #include <troupe/timer.h>
 #include <troupe/trace.h>
+#include <troupe/trace_file.h>
 
 #endif

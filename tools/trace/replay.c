@@ -1,0 +1,107 @@
+/* troupe trace replay: runs an actor's main function on traces. The function comes from a shared
+ * object; so does troupe_replay(), so that the two belong together however the object was linked. */
+#include <dlfcn.h>
+#include <string.h>
+
+#include <troupe/trace.h>
+
+#include "tools/trace/commands.h"
+#include "tools/trace/source.h"
+
+typedef int (*replay_fn)(troupe_main_fn main, void *argument, const char *path,
+                         troupe_replay_report_t *report);
+
+static void help(void) {
+  puts("usage: troupe trace replay --library FILE --main NAME [OPTION]... FILE...\n"
+       "Runs an actor's main function on traces, without sockets, and compares what it does with\n"
+       "what it did.\n\n"
+       "  --library FILE      a shared object with the function: cc -shared -fPIC ... -o FILE\n"
+       "  --main NAME         the function, int NAME(void *argument)\n"
+       "  --argument NAME     an object in it whose address is main's argument (default: what the\n"
+       "                      trace has, when the actor was spawned with argument_size)\n"
+       "  --help              this text\n\n"
+       "Ends with 0 when it does the same, 1 when it does not, 4 when a trace is not complete.");
+}
+
+/* dlsym() gives functions as pointers to objects. */
+static bool find(void *library, const char *path, const char *name, void *to, size_t size) {
+  void *found = dlsym(library, name);
+  if (found == NULL) {
+    complain("%s has no '%s'", path, name);
+    return false;
+  }
+  memcpy(to, &found, size);
+  return true;
+}
+
+static int replay(replay_fn replay_one, troupe_main_fn main_function, void *argument,
+                  const char *path) {
+  static troupe_replay_report_t report;
+  int result = replay_one(main_function, argument, path, &report);
+  if (result == 0) {
+    printf("%s: the same, %llu events, %llu commands\n", path, (unsigned long long)report.events,
+           (unsigned long long)report.commands);
+    return END_FINE;
+  }
+  printf("%s: %s (%s)\n%s", path, troupe_error_message(result), troupe_error_name(result),
+         report.text);
+  return end_of_error(result);
+}
+
+int trace_replay(int argc, char **argv) {
+  enum { LIBRARY = 1, MAIN, ARGUMENT, HELP };
+  static const struct option options[] = {{"library", required_argument, NULL, LIBRARY},
+                                          {"main", required_argument, NULL, MAIN},
+                                          {"argument", required_argument, NULL, ARGUMENT},
+                                          {"help", no_argument, NULL, HELP},
+                                          {0}};
+  const char *path = NULL;
+  const char *name = NULL;
+  const char *argument_name = NULL;
+  for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
+    switch (option) {
+    case LIBRARY:
+      path = optarg;
+      break;
+    case MAIN:
+      name = optarg;
+      break;
+    case ARGUMENT:
+      argument_name = optarg;
+      break;
+    case HELP:
+      help();
+      return END_FINE;
+    default:
+      wrong_option(option, argv);
+    }
+  }
+  if (path == NULL || name == NULL || optind == argc) {
+    usage_error("replay needs --library, --main and a trace");
+  }
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) {
+    complain("%s", dlerror());
+    return END_FAILED;
+  }
+  troupe_main_fn main_function = NULL;
+  void *argument = NULL;
+  replay_fn replay_one = NULL;
+  if (!find(library, path, name, &main_function, sizeof main_function) ||
+      (argument_name != NULL && !find(library, path, argument_name, &argument, sizeof argument))) {
+    return END_FAILED;
+  }
+  void *own = dlsym(library, "troupe_replay");
+  if (own != NULL) {
+    memcpy(&replay_one, &own, sizeof replay_one);
+  } else {
+    replay_one = troupe_replay;
+  }
+  int worst = END_FINE;
+  for (int i = optind; i < argc; i++) {
+    int code = replay(replay_one, main_function, argument, argv[i]);
+    worst = code > worst ? code : worst;
+  }
+  // The object stays: its threads' and the process's destructors may be in it.
+  return worst;
+}

@@ -1,0 +1,218 @@
+#include "tools/trace/source.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int add_path(source_t *source, const char *path, char *owned);
+static int add_folder(source_t *source, const char *path);
+static void read_next(source_t *source, input_t *input);
+static bool passes(const source_t *source, const troupe_trace_entry_t *entry);
+
+bool filter_option(filter_t *filter, int option, const char *value) {
+  switch (option) {
+  case FILTER_ACTOR:
+    if (filter->actor_count == FILTER_MAX) {
+      usage_error("more than %d times --actor", FILTER_MAX);
+    }
+    filter->actors[filter->actor_count++] = value;
+    return true;
+  case FILTER_CONNECTION:
+    if (filter->connection_count == FILTER_MAX) {
+      usage_error("more than %d times --connection", FILTER_MAX);
+    }
+    if (troupe_id_parse(value, &filter->connections[filter->connection_count++]) != 0) {
+      usage_error("--connection needs an id as `dump` shows it, such as 1/3, not '%s'", value);
+    }
+    return true;
+  case FILTER_KIND:
+    if (filter->kind_count == FILTER_MAX) {
+      usage_error("more than %d times --kind", FILTER_MAX);
+    }
+    filter->kinds[filter->kind_count++] = value;
+    return true;
+  case FILTER_FROM:
+    filter->has_from = true;
+    filter->from = seconds_option("--from", value);
+    return true;
+  case FILTER_TO:
+    filter->has_to = true;
+    filter->to = seconds_option("--to", value);
+    return true;
+  default:
+    return false;
+  }
+}
+
+int source_open(source_t *source, char **paths, int count, const filter_t *filter,
+                const char *what) {
+  *source = (source_t){.filter = *filter};
+  if (count == 0) {
+    usage_error("%s needs a trace, or a folder with traces", what);
+  }
+  for (int i = 0; i < count; i++) {
+    struct stat status;
+    int code = stat(paths[i], &status) == 0 && S_ISDIR(status.st_mode)
+                   ? add_folder(source, paths[i])
+                   : add_path(source, paths[i], NULL);
+    if (code != END_FINE) {
+      source_close(source);
+      return code;
+    }
+  }
+  progress_begin(&source->progress, what);
+  for (int i = 0; i < source->count; i++) {
+    source->all_bytes += source->inputs[i].info.size_bytes;
+    read_next(source, &source->inputs[i]);
+  }
+  return END_FINE;
+}
+
+void source_close(source_t *source) {
+  progress_end(&source->progress);
+  for (int i = 0; i < source->count; i++) {
+    troupe_trace_free(&source->inputs[i].trace);
+    free(source->inputs[i].owned);
+  }
+  free(source->inputs);
+  source->inputs = NULL;
+  source->count = 0;
+}
+
+static int add_path(source_t *source, const char *path, char *owned) {
+  input_t *grown = realloc(source->inputs, (size_t)(source->count + 1) * sizeof *grown);
+  if (grown == NULL) {
+    free(owned);
+    complain("%s", troupe_error_message(TROUPE_ENOMEM));
+    return END_FAILED;
+  }
+  source->inputs = grown;
+  input_t *input = &source->inputs[source->count];
+  *input = (input_t){.path = path, .owned = owned};
+  source->count++;
+  int error = troupe_trace_open(path, &input->trace);
+  if (error != 0) {
+    complain("%s: %s", path, troupe_error_message(error));
+    return end_of_error(error);
+  }
+  troupe_trace_info(input->trace, &input->info);
+  return END_FINE;
+}
+
+static int add_folder(source_t *source, const char *path) {
+  struct dirent **names = NULL;
+  int count = scandir(path, &names, NULL, alphasort);
+  int code = END_FINE;
+  int found = 0;
+  for (int i = 0; i < count; i++) {
+    const char *name = names[i]->d_name;
+    size_t length = strlen(name);
+    if (length > 6 && strcmp(name + length - 6, ".trace") == 0 && code == END_FINE) {
+      size_t size = strlen(path) + 1 + length + 1;
+      char *whole = malloc(size);
+      if (whole == NULL) {
+        code = END_FAILED;
+      } else {
+        snprintf(whole, size, "%s/%s", path, name);
+        code = add_path(source, whole, whole);
+        found++;
+      }
+    }
+    free(names[i]);
+  }
+  free(names);
+  if (code == END_FINE && found == 0) {
+    complain("%s: there is no *.trace in this folder", path);
+    return END_FILE;
+  }
+  return code;
+}
+
+static void read_next(source_t *source, input_t *input) {
+  int result = troupe_trace_next(input->trace, &input->entry);
+  input->has_entry = result == 1;
+  if (result == 1 || result == 0) {
+    return;
+  }
+  progress_end(&source->progress);
+  if (result == TROUPE_EOF) {
+    complain("%s: cut off in the middle of a record at byte %llu; what came before is whole",
+             input->path, (unsigned long long)input->entry.position);
+    return;
+  }
+  complain("%s: damaged at byte %llu: %s; nothing behind it is read", input->path,
+           (unsigned long long)input->entry.position, troupe_error_message(result));
+  source->code = END_FILE;
+}
+
+const troupe_trace_entry_t *source_next(source_t *source) {
+  for (;;) {
+    if (source->given != NULL) {
+      read_next(source, source->given);
+      source->given = NULL;
+    }
+    input_t *earliest = NULL;
+    uint64_t done = 0;
+    for (int i = 0; i < source->count; i++) {
+      input_t *input = &source->inputs[i];
+      if (input->has_entry &&
+          (earliest == NULL || input->entry.clock_ns < earliest->entry.clock_ns)) {
+        earliest = input;
+      }
+      done += input->has_entry ? input->entry.position : input->info.size_bytes;
+    }
+    if (earliest == NULL) {
+      progress_end(&source->progress);
+      return NULL;
+    }
+    progress_tell(&source->progress, done, source->all_bytes);
+    source->given = earliest;
+    if (!source->begun) {
+      source->begun = true;
+      source->first_ns = earliest->entry.clock_ns;
+    }
+    if (passes(source, &earliest->entry)) {
+      return &earliest->entry;
+    }
+  }
+}
+
+double source_seconds(const source_t *source, const troupe_trace_entry_t *entry) {
+  return (double)(entry->clock_ns - source->first_ns) / 1e9;
+}
+
+static bool is_actor(const troupe_trace_entry_t *entry, const char *wanted) {
+  size_t length = strlen(entry->name);
+  if (strncmp(entry->name, wanted, length) != 0) {
+    return false;
+  }
+  if (wanted[length] == '\0') {
+    return true;
+  }
+  char *end = NULL;
+  return wanted[length] == '-' && wanted[length + 1] != '\0' &&
+         strtoul(wanted + length + 1, &end, 10) == entry->index && *end == '\0';
+}
+
+static bool passes(const source_t *source, const troupe_trace_entry_t *entry) {
+  const filter_t *filter = &source->filter;
+  double seconds = source_seconds(source, entry);
+  if ((filter->has_from && seconds < filter->from) || (filter->has_to && seconds > filter->to)) {
+    return false;
+  }
+  bool actor = filter->actor_count == 0;
+  for (int i = 0; i < filter->actor_count && !actor; i++) {
+    actor = is_actor(entry, filter->actors[i]);
+  }
+  bool connection = filter->connection_count == 0;
+  for (int i = 0; i < filter->connection_count && !connection; i++) {
+    connection = entry->connection != 0 &&
+                 troupe_id_matches(entry->connection, filter->connections[i]);
+  }
+  bool kind = filter->kind_count == 0;
+  for (int i = 0; i < filter->kind_count && !kind; i++) {
+    kind = strcmp(entry->kind, filter->kinds[i]) == 0;
+  }
+  return actor && connection && kind;
+}

@@ -1,0 +1,69 @@
+/* Where entries come from: one or more traces, merged by their time, and what is left out. */
+#ifndef TOOLS_TRACE_SOURCE_H_INCLUDED
+#define TOOLS_TRACE_SOURCE_H_INCLUDED
+
+#include <getopt.h>
+
+#include <troupe/trace_file.h>
+
+#include "tools/common.h"
+
+/* Options of all commands that filter; a command adds its own behind them. */
+enum { FILTER_ACTOR = 1000, FILTER_CONNECTION, FILTER_KIND, FILTER_FROM, FILTER_TO };
+#define FILTER_OPTIONS                                                                             \
+  {"actor", required_argument, NULL, FILTER_ACTOR},                                                \
+      {"connection", required_argument, NULL, FILTER_CONNECTION},                                  \
+      {"kind", required_argument, NULL, FILTER_KIND},                                              \
+      {"from", required_argument, NULL, FILTER_FROM}, {                                            \
+    "to", required_argument, NULL, FILTER_TO                                                       \
+  }
+
+enum { FILTER_MAX = 32 };
+
+/* Zeroed it lets all pass. Of each list an entry must match one. */
+typedef struct {
+  const char *actors[FILTER_MAX]; /* "NAME" or "NAME-INDEX" */
+  uint64_t connections[FILTER_MAX];
+  const char *kinds[FILTER_MAX];
+  int actor_count, connection_count, kind_count;
+  bool has_from, has_to;
+  double from, to; /* seconds since the first entry of all */
+} filter_t;
+
+/* True when the option was one of these. */
+bool filter_option(filter_t *filter, int option, const char *value);
+
+typedef struct {
+  troupe_trace_t *trace;
+  const char *path;
+  char *owned; /* the path, when it was found in a folder */
+  troupe_trace_info_t info;
+  troupe_trace_entry_t entry; /* the next one, when there is one */
+  bool has_entry;
+} input_t;
+
+typedef struct {
+  input_t *inputs;
+  int count;
+  input_t *given; /* whose entry was given out last */
+  filter_t filter;
+  int64_t first_ns; /* of the first entry of all */
+  bool begun;
+  uint64_t all_bytes;
+  progress_t progress;
+  int code; /* END_FILE when one of them was damaged */
+} source_t;
+
+/* Opens files; a folder stands for all *.trace in it. Returns END_FINE, or what the program ends
+ * with; what is wrong was said. */
+int source_open(source_t *source, char **paths, int count, const filter_t *filter,
+                const char *what);
+void source_close(source_t *source);
+
+/* The next entry that passes the filter, borrowed until the next call; NULL at the end. */
+const troupe_trace_entry_t *source_next(source_t *source);
+
+/* Seconds of an entry since the first of all. */
+double source_seconds(const source_t *source, const troupe_trace_entry_t *entry);
+
+#endif
