@@ -13,8 +13,9 @@ void trp_blocks_define(const trp_command_t *command) {
   trp_net_t *net = command->net;
   const Troupe__Wire__BlockList *wire = command->message->block_list;
   trp_blocks_t *blocks = trp_map_get(&net->subjects, command->message->subject);
-  if (blocks != NULL &&
-      (blocks->subject.tag != TRP_TAG_BLOCKS || blocks->owner != command->owner)) {
+  if (!trp_command_names_its_own(command) ||
+      (blocks != NULL &&
+       (blocks->subject.tag != TRP_TAG_BLOCKS || blocks->owner != command->owner))) {
     net->counters.not_owner++;
     return;
   }

@@ -82,6 +82,16 @@ typedef struct trp_command {
   const trp_message_t *message;
 } trp_command_t;
 
+/// Whether the subject is an id out of the sender's own range, as it must be where a command gives a
+/// new thing its id.
+static inline bool trp_command_names_its_own(const trp_command_t *command) {
+  uint64_t subject = command->message->subject;
+  return trp_id_creator(subject) == trp_id_creator(command->sender) && !trp_id_is_actor(subject);
+}
+
+/// A descriptor that a command hands over is ours, also when the command is refused: closes it.
+void trp_net_discard_descriptor(trp_net_t *net, int fd);
+
 /// Out of the table (if it is in) and, at the end of the turn, out of memory.
 void trp_subject_bury(trp_net_t *net, trp_subject_t *subject);
 

@@ -20,6 +20,7 @@ struct trp_request {
   char *host;
 };
 
+static void discard_descriptor(trp_net_t *net, const Troupe__Wire__Listen *listen);
 static trp_member_t *find_or_make(const trp_command_t *command);
 static void release(trp_net_t *net, trp_subject_t *subject);
 static void listen_as_told(trp_member_t *member, const Troupe__Wire__Listen *listen);
@@ -56,13 +57,16 @@ void trp_member_listen(const trp_command_t *command) {
   trp_net_t *net = command->net;
   const trp_message_t *message = command->message;
   trp_subject_t *subject = trp_map_get(&net->subjects, message->subject);
-  if (subject != NULL && (subject->tag != TRP_TAG_MEMBER ||
-                          ((trp_member_t *)(void *)subject)->owner != command->owner)) {
+  if (!trp_command_names_its_own(command) ||
+      (subject != NULL && (subject->tag != TRP_TAG_MEMBER ||
+                           ((trp_member_t *)(void *)subject)->owner != command->owner))) {
     net->counters.not_owner++;
+    discard_descriptor(net, message->listen);
     return;
   }
   trp_member_t *member = find_or_make(command);
   if (member == NULL) {
+    discard_descriptor(net, message->listen);
     trp_message_t *event = trp_owner_tell(command->owner, TRP_KIND(EVENT_ERROR), message->subject);
     trp_failure_t failure = {.code = TROUPE_ENOMEM, .syscall = "listen"};
     Troupe__Wire__Error *error = event == NULL ? NULL
@@ -78,6 +82,7 @@ void trp_member_listen(const trp_command_t *command) {
     return;
   }
   if (member->listener != NULL) {
+    discard_descriptor(net, message->listen);
     tell_error(member, &(trp_failure_t){.code = TROUPE_ERR_SERVER_ALREADY_LISTEN});
     return;
   }
@@ -86,6 +91,12 @@ void trp_member_listen(const trp_command_t *command) {
   trp_member_change_options(member, message->listen->options);
   member->made_at = trp_texts_keep(&net->texts, message->listen->made_at);
   listen_as_told(member, message->listen);
+}
+
+static void discard_descriptor(trp_net_t *net, const Troupe__Wire__Listen *listen) {
+  if (listen->use_fd) {
+    trp_net_discard_descriptor(net, listen->fd);
+  }
 }
 
 static trp_member_t *find_or_make(const trp_command_t *command) {

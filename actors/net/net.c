@@ -301,6 +301,14 @@ void trp_net_close_handle(trp_net_t *net, trp_handle_t *handle) {
   net->retry_parked = true;
 }
 
+void trp_net_discard_descriptor(trp_net_t *net, int fd) {
+  trp_fd_kind_t kind;
+  trp_handle_t *handle = NULL;
+  if (net->ops->adopt(net->transport, fd, &kind, &handle) == 0) {
+    trp_net_close_handle(net, handle);
+  }
+}
+
 uint64_t trp_net_new_id(trp_net_t *net) {
   if (net->last_counter == TRP_ID_COUNTER_MAX) {
     return 0;

@@ -58,7 +58,8 @@ void trp_owner_set_window(trp_owner_t *owner, uint64_t window) {
 void trp_owner_hello(const trp_command_t *command) {
   trp_net_t *net = command->net;
   const Troupe__Wire__Hello *hello = command->message->hello;
-  if (command->owner != NULL || !trp_id_is_actor(command->sender)) {
+  if (command->owner != NULL || !trp_id_is_actor(command->sender) ||
+      trp_id_is_io_actor(command->sender)) {
     net->counters.unknown_kind++;
     return;
   }

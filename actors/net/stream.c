@@ -120,6 +120,10 @@ void trp_stream_drop(trp_stream_t *stream) {
 void trp_stream_connect(const trp_command_t *command) {
   trp_net_t *net = command->net;
   const trp_message_t *message = command->message;
+  if (!trp_command_names_its_own(command)) {
+    net->counters.not_owner++;
+    return;
+  }
   trp_stream_t *stream = NULL;
   int error = trp_stream_new(net, command->owner, message->subject, &stream);
   if (error == TROUPE_EEXIST) {
@@ -144,8 +148,10 @@ void trp_stream_adopt(const trp_command_t *command) {
   trp_net_t *net = command->net;
   const trp_message_t *message = command->message;
   const Troupe__Wire__Adopt *adopt = message->adopt;
-  if (trp_map_get(&net->subjects, message->subject) != NULL) {
+  if (!trp_command_names_its_own(command) ||
+      trp_map_get(&net->subjects, message->subject) != NULL) {
     net->counters.unknown_kind++;
+    trp_net_discard_descriptor(net, adopt->fd);
     return;
   }
   trp_fd_kind_t kind;
@@ -648,6 +654,10 @@ void trp_stream_describe(const trp_stream_t *stream, troupe_handle_t *handle) {
 
 void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
   const trp_message_t *message = command->message;
+  if (stream->state == TRP_STREAM_CLOSED) {
+    stream->net->counters.unknown_subject++; // it only waits for memory to say so
+    return;
+  }
   trp_stream_consume(stream, message->through);
   switch (message->kind) {
   case TRP_KIND(COMMAND_WRITE):
