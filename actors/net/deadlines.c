@@ -7,6 +7,8 @@
 enum { NS_PER_MS = 1000000 };
 
 static int64_t next_deadline(const trp_stream_t *stream);
+static bool awaits_first_byte(const trp_stream_t *stream);
+static int64_t earlier(int64_t deadline, int64_t since_ns, uint32_t limit_ms);
 
 void trp_stream_note_activity(trp_stream_t *stream) {
   stream->active_ns = stream->net->now_ns;
@@ -18,25 +20,31 @@ void trp_stream_note_activity(trp_stream_t *stream) {
 
 static int64_t next_deadline(const trp_stream_t *stream) {
   const trp_socket_options_t *options = &stream->options;
-  bool connects = stream->handle == NULL;
   int64_t next = TRP_NEVER;
-  if (options->timeout_ms != 0 && !stream->timeout_told) {
-    next = stream->active_ns + (int64_t)options->timeout_ms * NS_PER_MS;
+  if (!stream->timeout_told) {
+    next = earlier(next, stream->active_ns, options->timeout_ms);
   }
-  if (connects && options->connect_deadline_ms != 0) {
-    int64_t deadline = stream->opened_ns + (int64_t)options->connect_deadline_ms * NS_PER_MS;
-    next = deadline < next ? deadline : next;
+  if (stream->handle == NULL) {
+    return earlier(next, stream->opened_ns, options->connect_deadline_ms);
   }
-  if (!connects && options->first_byte_deadline_ms != 0 && stream->bytes_read == 0 &&
-      trp_stream_receives(stream->state)) {
-    int64_t deadline = stream->opened_ns + (int64_t)options->first_byte_deadline_ms * NS_PER_MS;
-    next = deadline < next ? deadline : next;
+  if (awaits_first_byte(stream)) {
+    next = earlier(next, stream->reads_ns, options->first_byte_deadline_ms);
   }
-  if (!connects && options->write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes)) {
-    int64_t deadline = stream->progress_ns + (int64_t)options->write_stall_deadline_ms * NS_PER_MS;
-    next = deadline < next ? deadline : next;
+  if (!trp_writes_empty(&stream->writes)) {
+    next = earlier(next, stream->progress_ns, options->write_stall_deadline_ms);
   }
   return next;
+}
+
+/// A limit of 0 is none.
+static int64_t earlier(int64_t deadline, int64_t since_ns, uint32_t limit_ms) {
+  int64_t other = since_ns + (int64_t)limit_ms * NS_PER_MS;
+  return limit_ms != 0 && other < deadline ? other : deadline;
+}
+
+/// The peer is not to blame for what nobody reads.
+static bool awaits_first_byte(const trp_stream_t *stream) {
+  return stream->bytes_read == 0 && stream->wanted & TRP_READ && trp_stream_receives(stream->state);
 }
 
 void trp_stream_arm(trp_stream_t *stream) {
@@ -50,9 +58,7 @@ void trp_stream_run_due(trp_due_t *due) {
   const trp_socket_options_t *options = &stream->options;
   int64_t now = stream->net->now_ns;
   bool connects = stream->handle == NULL;
-  int64_t age = now - stream->opened_ns;
-  if (connects && options->connect_deadline_ms != 0 &&
-      age >= (int64_t)options->connect_deadline_ms * NS_PER_MS) {
+  if (connects && earlier(TRP_NEVER, stream->opened_ns, options->connect_deadline_ms) <= now) {
     trp_failure_t failure = {.code = TROUPE_ECONNECTDEADLINE, .syscall = "connect"};
     if (stream->connector != NULL) {
       trp_connector_describe(stream->connector, &failure);
@@ -60,14 +66,13 @@ void trp_stream_run_due(trp_due_t *due) {
     trp_stream_fail(stream, &failure);
     return;
   }
-  if (!connects && options->first_byte_deadline_ms != 0 && stream->bytes_read == 0 &&
-      trp_stream_receives(stream->state) &&
-      age >= (int64_t)options->first_byte_deadline_ms * NS_PER_MS) {
+  if (!connects && awaits_first_byte(stream) &&
+      earlier(TRP_NEVER, stream->reads_ns, options->first_byte_deadline_ms) <= now) {
     trp_stream_fail_with(stream, TROUPE_EFIRSTBYTEDEADLINE, "read");
     return;
   }
-  if (!connects && options->write_stall_deadline_ms != 0 && !trp_writes_empty(&stream->writes) &&
-      now - stream->progress_ns >= (int64_t)options->write_stall_deadline_ms * NS_PER_MS) {
+  if (!connects && !trp_writes_empty(&stream->writes) &&
+      earlier(TRP_NEVER, stream->progress_ns, options->write_stall_deadline_ms) <= now) {
     trp_stream_fail_with(stream, TROUPE_EWRITESTALLDEADLINE, "write");
     return;
   }

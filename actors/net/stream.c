@@ -562,7 +562,14 @@ static void update_want(trp_stream_t *stream) {
     trp_stream_fail_with(stream, error, "read");
     return;
   }
+  bool reads_again = mask & ~stream->wanted & TRP_READ;
   stream->wanted = mask;
+  if (reads_again) {
+    stream->reads_ns = stream->net->now_ns;
+    if (stream->options.first_byte_deadline_ms != 0 && stream->bytes_read == 0) {
+      trp_stream_arm(stream);
+    }
+  }
 }
 
 // ---- Writing ----

@@ -42,6 +42,7 @@ struct trp_stream {
 
   int64_t opened_ns;   // since when it connects, or is connected
   int64_t active_ns;   // when something last moved
+  int64_t reads_ns;    // since when it is read from, if it is
   int64_t progress_ns; // when the kernel last took something, or had nothing to take
   trp_due_t due;       // the earliest of its timeout and deadlines, or before it
   trp_socket_options_t options;

@@ -43,6 +43,8 @@ static bool tell_lookups(trp_socket_t *socket, const char *host, const troupe_ad
 static void fail_lookup(trp_socket_t *socket, const char *host, int code);
 static void fail_family(trp_socket_t *socket, const trp_goal_t *goal, int family);
 static void free_lookup(trp_lookup_t *lookup);
+static void on_deadline(troupe_timer_t timer, void *context);
+static int64_t passed_ms(const trp_socket_t *socket);
 
 int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t *options) {
   trp_socket_t *socket = NULL;
@@ -284,6 +286,7 @@ static void begin_life(trp_socket_t *socket) {
     free(socket->extra->attempted);
     socket->extra->attempted = NULL;
     socket->extra->attempted_count = 0;
+    socket->extra->looked_up_ms = 0;
   }
 }
 
@@ -358,8 +361,15 @@ static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
   lookup->call = options->lookup;
   lookup->context = options->lookup_context;
   lookup->early_last = &lookup->early;
-  begin_life(socket);
+  lookup->began_ns = trp_actor_now(socket->object.actor);
+  trp_lookup_t *before = extra->lookup;
   extra->lookup = lookup;
+  if (trp_socket_watch_lookup(socket) != 0) {
+    extra->lookup = before;
+    free_lookup(lookup);
+    return TROUPE_ENOMEM;
+  }
+  begin_life(socket);
   (void)trp_socket_step(socket, TRP_SOCKET_LOOK_UP); // sends nothing, so it does not fail
   trp_object_later(&socket->object);                 // which asks
   return 0;
@@ -412,6 +422,40 @@ void trp_socket_run_lookup(trp_socket_t *socket) {
   }
 }
 
+int trp_socket_watch_lookup(trp_socket_t *socket) {
+  trp_lookup_t *lookup = socket->extra->lookup;
+  unsigned limit_ms = socket->deadlines.connect_ms;
+  troupe_timer_t timer = {0};
+  if (limit_ms > 0) {
+    int64_t passed = passed_ms(socket);
+    unsigned left = passed < limit_ms ? limit_ms - (unsigned)passed : 0;
+    int error = troupe_timer_start_at(trp_made_inside, &timer, left, 0, on_deadline, socket);
+    if (error != 0) {
+      return error;
+    }
+    (void)troupe_timer_unref(timer);
+  }
+  if (lookup->deadline.id != 0) {
+    (void)troupe_timer_stop(lookup->deadline);
+  }
+  lookup->deadline = timer;
+  return 0;
+}
+
+static int64_t passed_ms(const trp_socket_t *socket) {
+  return (trp_actor_now(socket->object.actor) - socket->extra->lookup->began_ns) / 1000000;
+}
+
+static void on_deadline(troupe_timer_t timer, void *context) {
+  trp_socket_t *socket = context;
+  (void)timer;
+  trp_lookup_t *lookup = socket->extra->lookup;
+  lookup->deadline.id = 0;
+  troupe_error_t *error = trp_error_make(TROUPE_ECONNECTDEADLINE, "connect", lookup->host,
+                                         lookup->goal.port, NULL);
+  trp_socket_fail(socket, TROUPE_ECONNECTDEADLINE, error);
+}
+
 /// The callbacks in it may destroy the socket, and so the look-up: what is needed is moved out of
 /// it first.
 static void take_answer(trp_socket_t *socket, trp_lookup_t *lookup) {
@@ -422,6 +466,8 @@ static void take_answer(trp_socket_t *socket, trp_lookup_t *lookup) {
   char *host = lookup->host;
   lookup->host = NULL;
   lookup->addresses = NULL;
+  int64_t passed = passed_ms(socket);
+  socket->extra->looked_up_ms = passed < TRP_TIMEOUT_MAX_MS ? (uint32_t)passed : TRP_TIMEOUT_MAX_MS;
   if (code == 0 && count == 0) {
     code = TROUPE_ENOTFOUND;
   }
@@ -518,6 +564,9 @@ void trp_socket_drop_lookup(trp_socket_t *socket) {
 }
 
 static void free_lookup(trp_lookup_t *lookup) {
+  if (lookup->deadline.id != 0) {
+    (void)troupe_timer_stop(lookup->deadline);
+  }
   while (lookup->early != NULL) {
     trp_early_t *early = lookup->early;
     lookup->early = early->next;

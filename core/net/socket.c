@@ -98,7 +98,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
        ((onread->buffer == NULL || onread->size == 0) && onread->next_buffer == NULL))) {
     return TROUPE_EINVAL;
   }
-  if (options->timeout_ms > TRP_TIMEOUT_MAX_MS) {
+  if (options->timeout_ms > TRP_TIMEOUT_MAX_MS || !trp_deadlines_fit(&options->deadlines)) {
     return TROUPE_ERR_OUT_OF_RANGE;
   }
   int error = trp_abort_check(options->signal);
@@ -122,6 +122,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
   socket->keep_alive = (int8_t)options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
   socket->timeout_ms = options->timeout_ms;
+  socket->deadlines = options->deadlines;
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
   error = use_rare_options(socket, options, aborted);
   if (error == 0 && made && socket->timeout_ms > 0) {
@@ -175,6 +176,7 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   socket->no_delay = (int8_t)options->no_delay;
   socket->keep_alive = (int8_t)options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
+  socket->deadlines = options->deadlines;
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
   trp_endpoint_set(&socket->local, detail->local);
   trp_endpoint_set(&socket->remote, detail->remote);

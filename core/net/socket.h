@@ -71,6 +71,8 @@ typedef struct trp_lookup {
   void *context;
   bool asked, answered, taken;
   int error;
+  int64_t began_ns;
+  troupe_timer_t deadline; // for connecting, while the I/O actor does not know of it
   troupe_address_t *addresses;
   size_t count;
   trp_early_t *early, **early_last;
@@ -86,7 +88,8 @@ typedef struct trp_extra {
   troupe_address_t *attempted;
   size_t attempted_count;
   trp_lookup_t *lookup;
-  troupe_timer_t timer; // the timeout while the I/O actor does not know the socket
+  uint32_t looked_up_ms; // how much of the deadline for connecting its own look-up took
+  troupe_timer_t timer;  // the timeout while the I/O actor does not know the socket
   trp_abort_link_t signal;
   trp_text_reader_t *reader; // NULL: it gives out bytes
 } trp_extra_t;
@@ -113,6 +116,7 @@ struct trp_socket {
   uint32_t epoch;
   uint32_t timeout_ms;
   uint32_t keep_alive_delay_s;
+  troupe_deadlines_t deadlines;
   uint64_t write_limit;
   trp_endpoint_t local, remote;
   uint8_t state;               // of trp_socket_state_t
@@ -194,6 +198,8 @@ trp_message_t *trp_socket_command(trp_socket_t *socket, Troupe__Wire__Kind kind)
 
 void trp_socket_run_lookup(trp_socket_t *socket); // asks it, or takes its answer, when that is due
 void trp_socket_drop_lookup(trp_socket_t *socket);
+/// The deadline for connecting was changed while it looks up. 0 or an error.
+int trp_socket_watch_lookup(trp_socket_t *socket);
 int trp_socket_send_early(trp_socket_t *socket);
 /// A write that waits for the look-up: `chunk` is consumed. NULL: no memory, it is not.
 trp_early_t *trp_socket_add_early(trp_socket_t *socket, troupe_chunk_t *chunk);
@@ -226,6 +232,10 @@ void trp_text_reader_free(trp_text_reader_t *reader);
 
 /// All options that are set, as connect and adopt carry them. NULL: no memory.
 Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t *out);
+/// Whether the deadlines are in range.
+bool trp_deadlines_fit(const troupe_deadlines_t *deadlines);
+/// For the wire: all three, as they are counted by an I/O actor from now on.
+void trp_deadlines_put(const troupe_deadlines_t *deadlines, Troupe__Wire__Options *options);
 int trp_socket_start_timer(trp_socket_t *socket); // for the timeout of one that the I/O actor does
                                                   // not know
 void trp_socket_stop_timer(trp_socket_t *socket);

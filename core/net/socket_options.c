@@ -2,6 +2,7 @@
 #include "core/net/socket.h"
 
 static int send_options(trp_socket_t *socket, Troupe__Wire__Options **options);
+static void put_deadlines(const trp_socket_t *socket, Troupe__Wire__Options *options);
 static void on_timer(troupe_timer_t timer, void *context);
 static int set_ref(troupe_socket_t handle, bool ref);
 static int set_paused(troupe_socket_t handle, bool paused);
@@ -79,6 +80,7 @@ Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t 
   options->set_timeout = socket->timeout_ms > 0;
   options->timeout_ms = socket->timeout_ms;
   options->pause = socket->paused;
+  put_deadlines(socket, options);
   return options;
 }
 
@@ -215,6 +217,72 @@ static void on_timer(troupe_timer_t timer, void *context) {
   if (!trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
     TRP_SOCKET_TELL(socket, on_timeout, (trp_socket_handle(socket), socket->context));
   }
+}
+
+// ---- Deadlines ----
+
+bool trp_deadlines_fit(const troupe_deadlines_t *deadlines) {
+  return deadlines->connect_ms <= TRP_TIMEOUT_MAX_MS &&
+         deadlines->first_byte_ms <= TRP_TIMEOUT_MAX_MS &&
+         deadlines->write_stall_ms <= TRP_TIMEOUT_MAX_MS;
+}
+
+void trp_deadlines_put(const troupe_deadlines_t *deadlines, Troupe__Wire__Options *options) {
+  options->set_deadlines = true;
+  options->connect_deadline_ms = deadlines->connect_ms;
+  options->first_byte_deadline_ms = deadlines->first_byte_ms;
+  options->write_stall_deadline_ms = deadlines->write_stall_ms;
+}
+
+/// The I/O actor counts from the command to connect, the application from its call.
+static void put_deadlines(const trp_socket_t *socket, Troupe__Wire__Options *options) {
+  uint32_t passed = socket->extra == NULL ? 0 : socket->extra->looked_up_ms;
+  trp_deadlines_put(&socket->deadlines, options);
+  if (options->connect_deadline_ms > passed) {
+    options->connect_deadline_ms -= passed;
+  } else if (options->connect_deadline_ms > 0) {
+    options->connect_deadline_ms = 1;
+  }
+}
+
+int troupe_socket_set_deadlines(troupe_socket_t handle, const troupe_deadlines_t *deadlines) {
+  static const troupe_deadlines_t none;
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  deadlines = deadlines == NULL ? &none : deadlines;
+  if (!trp_deadlines_fit(deadlines)) {
+    return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  trp_socket_state_t state = (trp_socket_state_t)socket->state;
+  if (trp_socket_is_destroyed(state) && state != TRP_SOCKET_CLOSED) {
+    return 0;
+  }
+  Troupe__Wire__Options *options = NULL;
+  error = send_options(socket, &options);
+  if (error != 0) {
+    return error;
+  }
+  troupe_deadlines_t before = socket->deadlines;
+  socket->deadlines = *deadlines;
+  if (options != NULL) {
+    put_deadlines(socket, options);
+  } else if (trp_socket_looks_up(state)) {
+    error = trp_socket_watch_lookup(socket);
+    if (error != 0) {
+      socket->deadlines = before;
+    }
+  }
+  return error;
+}
+
+int troupe_socket_deadlines(troupe_socket_t handle, troupe_deadlines_t *deadlines) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  *deadlines = error == 0 ? socket->deadlines : (troupe_deadlines_t){0};
+  return error;
 }
 
 // ---- Holding the actor ----

@@ -110,6 +110,24 @@ typedef struct troupe_onread {
 /// No write is refused.
 #define TROUPE_WRITE_LIMIT_NONE SIZE_MAX
 
+/// How long a socket may take, in milliseconds; 0: as long as it likes. What takes longer fails it:
+/// on_error with an error of its own, then on_close. Nothing of it goes by the application's clock:
+/// what counts is when bytes and connections come and go in the I/O actor. Not in Node.
+typedef struct troupe_deadlines {
+  /// From connect() until the connection is there, with the look-up and all attempts:
+  /// TROUPE_ECONNECTDEADLINE, with the name or the address.
+  unsigned connect_ms;
+  /// From the connection (also an accepted one, or a descriptor's) until the peer's first byte:
+  /// TROUPE_EFIRSTBYTEDEADLINE. A peer that ends without a byte keeps it. The peer is not to blame
+  /// while nobody reads: paused, or with bytes that wait for on_data up to the limit, time stands
+  /// still, and it begins anew when reading goes on.
+  unsigned first_byte_ms;
+  /// While bytes wait to be written: since the kernel took the last one, or since there are any to
+  /// take: TROUPE_EWRITESTALLDEADLINE. A peer that takes a little now and then keeps it. What the
+  /// kernel holds (some hundred KiB on either side) counts as written.
+  unsigned write_stall_ms;
+} troupe_deadlines_t;
+
 /// How a socket is made. Right when zeroed. Node: the options of new net.Socket().
 typedef struct troupe_socket_options {
   bool allow_half_open;       ///< the peer's end does not end this side. Node: allowHalfOpen
@@ -120,6 +138,7 @@ typedef struct troupe_socket_options {
   troupe_choice_t keep_alive; ///< Node: keepAlive
   unsigned keep_alive_initial_delay_ms; ///< whole seconds count. Node: keepAliveInitialDelay
   unsigned timeout_ms;                  ///< as troupe_socket_set_timeout(). Node: timeout
+  troupe_deadlines_t deadlines;         ///< as troupe_socket_set_deadlines()
   bool paused;                          ///< as if troupe_socket_pause() had been called
   const troupe_onread_t *onread;        ///< Node: onread
   troupe_abort_t signal; ///< destroys the socket with TROUPE_ABORT_ERR, at any time until its
@@ -172,7 +191,7 @@ typedef struct troupe_connect_options {
 /// Returns:   0, or
 ///            TROUPE_ENOMEM          there is no memory,
 ///            TROUPE_EINVAL          `socket` is NULL, or `onread` has no buffer or no callback,
-///            TROUPE_ERR_OUT_OF_RANGE   `timeout_ms` is above 2^31-1,
+///            TROUPE_ERR_OUT_OF_RANGE   `timeout_ms` or a deadline is above 2^31-1,
 ///            TROUPE_ESTALE          `signal` was freed,
 ///            TROUPE_EOVERFLOW       the actor has used up its ids,
 ///            TROUPE_EWRONGTHREAD    this thread is no actor, or `signal` is another actor's.
@@ -501,6 +520,23 @@ TROUPE_API int troupe_socket_set_keep_alive(troupe_socket_t socket, bool enable,
 ///            handle that is not open here.
 TROUPE_API int troupe_socket_set_timeout(troupe_socket_t socket, unsigned timeout_ms);
 TROUPE_API unsigned troupe_socket_timeout(troupe_socket_t socket);
+
+/// Sets the deadlines, all three, at any time; NULL: none. One that has passed by then, counted from
+/// where it counts, fails the socket at once. They stay when the socket is connected again; without
+/// effect on a destroyed one.
+///
+/// Ownership: `deadlines` is borrowed until the call returns, or is filled.
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_OUT_OF_RANGE   one is above 2^31-1,
+///            TROUPE_ENOMEM             there is no memory; nothing was changed,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD; then what was to be filled is zeroed.
+/// Events:    on_error with TROUPE_ECONNECTDEADLINE, TROUPE_EFIRSTBYTEDEADLINE or
+///            TROUPE_EWRITESTALLDEADLINE, and on_close, when one passes.
+TROUPE_API int troupe_socket_set_deadlines(troupe_socket_t socket,
+                                           const troupe_deadlines_t *deadlines);
+TROUPE_API int troupe_socket_deadlines(troupe_socket_t socket, troupe_deadlines_t *deadlines);
 
 /// Lets the actor end although the socket is open, and back. Node: socket.unref(), socket.ref().
 ///

@@ -510,6 +510,71 @@ static void a_stalled_write_and_a_missing_first_byte_have_deadlines(void **state
   fake_expect(world, 0, "s2 error read TROUPE_EFIRSTBYTEDEADLINE\ns2 close had-error\n");
 }
 
+static void set_first_byte(fake_world_t *world, uint32_t limit_ms) {
+  Troupe__Wire__Options *options = set_options(world);
+  options->set_deadlines = true;
+  options->first_byte_deadline_ms = limit_ms;
+  fake_do(world, 0);
+}
+
+static void the_first_byte_is_not_late_while_nobody_reads(void **state) {
+  fake_world_t *world = *state;
+  fake_connected(world, 0, 1);
+  set_first_byte(world, 100);
+  fake_pass(world, 99);
+  fake_say(world, 0, TRP_KIND(COMMAND_PAUSE), fake_id(0, 1));
+  fake_do(world, 0);
+  fake_pass(world, 1000);
+  fake_expect(world, 0, "");
+  fake_say(world, 0, TRP_KIND(COMMAND_RESUME), fake_id(0, 1));
+  fake_do(world, 0);
+  fake_pass(world, 99);
+  fake_expect(world, 0, "");
+  fake_pass(world, 1);
+  fake_expect(world, 0, "s1 error read TROUPE_EFIRSTBYTEDEADLINE\ns1 close had-error\n");
+}
+
+static void after_the_first_byte_or_the_peers_end_there_is_no_first_byte(void **state) {
+  fake_world_t *world = *state;
+  trp_handle_t *handle = fake_connected(world, 0, 1);
+  set_first_byte(world, 100);
+  fake_pass(world, 99);
+  fake_arrives(handle, "x");
+  fake_turn(world);
+  fake_pass(world, 1000);
+  fake_expect(world, 0, "s1 data x\n");
+  set_first_byte(world, 10); // as little when it is set afterwards
+  fake_pass(world, 1000);
+  fake_expect(world, 0, "");
+  fake_say(world, 0, TRP_KIND(COMMAND_DESTROY), fake_id(0, 1));
+  fake_do(world, 0);
+  fake_expect(world, 0, "s1 close\n");
+
+  handle = fake_connected(world, 0, 2);
+  trp_message_t *message = fake_say(world, 0, TRP_KIND(COMMAND_OPTIONS), fake_id(0, 2));
+  message->options = fake_take(world, 0, sizeof *message->options);
+  *message->options = (Troupe__Wire__Options)TROUPE__WIRE__OPTIONS__INIT;
+  message->options->set_deadlines = true;
+  message->options->first_byte_deadline_ms = 100;
+  message->detail_case = TRP_DETAIL(OPTIONS);
+  fake_do(world, 0);
+  handle->fin = true;
+  fake_turn(world);
+  fake_pass(world, 1000);
+  fake_expect(world, 0, "s2 end\n");
+}
+
+static void a_deadline_set_when_it_has_passed_fails_at_once(void **state) {
+  fake_world_t *world = *state;
+  fake_connected(world, 0, 1);
+  fake_pass(world, 500);
+  set_first_byte(world, 501);
+  fake_expect(world, 0, "");
+  set_first_byte(world, 500);
+  fake_pass(world, 0);
+  fake_expect(world, 0, "s1 error read TROUPE_EFIRSTBYTEDEADLINE\ns1 close had-error\n");
+}
+
 // ---- The inbox ----
 
 static void what_cannot_be_sent_is_kept_and_sent_later(void **state) {
@@ -559,6 +624,9 @@ int main(void) {
       with_world(nobody_else_can_command_a_socket),
       with_world(the_timeout_fires_once_until_something_moves),
       with_world(a_stalled_write_and_a_missing_first_byte_have_deadlines),
+      with_world(the_first_byte_is_not_late_while_nobody_reads),
+      with_world(after_the_first_byte_or_the_peers_end_there_is_no_first_byte),
+      with_world(a_deadline_set_when_it_has_passed_fails_at_once),
       with_world(what_cannot_be_sent_is_kept_and_sent_later),
   };
   return TRP_RUN_TESTS("stream", tests);
