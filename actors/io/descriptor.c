@@ -231,6 +231,16 @@ void trp_fd_reset(int fd) {
   close(fd);
 }
 
+int trp_fd_credentials(int fd, trp_credentials_t *credentials) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+    return -errno;
+  }
+  *credentials = (trp_credentials_t){.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+  return 0;
+}
+
 void trp_fd_names(int fd, troupe_address_t *local, troupe_address_t *remote) {
   struct sockaddr_storage address;
   socklen_t length = sizeof address;

@@ -44,6 +44,9 @@ int trp_fd_set_option(int fd, trp_option_t option, int value);
 /// Closes so that the peer gets a reset.
 void trp_fd_reset(int fd);
 
+/// Whose process is at the other end. 0 or an error.
+int trp_fd_credentials(int fd, trp_credentials_t *credentials);
+
 void trp_fd_names(int fd, troupe_address_t *local, troupe_address_t *remote);
 
 #endif

@@ -32,8 +32,7 @@ enum {
 };
 
 static const int64_t second_ns = 1000000000;
-static const int64_t linger_limit_ns = 10 * second_ns; // for the peer to take the rest and to
-                                                       // close, too
+static const int64_t ms_ns = 1000000;
 static const int64_t resolver_idle_ns = 10 * second_ns;
 
 struct trp_handle {
@@ -52,7 +51,7 @@ struct trp_handle {
   bool exact;     // something came that is not wanted: watch no more than is wanted
   bool hung;      // TRP_HANGUP has come
   bool connecting;
-  bool linger;
+  int linger_ms;     // after close, for the peer to take the rest and to close, too; 0: not at all
   int connect_error; // of the attempt; the kernel tells it once
 };
 
@@ -601,12 +600,18 @@ static void names(trp_transport_t *transport, trp_handle_t *handle, troupe_addre
   trp_fd_names(handle->fd, local, remote);
 }
 
+static int credentials_of(trp_transport_t *transport, trp_handle_t *handle,
+                          trp_credentials_t *credentials) {
+  (void)transport;
+  return handle->type == TRP_FD_UNIX ? trp_fd_credentials(handle->fd, credentials) : TROUPE_ENOTSUP;
+}
+
 /// What TCP alone has is passed over in silence on other handles, as in Node.
 static int set_option(trp_transport_t *transport, trp_handle_t *handle, trp_option_t option,
                       int value) {
   (void)transport;
   if (option == TRP_OPTION_LINGER_CLOSE) {
-    handle->linger = value != 0;
+    handle->linger_ms = value;
     return 0;
   }
   return handle->type == TRP_FD_TCP ? trp_fd_set_option(handle->fd, option, value) : 0;
@@ -628,16 +633,23 @@ static void drain(trp_handle_t *handle) {
 
 static bool begin_to_linger(trp_handle_t *handle) {
   trp_uv_transport_t *self = handle->transport;
-  if (!handle->linger || handle->type == TRP_FD_PIPE || handle->connecting ||
+  if (handle->linger_ms == 0 || handle->type == TRP_FD_PIPE || handle->connecting ||
       shutdown(handle->fd, SHUT_WR) != 0 || want(&self->base, handle, TRP_READ) != 0) {
     return false;
   }
   handle->owner = NULL;
-  handle->linger_until_ns = now(&self->base) + linger_limit_ns;
-  if (trp_list_empty(&self->lingering)) {
+  handle->linger_until_ns = now(&self->base) + handle->linger_ms * ms_ns;
+  // In the order of their times; they mostly have the same limit, so its place is near the end.
+  trp_link_t *after = self->lingering.previous;
+  while (after != &self->lingering &&
+         TRP_LIST_ENTRY(after, trp_handle_t, lingering)->linger_until_ns >
+             handle->linger_until_ns) {
+    after = after->previous;
+  }
+  trp_list_append(after->next, &handle->lingering);
+  if (self->lingering.next == &handle->lingering) {
     start_timer(self, &self->linger_timer, on_linger_timer, handle->linger_until_ns);
   }
-  trp_list_append(&self->lingering, &handle->lingering);
   return true;
 }
 
@@ -710,6 +722,7 @@ static const trp_transport_ops_t uv_ops = {
     .set_owner = set_owner,
     .is_tcp = is_tcp,
     .names = names,
+    .credentials = credentials_of,
     .set_option = set_option,
     .resolve = resolve,
     .cancel = cancel,

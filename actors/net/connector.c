@@ -107,7 +107,11 @@ void trp_connector_ready(trp_attempt_t *attempt) {
   trp_connector_t *connector = attempt->connector;
   drop_attempt(attempt);
   fail_attempt(attempt, result);
-  advance(connector);
+  // Who comes next does not wait for the newest one any longer, but still does if it was another
+  // that failed.
+  if (attempt == &connector->attempts[connector->next - 1] || connector->active == 0) {
+    advance(connector);
+  }
 }
 
 void trp_connector_resolved(trp_connector_t *connector, const trp_resolved_t *result) {

@@ -91,3 +91,22 @@ static const char *put_address_text(trp_out_t *out, const troupe_address_t *addr
   troupe_address_text(address, text, sizeof text);
   return trp_out_text(out, text);
 }
+
+bool trp_put_credentials(trp_out_t *out, trp_transport_t *transport, trp_handle_t *handle,
+                         Troupe__Wire__Credentials **wire) {
+  trp_credentials_t credentials;
+  *wire = NULL;
+  if (transport->ops->credentials == NULL ||
+      transport->ops->credentials(transport, handle, &credentials) != 0) {
+    return true;
+  }
+  *wire = trp_out_take(out, sizeof **wire);
+  if (*wire == NULL) {
+    return false;
+  }
+  **wire = (Troupe__Wire__Credentials)TROUPE__WIRE__CREDENTIALS__INIT;
+  (*wire)->pid = credentials.pid;
+  (*wire)->uid = credentials.uid;
+  (*wire)->gid = credentials.gid;
+  return true;
+}

@@ -2,6 +2,7 @@
 #ifndef TRP_DETAILS_H_INCLUDED
 #define TRP_DETAILS_H_INCLUDED
 
+#include "actors/net/transport.h"
 #include "core/net/wire_address.h"
 
 /// What went wrong, until it is put into a message. All pointers are borrowed.
@@ -18,6 +19,11 @@ typedef struct trp_failure {
 
 /// Lives as long as the batch. NULL: no memory.
 Troupe__Wire__Error *trp_put_error(trp_out_t *out, const trp_failure_t *failure);
+
+/// Whose process the peer is, for a message. False: no memory; `*wire` is NULL where there is no such
+/// thing.
+bool trp_put_credentials(trp_out_t *out, trp_transport_t *transport, trp_handle_t *handle,
+                         Troupe__Wire__Credentials **wire);
 
 /// '::' or 0.0.0.0.
 troupe_address_t trp_any_address(uint8_t family, uint16_t port);

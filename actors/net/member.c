@@ -45,7 +45,7 @@ static bool count_peer(trp_member_t *member, trp_stream_t *stream, const troupe_
 static void uncount_peer(trp_member_t *member, trp_stream_t *stream);
 static void change_cap(trp_member_t *member, uint32_t max, unsigned prefix);
 static void count_all_peers(trp_member_t *member);
-static bool tell_connection(trp_member_t *member, trp_stream_t *stream,
+static bool tell_connection(trp_member_t *member, trp_stream_t *stream, trp_handle_t *handle,
                             const troupe_address_t *local, const troupe_address_t *remote);
 static void find_local(const trp_member_t *member, trp_handle_t *handle, troupe_address_t *local);
 static bool may_tell_drops(const trp_owner_t *owner);
@@ -496,7 +496,8 @@ void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_a
   stream->held = stream->options.pause;
   troupe_address_t local = {0};
   find_local(member, handle, &local);
-  if (!count_peer(member, stream, remote) || !tell_connection(member, stream, &local, remote)) {
+  if (!count_peer(member, stream, remote) ||
+      !tell_connection(member, stream, handle, &local, remote)) {
     // The peer is hung up on; nobody has heard of it.
     uncount_peer(member, stream);
     trp_stream_drop(stream);
@@ -634,7 +635,7 @@ static void find_local(const trp_member_t *member, trp_handle_t *handle, troupe_
   }
 }
 
-static bool tell_connection(trp_member_t *member, trp_stream_t *stream,
+static bool tell_connection(trp_member_t *member, trp_stream_t *stream, trp_handle_t *handle,
                             const troupe_address_t *local, const troupe_address_t *remote) {
   trp_out_t *out = &member->owner->out;
   trp_message_t *event = trp_owner_tell(member->owner, TRP_KIND(EVENT_CONNECTION),
@@ -650,7 +651,8 @@ static bool tell_connection(trp_member_t *member, trp_stream_t *stream,
     connection->local = trp_address_to_wire(out, local);
     connection->remote = trp_address_to_wire(out, remote);
   }
-  if (connection == NULL || connection->local == NULL || connection->remote == NULL) {
+  if (connection == NULL || connection->local == NULL || connection->remote == NULL ||
+      !trp_put_credentials(out, member->net->transport, handle, &connection->credentials)) {
     trp_out_undo(out);
     return false;
   }

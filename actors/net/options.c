@@ -13,7 +13,10 @@ void trp_options_merge(trp_socket_options_t *into, const Troupe__Wire__Options *
     return;
   }
   merge_choice(&into->no_delay, from->no_delay);
-  merge_choice(&into->linger_close, from->linger_close);
+  if (from->linger_close != UNSET) {
+    merge_choice(&into->linger_close, from->linger_close);
+    into->linger_ms = from->linger_ms;
+  }
   if (from->keep_alive != UNSET) {
     merge_choice(&into->keep_alive, from->keep_alive);
     into->keep_alive_delay_s = from->keep_alive_initial_delay_s;
@@ -43,7 +46,8 @@ void trp_options_apply(const trp_socket_options_t *options, trp_transport_t *tra
     }
   }
   if (options->linger_close != UNSET) {
-    ops->set_option(transport, handle, TRP_OPTION_LINGER_CLOSE, options->linger_close == ON);
+    ops->set_option(transport, handle, TRP_OPTION_LINGER_CLOSE,
+                    options->linger_close == ON ? clamp(options->linger_ms) : 0);
   }
 }
 

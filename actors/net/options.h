@@ -11,6 +11,7 @@ typedef struct trp_socket_options {
   bool pause;
   uint32_t keep_alive_delay_s;
   uint32_t timeout_ms;
+  uint32_t linger_ms;
   uint32_t connect_deadline_ms, first_byte_deadline_ms, write_stall_deadline_ms;
 } trp_socket_options_t;
 

@@ -331,7 +331,8 @@ static bool tell_connect(trp_stream_t *stream) {
     connected->local = trp_address_to_wire(out, &local);
     connected->remote = trp_address_to_wire(out, &remote);
   }
-  if (connected == NULL || connected->local == NULL || connected->remote == NULL) {
+  if (connected == NULL || connected->local == NULL || connected->remote == NULL ||
+      !trp_put_credentials(out, net->transport, stream->handle, &connected->credentials)) {
     trp_out_undo(out);
     return false;
   }

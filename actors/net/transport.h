@@ -56,7 +56,8 @@ typedef enum trp_option {
   TRP_OPTION_KEEP_ALIVE,         // value 0 or 1
   TRP_OPTION_KEEP_ALIVE_DELAY_S, // above 0: TCP_KEEPIDLE = value, TCP_KEEPINTVL = 1, TCP_KEEPCNT =
                                  // 10
-  TRP_OPTION_LINGER_CLOSE,       // value 0 or 1
+  TRP_OPTION_LINGER_CLOSE, // milliseconds that a closed socket waits for its peer's FIN; 0: it does
+                           // not
 } trp_option_t;
 
 /// What a descriptor turned out to be.
@@ -65,6 +66,12 @@ typedef enum trp_fd_kind {
   TRP_FD_BOUND,  // a socket, bound, not listening
   TRP_FD_LISTENING,
 } trp_fd_kind_t;
+
+/// Whose process is at the other end.
+typedef struct trp_credentials {
+  int32_t pid;
+  uint32_t uid, gid;
+} trp_credentials_t;
 
 typedef struct trp_transport_ops {
   /// Binds and listens; a path is created and remembered, and unlinked when the handle is closed
@@ -108,6 +115,9 @@ typedef struct trp_transport_ops {
   /// Addresses as the system reports them; either may be NULL. Family 0 where there is none.
   void (*names)(trp_transport_t *transport, trp_handle_t *handle, troupe_address_t *local,
                 troupe_address_t *remote);
+  /// Of a Unix socket's peer. 0, or an error where there is no such thing. NULL: there never is.
+  int (*credentials)(trp_transport_t *transport, trp_handle_t *handle,
+                     trp_credentials_t *credentials);
   int (*set_option)(trp_transport_t *transport, trp_handle_t *handle, trp_option_t option,
                     int value);
 

@@ -172,6 +172,7 @@ static int read_goal(const troupe_connect_options_t *options, trp_goal_t *goal) 
   bool chosen = options->auto_select_family != TROUPE_OFF;
   goal->selects = chosen && goal->address.family == TROUPE_FAMILY_NONE && goal->family == 0 &&
                   goal->local.family == TROUPE_FAMILY_NONE;
+  goal->parallel = options->parallel_attempts;
   goal->attempt_timeout_ms = timeout_ms > 0 && timeout_ms < TRP_ATTEMPT_TIMEOUT_MIN_MS
                                  ? (unsigned)TRP_ATTEMPT_TIMEOUT_MIN_MS
                                  : timeout_ms;
@@ -278,8 +279,9 @@ static void begin_life(trp_socket_t *socket) {
   socket->consumed = socket->told = 0;
   socket->failure = 0;
   socket->failure_told = socket->had_error = socket->connected = false;
-  socket->wants_drain = socket->ends_itself = socket->attempting = socket->is_unix =
+  socket->wants_drain = socket->ends_itself = socket->is_unix = socket->introduced =
       socket->owes_destroy = false;
+  socket->attempts = 0;
   socket->server = 0;
   trp_socket_forget_text(socket);
   if (socket->extra != NULL) {
@@ -337,6 +339,7 @@ static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
   connect->family = (uint32_t)goal->family;
   connect->hints = goal->hints;
   connect->auto_select_family = goal->selects;
+  connect->parallel_attempts = goal->selects && goal->parallel;
   connect->attempt_timeout_ms = goal->attempt_timeout_ms;
   connect->looked_up = count > 0 && goal->address.family == TROUPE_FAMILY_NONE;
   return connect;

@@ -115,7 +115,8 @@ int troupe_server_new_at(const char *made_at, const troupe_server_options_t *opt
   if (error != 0) {
     return error;
   }
-  if (options != NULL && !trp_deadlines_fit(&options->deadlines)) {
+  if (options != NULL &&
+      (options->linger_ms > TRP_TIMEOUT_MAX_MS || !trp_deadlines_fit(&options->deadlines))) {
     return TROUPE_ERR_OUT_OF_RANGE;
   }
   // All servers go to the first I/O actor: an address is shared where its listening socket is.
@@ -478,7 +479,12 @@ static Troupe__Wire__Options *make_options(const listening_t *listening, trp_out
   options->allow_half_open = choice_of(from->allow_half_open ? TROUPE_ON : TROUPE_OFF);
   options->pause = from->pause_on_connect;
   trp_listening_put_limits(listening, options);
-  trp_deadlines_put(&from->deadlines, options);
+  if (trp_deadlines_any(&from->deadlines)) {
+    trp_deadlines_put(&from->deadlines, options);
+  }
+  if (from->linger_ms > 0) {
+    trp_linger_put(from->linger_ms, options);
+  }
   return options;
 }
 

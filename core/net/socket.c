@@ -98,7 +98,8 @@ int trp_socket_make(const troupe_socket_options_t *options,
        ((onread->buffer == NULL || onread->size == 0) && onread->next_buffer == NULL))) {
     return TROUPE_EINVAL;
   }
-  if (options->timeout_ms > TRP_TIMEOUT_MAX_MS || !trp_deadlines_fit(&options->deadlines)) {
+  if (options->timeout_ms > TRP_TIMEOUT_MAX_MS || options->linger_ms > TRP_TIMEOUT_MAX_MS ||
+      !trp_deadlines_fit(&options->deadlines)) {
     return TROUPE_ERR_OUT_OF_RANGE;
   }
   int error = trp_abort_check(options->signal);
@@ -123,6 +124,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
   socket->timeout_ms = options->timeout_ms;
   socket->deadlines = options->deadlines;
+  socket->linger_ms = options->linger_ms;
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
   error = use_rare_options(socket, options, aborted);
   if (error == 0 && made && socket->timeout_ms > 0) {
@@ -177,9 +179,11 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   socket->keep_alive = (int8_t)options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
   socket->deadlines = options->deadlines;
+  socket->linger_ms = options->linger_ms;
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
   trp_endpoint_set(&socket->local, detail->local);
   trp_endpoint_set(&socket->remote, detail->remote);
+  trp_socket_take_credentials(socket, detail->credentials);
   socket->is_unix = !is_ip(&socket->local);
   trp_socket_refresh(socket);
   return socket;
@@ -517,11 +521,22 @@ static void connected(trp_socket_t *socket, const trp_message_t *message) {
     trp_endpoint_clear(&socket->remote);
     trp_endpoint_set(&socket->local, message->connected->local);
     trp_endpoint_set(&socket->remote, message->connected->remote);
+    trp_socket_take_credentials(socket, message->connected->credentials);
     socket->is_unix = !is_ip(&socket->local);
   }
   if (trp_socket_connects(state)) {
     socket->connected = true;
     (void)trp_socket_step(socket, TRP_SOCKET_CONNECTED);
+  }
+}
+
+void trp_socket_take_credentials(trp_socket_t *socket, const Troupe__Wire__Credentials *wire) {
+  socket->introduced = true;
+  socket->has_peer = wire != NULL;
+  if (wire != NULL) {
+    socket->peer.pid = wire->pid;
+    socket->peer.uid = wire->uid;
+    socket->peer.gid = wire->gid;
   }
 }
 
@@ -574,7 +589,7 @@ static void looked_up(trp_socket_t *socket, const trp_message_t *message) {
 static void attempted(trp_socket_t *socket, const trp_message_t *message) {
   troupe_address_t address;
   // Of an attempt that was given up because the socket was destroyed Node tells, too.
-  bool cancelled = socket->state == TRP_SOCKET_DESTROYED && socket->attempting &&
+  bool cancelled = socket->state == TRP_SOCKET_DESTROYED && socket->attempts > 0 &&
                    message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT_FAILED);
   if (message->detail_case != TRP_DETAIL(ATTEMPT) ||
       !(cancelled || trp_socket_connects((trp_socket_state_t)socket->state)) ||
@@ -582,13 +597,18 @@ static void attempted(trp_socket_t *socket, const trp_message_t *message) {
     return;
   }
   troupe_socket_t handle = trp_socket_handle(socket);
-  socket->attempting = message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT);
   if (message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT)) {
+    socket->attempts++;
     if (message->attempt->listed) {
       remember_attempt(socket, &address);
     }
     TRP_SOCKET_TELL(socket, on_connection_attempt, (handle, &address, socket->context));
-  } else if (message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT_TIMEOUT)) {
+    return;
+  }
+  if (socket->attempts > 0) {
+    socket->attempts--;
+  }
+  if (message->kind == TRP_KIND(EVENT_CONNECTION_ATTEMPT_TIMEOUT)) {
     TRP_SOCKET_TELL(socket, on_connection_attempt_timeout, (handle, &address, socket->context));
   } else {
     troupe_error_t *error = trp_error_from_wire(message->attempt->error);

@@ -59,7 +59,8 @@ typedef struct trp_goal {
   uint16_t port, local_port;
   int family;
   unsigned hints;
-  bool selects; // family autoselection is on
+  bool selects;  // family autoselection is on, and
+  bool parallel; // gives up no attempt for the next
   unsigned attempt_timeout_ms;
 } trp_goal_t;
 
@@ -117,18 +118,25 @@ struct trp_socket {
   uint32_t timeout_ms;
   uint32_t keep_alive_delay_s;
   troupe_deadlines_t deadlines;
+  uint32_t linger_ms;
   uint64_t write_limit;
   trp_endpoint_t local, remote;
+  struct {
+    int32_t pid;
+    uint32_t uid, gid;
+  } peer;                      // if has_peer
+  uint16_t attempts;           // to connect that were told, and their end was not
   uint8_t state;               // of trp_socket_state_t
   int8_t no_delay, keep_alive; // of troupe_choice_t
   bool allow_half_open : 1;
   bool made : 1;  // by troupe_socket_new(): stays after on_close
   bool freed : 1; // by troupe_socket_free(): goes after on_close
   bool is_unix : 1;
+  bool introduced : 1; // what there is to know of its peer is known
+  bool has_peer : 1;   // its credentials are
   bool unref : 1;
   bool paused : 1;
   bool wants_drain : 1;
-  bool attempting : 1;  // an attempt to connect was told, its end was not
   bool connected : 1;   // has been, in this life
   bool ends_itself : 1; // once the callback has returned
   bool end_waits : 1;   // EVENT_END came; unread bytes are before it
@@ -194,6 +202,9 @@ void trp_socket_unlink(trp_socket_t *socket);
 /// A command about this socket, with what must be on each. NULL: no memory.
 trp_message_t *trp_socket_command(trp_socket_t *socket, Troupe__Wire__Kind kind);
 
+/// The event that there is a connection says who is at the other end. NULL: it does not.
+void trp_socket_take_credentials(trp_socket_t *socket, const Troupe__Wire__Credentials *wire);
+
 // ---- connect.c ----
 
 void trp_socket_run_lookup(trp_socket_t *socket); // asks it, or takes its answer, when that is due
@@ -234,8 +245,10 @@ void trp_text_reader_free(trp_text_reader_t *reader);
 Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t *out);
 /// Whether the deadlines are in range.
 bool trp_deadlines_fit(const troupe_deadlines_t *deadlines);
+bool trp_deadlines_any(const troupe_deadlines_t *deadlines); // whether one is set
 /// For the wire: all three, as they are counted by an I/O actor from now on.
 void trp_deadlines_put(const troupe_deadlines_t *deadlines, Troupe__Wire__Options *options);
+void trp_linger_put(unsigned linger_ms, Troupe__Wire__Options *options);
 int trp_socket_start_timer(trp_socket_t *socket); // for the timeout of one that the I/O actor does
                                                   // not know
 void trp_socket_stop_timer(trp_socket_t *socket);

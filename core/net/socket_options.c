@@ -80,7 +80,12 @@ Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t 
   options->set_timeout = socket->timeout_ms > 0;
   options->timeout_ms = socket->timeout_ms;
   options->pause = socket->paused;
-  put_deadlines(socket, options);
+  if (trp_deadlines_any(&socket->deadlines)) {
+    put_deadlines(socket, options);
+  }
+  if (socket->linger_ms > 0) {
+    trp_linger_put(socket->linger_ms, options);
+  }
   return options;
 }
 
@@ -227,6 +232,10 @@ bool trp_deadlines_fit(const troupe_deadlines_t *deadlines) {
          deadlines->write_stall_ms <= TRP_TIMEOUT_MAX_MS;
 }
 
+bool trp_deadlines_any(const troupe_deadlines_t *deadlines) {
+  return (deadlines->connect_ms | deadlines->first_byte_ms | deadlines->write_stall_ms) != 0;
+}
+
 void trp_deadlines_put(const troupe_deadlines_t *deadlines, Troupe__Wire__Options *options) {
   options->set_deadlines = true;
   options->connect_deadline_ms = deadlines->connect_ms;
@@ -285,6 +294,34 @@ int troupe_socket_deadlines(troupe_socket_t handle, troupe_deadlines_t *deadline
   return error;
 }
 
+// ---- Lingering ----
+
+void trp_linger_put(unsigned linger_ms, Troupe__Wire__Options *options) {
+  options->linger_close = choice_of(linger_ms > 0 ? TROUPE_ON : TROUPE_OFF);
+  options->linger_ms = linger_ms;
+}
+
+int troupe_socket_set_linger(troupe_socket_t handle, unsigned linger_ms) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  if (error != 0) {
+    return error;
+  }
+  if (linger_ms > TRP_TIMEOUT_MAX_MS) {
+    return TROUPE_ERR_OUT_OF_RANGE;
+  }
+  Troupe__Wire__Options *options = NULL;
+  error = send_options(socket, &options);
+  if (error != 0) {
+    return error;
+  }
+  socket->linger_ms = linger_ms;
+  if (options != NULL) {
+    trp_linger_put(linger_ms, options);
+  }
+  return 0;
+}
+
 // ---- Holding the actor ----
 
 int troupe_socket_ref(troupe_socket_t handle) {
@@ -329,6 +366,25 @@ int troupe_socket_local_address(troupe_socket_t handle, troupe_address_t *addres
 
 int troupe_socket_remote_address(troupe_socket_t handle, troupe_address_t *address) {
   return get_address(handle, false, address);
+}
+
+int troupe_socket_peer_credentials(troupe_socket_t handle, troupe_credentials_t *credentials) {
+  trp_socket_t *socket = NULL;
+  int error = trp_socket_get(handle, &socket);
+  *credentials = (troupe_credentials_t){0};
+  if (error != 0) {
+    return error;
+  }
+  // One that was adopted is not known until the I/O actor has looked at it.
+  if (trp_socket_is_pending((trp_socket_state_t)socket->state) || !socket->introduced) {
+    return TROUPE_ENOTCONN;
+  }
+  if (!socket->has_peer) {
+    return TROUPE_ENOTSUP;
+  }
+  *credentials = (troupe_credentials_t){
+      .pid = socket->peer.pid, .uid = socket->peer.uid, .gid = socket->peer.gid};
+  return 0;
 }
 
 uint64_t troupe_socket_bytes_read(troupe_socket_t handle) {

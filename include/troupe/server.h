@@ -60,9 +60,10 @@ typedef struct troupe_server_options {
   troupe_choice_t no_delay;             ///< of accepted sockets. Node: noDelay
   troupe_choice_t keep_alive;           ///< of accepted sockets. Node: keepAlive
   unsigned keep_alive_initial_delay_ms; ///< Node: keepAliveInitialDelay
+  unsigned linger_ms;                   ///< of accepted sockets, as troupe_socket_set_linger()
   troupe_deadlines_t deadlines; ///< of accepted sockets; `connect_ms` has no meaning for them until
                                 ///< they connect somewhere themselves
-  int64_t max_connections; ///< 0: unlimited; below 0: none at all. Node: server.maxConnections
+  int64_t max_connections;      ///< 0: unlimited; below 0: none at all. Node: server.maxConnections
   troupe_block_list_t *block_list; ///< whom it refuses, as troupe_server_set_block_list(); NULL:
                                    ///< nobody. Node (23): blockList
   unsigned max_per_address;        ///< as troupe_server_set_max_per_address(); 0: unlimited
@@ -110,7 +111,8 @@ typedef struct troupe_listen_options {
 /// Returns:   0, or
 ///            TROUPE_ENOMEM         there is no memory,
 ///            TROUPE_EINVAL         `server` is NULL,
-///            TROUPE_ERR_OUT_OF_RANGE   `ipv6_prefix` is above 128, or a deadline above 2^31-1,
+///            TROUPE_ERR_OUT_OF_RANGE   `ipv6_prefix` is above 128, `linger_ms` or a deadline
+///                                      above 2^31-1,
 ///            TROUPE_EOVERFLOW      the actor has used up its ids,
 ///            TROUPE_EWRONGTHREAD   this thread is no actor.
 TROUPE_API int troupe_server_new(const troupe_server_options_t *options,

@@ -56,10 +56,12 @@ typedef struct troupe_socket_handlers {
   /// An attempt to connect begins. Node: 'connectionAttempt'.
   void (*on_connection_attempt)(troupe_socket_t socket, const troupe_address_t *address,
                                 void *context);
-  /// It failed. Node: 'connectionAttemptFailed'.
+  /// It failed; with TROUPE_ECANCELED: another one was faster, or the socket was destroyed. Node:
+  /// 'connectionAttemptFailed'.
   void (*on_connection_attempt_failed)(troupe_socket_t socket, const troupe_address_t *address,
                                        const troupe_error_t *error, void *context);
-  /// It took too long, and the next address is tried. Node: 'connectionAttemptTimeout'.
+  /// It took too long, was given up, and the next address is tried. Not with `parallel_attempts`.
+  /// Node: 'connectionAttemptTimeout'.
   void (*on_connection_attempt_timeout)(troupe_socket_t socket, const troupe_address_t *address,
                                         void *context);
   /// Connected: once for each connect. Not for accepted and adopted sockets. Node: 'connect'.
@@ -139,6 +141,7 @@ typedef struct troupe_socket_options {
   unsigned keep_alive_initial_delay_ms; ///< whole seconds count. Node: keepAliveInitialDelay
   unsigned timeout_ms;                  ///< as troupe_socket_set_timeout(). Node: timeout
   troupe_deadlines_t deadlines;         ///< as troupe_socket_set_deadlines()
+  unsigned linger_ms;                   ///< as troupe_socket_set_linger()
   bool paused;                          ///< as if troupe_socket_pause() had been called
   const troupe_onread_t *onread;        ///< Node: onread
   troupe_abort_t signal; ///< destroys the socket with TROUPE_ABORT_ERR, at any time until its
@@ -175,7 +178,11 @@ typedef struct troupe_connect_options {
   troupe_choice_t auto_select_family;             ///< Node: autoSelectFamily
   unsigned auto_select_family_attempt_timeout_ms; ///< 0: the default; below 10 means 10. Node:
                                                   ///< autoSelectFamilyAttemptTimeout
-  troupe_lookup_fn lookup;                        ///< NULL: the library's resolver. Node: lookup
+  bool
+      parallel_attempts; ///< family autoselection as RFC 8305 has it: after the attempt timeout the
+                         ///< next address is tried too, and the first that connects wins; nothing
+                         ///< is given up before. Node gives one up for the next
+  troupe_lookup_fn lookup; ///< NULL: the library's resolver. Node: lookup
   void *lookup_context;
 } troupe_connect_options_t;
 
@@ -191,7 +198,8 @@ typedef struct troupe_connect_options {
 /// Returns:   0, or
 ///            TROUPE_ENOMEM          there is no memory,
 ///            TROUPE_EINVAL          `socket` is NULL, or `onread` has no buffer or no callback,
-///            TROUPE_ERR_OUT_OF_RANGE   `timeout_ms` or a deadline is above 2^31-1,
+///            TROUPE_ERR_OUT_OF_RANGE   `timeout_ms` `linger_ms` or a deadline is above
+///                                      2^31-1,
 ///            TROUPE_ESTALE          `signal` was freed,
 ///            TROUPE_EOVERFLOW       the actor has used up its ids,
 ///            TROUPE_EWRONGTHREAD    this thread is no actor, or `signal` is another actor's.
@@ -538,6 +546,21 @@ TROUPE_API int troupe_socket_set_deadlines(troupe_socket_t socket,
                                            const troupe_deadlines_t *deadlines);
 TROUPE_API int troupe_socket_deadlines(troupe_socket_t socket, troupe_deadlines_t *deadlines);
 
+/// Makes the close gentle: to close a socket with unread bytes in it, or into which the peer goes on
+/// writing, makes the kernel send a reset, and that destroys what the peer has not read yet of our
+/// last bytes. With this FIN is sent instead, and what the peer still sends is thrown away, in the
+/// I/O actor, until the peer has closed too, or for `linger_ms` at most. on_close does not wait for
+/// it, and the socket counts nowhere any more; but its descriptor is taken meanwhile. It works
+/// however the socket is closed, but for troupe_socket_reset_and_destroy(), and as long as the
+/// system lives. 0: a plain close, as in Node. Stays over reconnects; without effect on pipes.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ERR_OUT_OF_RANGE   above 2^31-1,
+///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_socket_set_linger(troupe_socket_t socket, unsigned linger_ms);
+
 /// Lets the actor end although the socket is open, and back. Node: socket.unref(), socket.ref().
 ///
 /// Thread:    owner.
@@ -557,6 +580,26 @@ TROUPE_API int troupe_socket_ref(troupe_socket_t socket);
 ///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_socket_local_address(troupe_socket_t socket, troupe_address_t *address);
 TROUPE_API int troupe_socket_remote_address(troupe_socket_t socket, troupe_address_t *address);
+
+/// Whose process is at the other end of a Unix socket, as the kernel knows it.
+typedef struct troupe_credentials {
+  int64_t pid;       ///< 0: not in a process namespace that is seen from here
+  uint64_t uid, gid; ///< the effective ones
+} troupe_credentials_t;
+
+/// Tells whose process connected; on the connecting side: whose process listens; of one end of a
+/// socketpair(): who made it. As it was at the time of that call: a process may have ended since and
+/// its pid be another's, so decide by uid and gid. It is in the actor's trace. Linux: SO_PEERCRED.
+/// Not in Node.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or
+///            TROUPE_ENOTSUP    it is no Unix socket,
+///            TROUPE_ENOTCONN   it is not connected, or destroyed,
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD; then `*credentials` is zeroed.
+TROUPE_API int troupe_socket_peer_credentials(troupe_socket_t socket,
+                                              troupe_credentials_t *credentials);
 
 /// Counts of bytes: those that have come; those written, waiting ones too; those of them that wait.
 /// 0 for a handle that is not open here. Node: bytesRead, bytesWritten, writableLength and

@@ -223,6 +223,16 @@ static void fake_names(trp_transport_t *transport, trp_handle_t *handle, troupe_
   }
 }
 
+static int fake_credentials(trp_transport_t *transport, trp_handle_t *handle,
+                            trp_credentials_t *credentials) {
+  (void)transport;
+  if (handle->remote.family != TROUPE_FAMILY_UNIX) {
+    return TROUPE_ENOTSUP;
+  }
+  *credentials = (trp_credentials_t){.pid = 7, .uid = 8, .gid = 9};
+  return 0;
+}
+
 static int fake_set_option(trp_transport_t *transport, trp_handle_t *handle, trp_option_t option,
                            int value) {
   (void)transport;
@@ -277,6 +287,7 @@ static const trp_transport_ops_t fake_ops = {
     .set_owner = fake_set_owner,
     .is_tcp = fake_is_tcp,
     .names = fake_names,
+    .credentials = fake_credentials,
     .set_option = fake_set_option,
     .resolve = fake_resolve,
     .cancel = fake_cancel,

@@ -843,7 +843,7 @@ static void a_lingering_close_does_not_destroy_the_last_bytes(void **state) {
   int fds = trp_test_count_fds();
   int peer = accept_one(&world, &socket);
   assert_int_equal(
-      0, world.ops->set_option(world.transport, socket.handle, TRP_OPTION_LINGER_CLOSE, 1));
+      0, world.ops->set_option(world.transport, socket.handle, TRP_OPTION_LINGER_CLOSE, 10000));
   while ((n = write_to(&socket, bytes, sizeof bytes)) > 0) {
     sent += n;
   }
@@ -869,6 +869,36 @@ static void a_lingering_close_does_not_destroy_the_last_bytes(void **state) {
   close_world(&world);
 }
 
+static void each_lingers_for_its_own_time(void **state) {
+  (void)state;
+  enum { COUNT = 3 };
+  static const int limits_ms[COUNT] = {1000000, 20, 1000000};
+  world_t world;
+  seen_t sockets[COUNT];
+  int peers[COUNT];
+  open_world(&world);
+  for (int i = 0; i < COUNT; i++) {
+    peers[i] = accept_one(&world, &sockets[i]);
+    assert_int_equal(0, world.ops->set_option(world.transport, sockets[i].handle,
+                                              TRP_OPTION_LINGER_CLOSE, limits_ms[i]));
+  }
+  int fds = trp_test_count_fds();
+  for (int i = 0; i < COUNT; i++) {
+    close_it(&sockets[i]);
+  }
+  int64_t since = trp_test_now_ms();
+  for (int turns = 0; trp_test_count_fds() == fds && turns < 1000; turns++) {
+    run_for(&world, 5);
+  }
+  assert_true(trp_test_now_ms() - since >= 19); // the loop's clock has milliseconds
+  run_for(&world, 5);
+  assert_int_equal(fds - 1, trp_test_count_fds());
+  for (int i = 0; i < COUNT; i++) {
+    trp_test_close(peers[i]);
+  }
+  close_world(&world);
+}
+
 static void what_lingers_is_closed_with_the_transport(void **state) {
   (void)state;
   world_t world;
@@ -876,7 +906,7 @@ static void what_lingers_is_closed_with_the_transport(void **state) {
   open_world(&world);
   int peer = accept_one(&world, &socket);
   assert_int_equal(
-      0, world.ops->set_option(world.transport, socket.handle, TRP_OPTION_LINGER_CLOSE, 1));
+      0, world.ops->set_option(world.transport, socket.handle, TRP_OPTION_LINGER_CLOSE, 10000));
   close_it(&socket);
   close_world(&world);
   trp_test_close(peer);
@@ -1128,6 +1158,7 @@ int main(void) {
       trp_test_that_leaves_nothing(a_handle_may_be_closed_in_its_own_callback),
       trp_test_that_leaves_nothing(many_handles_may_be_closed_at_once),
       trp_test_that_leaves_nothing(a_lingering_close_does_not_destroy_the_last_bytes),
+      trp_test_that_leaves_nothing(each_lingers_for_its_own_time),
       trp_test_that_leaves_nothing(what_lingers_is_closed_with_the_transport),
       trp_test_that_leaves_nothing(adopted_descriptors_are_what_they_are),
       trp_test_that_leaves_nothing(a_connection_that_died_before_it_was_adopted_is_still_a_stream),

@@ -2,6 +2,10 @@
  * addresses. */
 #include "tests/net/scene.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 static void end_on_ready(side_t *side, const char *event) {
   if (is(event, "ready")) {
     troupe_socket_end(side->socket, NULL, NULL);
@@ -303,6 +307,104 @@ static void switched_off_the_first_address_alone_is_tried(void **state) {
 
 // ---- Interfaces ----
 
+/* Two addresses of one port: the first has a full backlog, so that who connects to it waits. */
+typedef struct {
+  int listener, fillers[8];
+} full_t;
+
+static void fill(full_t *full, const char *ip, int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  assert_int_equal(inet_pton(AF_INET, ip, &address.sin_addr), 1);
+  full->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int on = 1;
+  setsockopt(full->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  assert_int_equal(bind(full->listener, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(full->listener, 0), 0);
+  for (int i = 0; i < 8; i++) {
+    full->fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    (void)connect(full->fillers[i], (struct sockaddr *)&address, sizeof address);
+  }
+}
+
+static void drain(full_t *full) {
+  for (int i = 0; i < 8; i++) {
+    close(full->fillers[i]);
+  }
+  close(full->listener);
+}
+
+static full_t slow;
+static bool slow_is_full;
+
+static void unfill(void) {
+  if (slow_is_full) {
+    drain(&slow);
+    slow_is_full = false;
+  }
+}
+
+/* Once the server's port is known; on the trace it is the same one. */
+static void start_with_a_slow_address(side_t *side, const char *event) {
+  if (!slow_is_full) {
+    fill(&slow, "127.0.0.2", side->scene->address.port);
+    slow_is_full = true;
+  }
+  start_with_lookup(side, event);
+}
+
+static void the_attempts_are_serial_or_parallel(void **state) {
+  (void)state;
+  for (int parallel = 0; parallel < 2; parallel++) {
+    prepare(0, 2, false);
+    answers[0] = literal("127.0.0.2");
+    answers[1] = literal("127.0.0.1");
+    scene_t scene = {.start = start_with_a_slow_address,
+                     .connect_options = {.auto_select_family_attempt_timeout_ms = 10,
+                                         .parallel_attempts = parallel != 0},
+                     .reset = unfill};
+    play(&scene);
+    unfill();
+    assert_int_equal(scene.client.result, 0);
+    assert_log(scene.client,
+               parallel ? "ask:somewhere,0,32 somewhere:lookup somewhere:lookup attempt attempt "
+                          "failed connect ready written finished end close "
+                        : "ask:somewhere,0,32 somewhere:lookup somewhere:lookup attempt slow "
+                          "attempt connect ready written finished end close ");
+    assert_string_equal(scene.accepted.last, "early chunk");
+  }
+}
+
+static void destroy_at_the_second(side_t *side, const char *event) {
+  if (is(event, "attempt") && ++side->step == 2) {
+    troupe_socket_destroy(side->socket, 0);
+  }
+}
+
+static void destroyed_every_attempt_that_goes_on_is_told_of(void **state) {
+  (void)state;
+  full_t other;
+  int port = free_port();
+  fill(&slow, "127.0.0.2", port);
+  fill(&other, "127.0.0.3", port);
+  prepare(0, 2, false);
+  answers[0] = literal("127.0.0.2");
+  answers[1] = literal("127.0.0.3");
+  scene_t scene = {
+      .without_server = true,
+      .start = start_with_lookup,
+      .address.port = (uint16_t)port,
+      .connect_options = {.auto_select_family_attempt_timeout_ms = 10, .parallel_attempts = true},
+      .client.hook = destroy_at_the_second};
+  play(&scene);
+  drain(&slow);
+  drain(&other);
+  assert_log(
+      scene.client,
+      "ask:somewhere,0,32 somewhere:lookup somewhere:lookup attempt attempt "
+      "ERR_SOCKET_CLOSED_BEFORE_CONNECTION:written ERR_SOCKET_CLOSED_BEFORE_CONNECTION:finished "
+      "failed failed close ");
+}
+
 static void an_interface_that_is_not_there_cannot_be_connected_over(void **state) {
   (void)state;
   scene_t scene = {.without_server = true,
@@ -360,6 +462,8 @@ int main(void) {
       trp_test(families_are_tried_in_turn_until_one_connects),
       trp_test(when_all_fail_one_error_has_all_of_theirs),
       trp_test(switched_off_the_first_address_alone_is_tried),
+      trp_test(the_attempts_are_serial_or_parallel),
+      trp_test(destroyed_every_attempt_that_goes_on_is_told_of),
       trp_test(an_interface_that_is_not_there_cannot_be_connected_over),
       trp_test(it_is_bound_where_it_was_told),
       trp_test(an_address_that_is_not_ours_cannot_be_bound),

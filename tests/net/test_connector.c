@@ -224,6 +224,56 @@ static void parallel_attempts_go_on_until_one_wins(void **state) {
   assert_int_equal(fake_open_handles(&world->network), 1);
 }
 
+static void an_older_attempt_that_fails_does_not_hurry_the_next(void **state) {
+  fake_world_t *world = *state;
+  Troupe__Wire__Connect *connect = connect_by_name(world, 1, "many.example", 80);
+  connect->parallel_attempts = true;
+  fake_do(world, 0);
+  fake_resolved(&world->network, 0, 0, (const char *[]){"::1", "1.1.1.1", "::2", "2.2.2.2", NULL});
+  trp_net_flush(world->net);
+  fake_pass(world, 250);
+  world->actors[0].text_length = 0;
+  fake_handle(&world->network, 0)->connect_result = TROUPE_EHOSTUNREACH;
+  fake_turn(world);
+  fake_pass(world, 249);
+  fake_expect(world, 0, "s1 connection-attempt-failed ::1:80 connect EHOSTUNREACH ::1:80 listed\n");
+  fake_pass(world, 1);
+  fake_expect(world, 0, "s1 connection-attempt ::2:80 listed\n");
+  // The newest one: there is nothing to wait for.
+  fake_handle(&world->network, 2)->connect_result = TROUPE_ECONNREFUSED;
+  fake_turn(world);
+  fake_expect(world, 0,
+              "s1 connection-attempt-failed ::2:80 connect ECONNREFUSED ::2:80 listed\n"
+              "s1 connection-attempt 2.2.2.2:80 listed\n");
+  // Those that are left have all the time that the system gives them.
+  fake_pass(world, 100000);
+  fake_expect(world, 0, "");
+  fake_handle(&world->network, 3)->connect_result = TROUPE_ECONNREFUSED;
+  fake_handle(&world->network, 1)->connect_result = 0;
+  fake_turn(world);
+  assert_int_equal(fake_open_handles(&world->network), 1);
+}
+
+static void when_parallel_attempts_all_fail_their_errors_come_together(void **state) {
+  fake_world_t *world = *state;
+  Troupe__Wire__Connect *connect = connect_by_name(world, 1, "many.example", 80);
+  connect->parallel_attempts = true;
+  fake_do(world, 0);
+  fake_resolved(&world->network, 0, 0, (const char *[]){"::1", "1.1.1.1", NULL});
+  trp_net_flush(world->net);
+  fake_pass(world, 250);
+  world->actors[0].text_length = 0;
+  fake_handle(&world->network, 1)->connect_result = TROUPE_ECONNREFUSED;
+  fake_turn(world);
+  fake_expect(world, 0,
+              "s1 connection-attempt-failed 1.1.1.1:80 connect ECONNREFUSED 1.1.1.1:80 listed\n");
+  fake_handle(&world->network, 0)->connect_result = TROUPE_ETIMEDOUT;
+  fake_turn(world);
+  assert_int_equal(fake_last(world, TRP_KIND(EVENT_ERROR)).message->error->n_errors, 2);
+  assert_int_equal(fake_last(world, TRP_KIND(EVENT_ERROR)).message->error->code, TROUPE_ETIMEDOUT);
+  assert_int_equal(fake_open_handles(&world->network), 0);
+}
+
 static void destroying_during_the_look_up_cancels_it(void **state) {
   fake_world_t *world = *state;
   connect_by_name(world, 1, "many.example", 80);
@@ -400,6 +450,8 @@ int main(void) {
       with_world(families_take_turns_and_the_first_that_answers_wins),
       with_world(when_all_attempts_fail_the_errors_come_together),
       with_world(parallel_attempts_go_on_until_one_wins),
+      with_world(an_older_attempt_that_fails_does_not_hurry_the_next),
+      with_world(when_parallel_attempts_all_fail_their_errors_come_together),
       with_world(destroying_during_the_look_up_cancels_it),
       with_world(destroying_a_single_attempt_says_only_close),
       with_world(destroying_one_of_many_attempts_cancels_it_aloud),
