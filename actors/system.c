@@ -93,6 +93,7 @@ struct troupe_system {
   uint64_t seed;
   trp_defaults_t defaults;
   trp_recorder_t *recorder;
+  atomic_uint recording; // changes when recording begins or ends
   pthread_mutex_t mutex;
   pthread_cond_t changed; // an actor came to run, ended, or its thread was joined
   record_t *records;      // the newest first
@@ -103,6 +104,7 @@ struct troupe_system {
   bool stopping;
 };
 
+static int post(troupe_system_t *system, const trp_io_call_t *call);
 static void *run_actor(void *argument);
 static void end_actor(void *argument);
 static void say_bye(record_t *record);
@@ -445,6 +447,24 @@ static void told_taken(void *context, Troupe__Wire__Kind kind, size_t length) {
   give_back(posted_of(record, kind), length);
 }
 
+/// Recording began or ended while the actor runs: in its thread.
+static trp_tap_t *look_at_recording(void *context) {
+  record_t *record = context;
+  troupe_system_t *system = record->system;
+  trp_tap_close(&record->tap);
+  pthread_mutex_lock(&system->mutex);
+  trp_recorder_t *recorder = system->recorder;
+  if (recorder != NULL && trp_recorder_wants_running(recorder) &&
+      trp_recorder_wants(recorder, record->start.name)) {
+    record->tap = trp_tap_new(record->inbox);
+    if (record->tap != NULL) {
+      (void)trp_tap_record(record->tap, recorder, &record->start, true); // the report tells
+    }
+  }
+  pthread_mutex_unlock(&system->mutex);
+  return record->tap;
+}
+
 /// Makes the inbox, and all that the actor needs to be executed.
 static int open_actor(record_t *record) {
   troupe_system_t *system = record->system;
@@ -460,11 +480,15 @@ static int open_actor(record_t *record) {
   if (system->recorder != NULL && trp_recorder_wants(system->recorder, record->start.name)) {
     trp_tap_open(system->recorder, &record->start, record->inbox, &record->tap);
   }
+  unsigned recording = atomic_load(&system->recording);
   pthread_mutex_unlock(&system->mutex);
   record->execution = (trp_execution_t){
       .start = &record->start,
       .inbox = record->inbox,
       .tap = record->tap,
+      .recording = &system->recording,
+      .recording_seen = recording,
+      .on_recording = look_at_recording,
       .system = system,
       .defaults = &system->defaults,
       .main = record->main,
@@ -1113,6 +1137,13 @@ int troupe_system_handles(troupe_system_t *system, troupe_handle_t *handles, siz
   return known > INT_MAX ? INT_MAX : (int)known;
 }
 
+/// In the recorder's thread.
+static void tell_recording_stopped(void *context, uint64_t actor, int error) {
+  trp_io_call_t call = {
+      .kind = TRP_KIND(EVENT_RECORDING_STOPPED), .actor = actor, .grace_ms = (uint32_t)-error};
+  (void)post(context, &call); // without memory the recorder's report tells alone
+}
+
 int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *options) {
   if (system == NULL || options == NULL || options->directory == NULL) {
     return TROUPE_EINVAL;
@@ -1129,10 +1160,12 @@ int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *
   if (error != 0) {
     return error;
   }
+  trp_recorder_on_stopped(recorder, tell_recording_stopped, system);
   pthread_mutex_lock(&system->mutex);
   already = system->recorder != NULL;
   if (!already) {
     system->recorder = recorder;
+    atomic_fetch_add(&system->recording, 1);
   }
   pthread_mutex_unlock(&system->mutex);
   if (already) {
@@ -1149,6 +1182,9 @@ int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report) 
   pthread_mutex_lock(&system->mutex);
   trp_recorder_t *recorder = system->recorder;
   system->recorder = NULL;
+  if (recorder != NULL) {
+    atomic_fetch_add(&system->recording, 1);
+  }
   pthread_mutex_unlock(&system->mutex);
   if (recorder == NULL) {
     return TROUPE_ESTALE;

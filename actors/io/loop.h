@@ -27,7 +27,7 @@ typedef struct trp_io_call {
   Troupe__Wire__Kind kind; // EVENT_STOP, EVENT_ABORT, EVENT_MESSAGE …
   uint64_t actor;          // who gets it
   uint64_t subject;        // of the event: the token of an abort; else 0
-  uint32_t grace_ms;       // of a stop
+  uint32_t grace_ms;       // of a stop; of a recording that stopped the error, negated
   const void *bytes;       // payload, borrowed until the call returns; NULL with length 0
   size_t length;
 } trp_io_call_t;

@@ -234,6 +234,14 @@ int trp_net_post(trp_net_t *net, uint64_t actor, Troupe__Wire__Kind kind, uint64
     *event->stop = (Troupe__Wire__Stop)TROUPE__WIRE__STOP__INIT;
     event->stop->grace_ms = grace_ms;
     event->detail_case = TRP_DETAIL(STOP);
+  } else if (kind == TRP_KIND(EVENT_RECORDING_STOPPED)) {
+    event->error = trp_out_take(&owner->out, sizeof *event->error);
+    if (event->error == NULL) {
+      goto no_memory;
+    }
+    *event->error = (Troupe__Wire__Error)TROUPE__WIRE__ERROR__INIT;
+    event->error->code = -(int32_t)grace_ms;
+    event->detail_case = TRP_DETAIL(ERROR);
   } else if (kind == TRP_KIND(EVENT_MESSAGE)) {
     event->send = trp_out_take(&owner->out, sizeof *event->send);
     if (event->send == NULL) {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <troupe/trace.h>
 
 #include "core/message/credit.h"
 #include "core/message/frame_zmq.h"
@@ -73,6 +74,7 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
   actor->start = *execution->start;
   actor->inbox = execution->inbox;
   actor->tap = execution->tap;
+  actor->recording_seen = execution->recording_seen;
   actor->attachment = execution->attachment;
   actor->replaying = execution->inbox->ops->recall != NULL;
   actor->clock_ns = actor->start.clock_ns;
@@ -319,14 +321,28 @@ static int take(trp_actor_t *actor, int64_t deadline_ns) {
     result = trp_inbox_receive(actor->inbox, deadline_ns, &arrival->in);
   }
   if (result == 1) {
-    if (actor->tap != NULL) {
-      trp_tap_in(actor->tap, &arrival->in);
-    }
+    trp_actor_record_in(actor, &arrival->in);
     trp_arrival_queue(actor, arrival);
     return 0;
   }
   trp_arrival_give_back(actor, arrival);
   return result;
+}
+
+void trp_actor_record_in(trp_actor_t *actor, const trp_in_t *in) {
+  const trp_execution_t *execution = actor->execution;
+  if (execution->recording != NULL) {
+    // Nothing has crossed the inbox since it changed that was not taken in time: it is looked at
+    // before each batch.
+    unsigned now = atomic_load_explicit(execution->recording, memory_order_acquire);
+    if (now != actor->recording_seen) {
+      actor->recording_seen = now;
+      actor->tap = execution->on_recording(execution->context);
+    }
+  }
+  if (actor->tap != NULL) {
+    trp_tap_in(actor->tap, in);
+  }
 }
 
 trp_arrival_t *trp_arrival_new(trp_actor_t *actor) {
@@ -407,6 +423,11 @@ static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message) {
     break;
   case TRP_KIND(EVENT_TIMER):
     trp_timers_event(actor, message);
+    break;
+  case TRP_KIND(EVENT_RECORDING_STOPPED):
+    if (actor->on_recording_stopped != NULL && message->detail_case == TRP_DETAIL(ERROR)) {
+      actor->on_recording_stopped(message->error->code, actor->on_recording_stopped_context);
+    }
     break;
   case TRP_KIND(EVENT_MESSAGE):
   case TRP_KIND(EVENT_MESSAGE_CREDIT):
@@ -716,5 +737,14 @@ int troupe_actor_on_stop(void (*on_stop)(void *context), void *context) {
   }
   current->on_stop = on_stop;
   current->on_stop_context = context;
+  return 0;
+}
+
+int troupe_actor_on_recording_stopped(void (*on_stopped)(int error, void *context), void *context) {
+  if (current == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  current->on_recording_stopped = on_stopped;
+  current->on_recording_stopped_context = context;
   return 0;
 }

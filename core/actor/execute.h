@@ -3,6 +3,7 @@
 #ifndef TRP_EXECUTE_H_INCLUDED
 #define TRP_EXECUTE_H_INCLUDED
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/actor/attachment.h"
@@ -14,9 +15,14 @@ struct troupe_system;
 struct trp_defaults;
 
 typedef struct trp_execution {
-  const trp_start_t *start;      // borrowed
-  trp_inbox_t *inbox;            // borrowed
-  trp_tap_t *tap;                // borrowed; NULL: not recorded
+  const trp_start_t *start; // borrowed
+  trp_inbox_t *inbox;       // borrowed
+  trp_tap_t *tap;           // borrowed; NULL: not recorded
+  // Changes when recording begins or ends: then on_recording gives the tap from there on. NULL: it
+  // never does.
+  const atomic_uint *recording;
+  unsigned recording_seen; // its value when `tap` was made
+  trp_tap_t *(*on_recording)(void *context);
   struct troupe_system *system;  // NULL in a replay
   struct trp_defaults *defaults; // the system's; borrowed. NULL, as in a replay: what the start
                                  // says

@@ -16,6 +16,7 @@ struct trp_actor {
   trp_start_t start;
   trp_inbox_t *inbox;
   trp_tap_t *tap;
+  unsigned recording_seen;
   trp_attachment_t *attachment; // NULL: not an attached thread
   trp_pool_t *pool;
   bool replaying;
@@ -48,6 +49,8 @@ struct trp_actor {
   int status;
   void (*on_stop)(void *context);
   void *on_stop_context;
+  void (*on_recording_stopped)(int error, void *context);
+  void *on_recording_stopped_context;
 };
 
 /// timer.c
@@ -70,6 +73,9 @@ void trp_messages_free(trp_actor_t *actor);
 /// watch.c
 void trp_watch_event(trp_actor_t *actor, const trp_message_t *message);
 void trp_watch_free(trp_actor_t *actor);
+
+/// actor.c: a batch that is about to be taken is recorded, if recording is on by now.
+void trp_actor_record_in(trp_actor_t *actor, const trp_in_t *in);
 
 /// actor.c: takes an arrival for the end of the queue; dispatched in its turn. NULL: no memory.
 trp_arrival_t *trp_arrival_new(trp_actor_t *actor);

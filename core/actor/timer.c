@@ -166,9 +166,7 @@ static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now) {
     }
     return error;
   }
-  if (actor->tap != NULL) {
-    trp_tap_in(actor->tap, &arrival->in);
-  }
+  trp_actor_record_in(actor, &arrival->in);
   trp_arrival_queue(actor, arrival);
   return 0;
 }

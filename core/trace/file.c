@@ -38,8 +38,6 @@ static int open_trace(troupe_trace_t *trace, const char *path);
 static int next_record(troupe_trace_t *trace);
 static int open_record(troupe_trace_t *trace, troupe_trace_entry_t *entry);
 static int fill_message(troupe_trace_t *trace, troupe_trace_entry_t *entry);
-static int find_connection(troupe_trace_t *trace, const trp_message_t *message,
-                           uint64_t *connection);
 
 int troupe_trace_open(const char *path, troupe_trace_t **trace) {
   if (path == NULL || trace == NULL) {
@@ -259,42 +257,8 @@ static int fill_message(troupe_trace_t *trace, troupe_trace_entry_t *entry) {
   entry->redacted = (payload->flags & TRP_CUT_REDACTED) != 0;
   entry->hash = payload->hash;
   entry->internal[0] = message;
-  int error = find_connection(trace, message, &entry->connection);
+  int error = trp_connection_of(&trace->servers, message, &entry->connection);
   return error == 0 ? 1 : error;
-}
-
-/// What a message is about may be a server: those that are known from what was said before.
-static int find_connection(troupe_trace_t *trace, const trp_message_t *message,
-                           uint64_t *connection) {
-  *connection = message->subject;
-  switch (message->kind) {
-  case TRP_KIND(EVENT_CONNECTION):
-    *connection = message->detail_case == TRP_DETAIL(CONNECTION) ? message->connection->socket : 0;
-    return trp_map_put(&trace->servers, message->subject, trace);
-  case TRP_KIND(COMMAND_LISTEN):
-  case TRP_KIND(EVENT_LISTENING):
-  case TRP_KIND(EVENT_DROP):
-  case TRP_KIND(EVENT_PARKED):
-  case TRP_KIND(EVENT_UNPARKED):
-  case TRP_KIND(EVENT_COUNTED):
-  case TRP_KIND(COMMAND_COUNT):
-  case TRP_KIND(COMMAND_CLOSE):
-    *connection = 0;
-    return trp_map_put(&trace->servers, message->subject, trace);
-  case TRP_KIND(COMMAND_CREDIT):
-  case TRP_KIND(COMMAND_OPTIONS):
-  case TRP_KIND(EVENT_ERROR):
-  case TRP_KIND(EVENT_CLOSE):
-    if (trp_map_get(&trace->servers, message->subject) != NULL) {
-      *connection = 0;
-    }
-    return 0;
-  default:
-    if (!trp_kind_is_of_socket(message->kind)) {
-      *connection = 0;
-    }
-    return 0;
-  }
 }
 
 void troupe_trace_text(const troupe_trace_entry_t *entry, char *text, size_t size) {

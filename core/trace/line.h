@@ -29,6 +29,9 @@ enum { TRP_LINE_TAG = 0x5454 };
 /// No record: the tap is closed, the file can be.
 enum { TRP_LINE_CLOSE = 0xffff };
 
+/// The subject of a START: the actor ran already.
+enum { TRP_LINE_LATE = 1 };
+
 /// What a record costs while it waits, beside its frames' bytes.
 enum { TRP_LINE_COST = 256 };
 

@@ -23,6 +23,7 @@
 
 #include "core/message/frame_zmq.h"
 #include "core/support/map.h"
+#include "core/trace/keep.h"
 #include "core/trace/line.h"
 #include "core/trace/writer.h"
 
@@ -32,7 +33,7 @@ enum {
   REST_MS = 2,
   FLUSH_NS = 100 * 1000 * 1000,
   DRAIN_MAX = 1024, // messages between two looks at the clock
-  FILE_NAME_SIZE = TRP_NAME_MAX + 48,
+  FILE_NAME_SIZE = TRP_NAME_MAX + 80,
 };
 
 /// The trace of one actor, being written.
@@ -40,6 +41,13 @@ typedef struct file {
   struct file *next_dirty;
   bool dirty; // in the list of files that may have bytes in their buffer
   trp_writer_t writer;
+  uint64_t actor;
+  char name[FILE_NAME_SIZE]; // without its ending
+  trp_frame_t *start;        // the body of its first record, when it may be rotated
+  uint32_t flags;            // of its header
+  uint32_t part;             // from 1
+  int64_t part_began_ns;     // by the actor's clock
+  bool done;                 // its limit is reached, or it failed
 } file_t;
 
 /// How often an actor of this name and index has begun. They stay until recording ends.
@@ -53,6 +61,12 @@ struct trp_recorder {
   trp_hub_t *hub;
   uint64_t self;
   char **names; // NULL: all
+  bool running;
+  uint64_t file_bytes; // limits of a file; 0: none
+  int64_t file_ns;
+  uint32_t file_count; // so many parts are kept; 0: no rotation
+  void (*on_stopped)(void *context, uint64_t actor, int error);
+  void *on_stopped_context;
   trp_backlog_t *backlog;
   int directory;
   int wake; // an eventfd: written to when all is to end
@@ -63,6 +77,7 @@ struct trp_recorder {
   trp_inbox_t *inbox;
   trp_map_t files; // by tap + 1
   file_t *dirty;
+  trp_keep_t keep;
   used_name_t *used; // looked through from the start: fine up to some ten thousand names
   size_t used_count, used_capacity;
   troupe_record_report_t report;
@@ -81,9 +96,16 @@ static void write_until_told(trp_recorder_t *recorder, int fd);
 static drained_t drain(trp_recorder_t *recorder);
 static void take(trp_recorder_t *recorder, const trp_in_t *in);
 static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp_frame_t *body);
-static int open_file(trp_recorder_t *recorder, const trp_start_t *start, int *fd);
+static int name_file(trp_recorder_t *recorder, const trp_start_t *start, file_t *file);
+static int open_part(trp_recorder_t *recorder, file_t *file);
+static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line, const trp_in_t *in);
+static bool is_full(const trp_recorder_t *recorder, const file_t *file, int64_t clock_ns);
+static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint64_t sequence);
+static void add_up(trp_recorder_t *recorder, file_t *file);
+static void fail_file(trp_recorder_t *recorder, file_t *file, int error);
 static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32_t *count);
 static void flush_all(trp_recorder_t *recorder);
+static void flush(trp_recorder_t *recorder, file_t *file);
 static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file);
 static void note(trp_recorder_t *recorder, int error);
 
@@ -99,6 +121,11 @@ int trp_recorder_start(trp_hub_t *hub, uint64_t self, const troupe_record_option
   made->hub = hub;
   made->self = self;
   made->directory = made->wake = -1;
+  made->running = options->running;
+  made->file_bytes = options->file_bytes;
+  made->file_ns = (int64_t)options->file_ms * 1000000;
+  made->file_count = options->files;
+  trp_keep_init(&made->keep, options);
   int error = copy_names(made, options->names);
   if (error == 0) {
     made->backlog = calloc(1, sizeof *made->backlog);
@@ -142,6 +169,17 @@ void trp_recorder_stop(trp_recorder_t **recorder, troupe_record_report_t *report
     *report = r->report;
   }
   release(r);
+}
+
+void trp_recorder_on_stopped(trp_recorder_t *recorder,
+                             void (*on_stopped)(void *context, uint64_t actor, int error),
+                             void *context) {
+  recorder->on_stopped = on_stopped;
+  recorder->on_stopped_context = context;
+}
+
+bool trp_recorder_wants_running(const trp_recorder_t *recorder) {
+  return recorder->running;
 }
 
 bool trp_recorder_wants(const trp_recorder_t *recorder, const char *name) {
@@ -245,6 +283,7 @@ static void release(trp_recorder_t *recorder) {
   if (recorder->wake >= 0) {
     close(recorder->wake);
   }
+  trp_keep_free(&recorder->keep);
   free(recorder->used);
   free(recorder);
 }
@@ -355,17 +394,8 @@ static void take(trp_recorder_t *recorder, const trp_in_t *in) {
   if (line.type == TRP_RECORD_START && file == NULL) {
     file = begin(recorder, &line, in->frames[0]);
   }
-  if (file != NULL && file->writer.fd >= 0) {
-    const trp_record_head_t head = {.type = line.type,
-                                    .sequence = line.sequence,
-                                    .clock_ns = line.clock_ns,
-                                    .subject = line.subject};
-    note(recorder, trp_writer_put(&file->writer, head, in->frames, in->frame_count));
-    if (!file->dirty) {
-      file->dirty = true;
-      file->next_dirty = recorder->dirty;
-      recorder->dirty = file;
-    }
+  if (file != NULL && !file->done) {
+    put(recorder, file, &line, in);
   }
   if (line.type != TRP_RECORD_GAP) {
     size_t cost = TRP_LINE_COST;
@@ -387,46 +417,168 @@ static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp
     return NULL;
   }
   file->writer.fd = -1;
-  int fd = -1;
+  file->part = 1;
+  file->part_began_ns = line->clock_ns;
   int error = trp_parse_start(body->bytes, body->size, &start);
   if (error == 0) {
-    error = open_file(recorder, &start, &fd);
+    file->actor = start.id;
+    bool late = line->subject == TRP_LINE_LATE;
+    file->flags = trp_keep_flags(&recorder->keep) | (late ? (uint32_t)TRP_TRACE_LATE : 0);
+    file->flags |= file->flags == 0 ? (uint32_t)TRP_TRACE_COMPLETE : 0;
+    error = name_file(recorder, &start, file);
+  }
+  if (error == 0 && recorder->file_count > 0) {
+    file->start = trp_frame_copy(body->bytes, body->size);
+    error = file->start == NULL ? TROUPE_ENOMEM : 0;
   }
   if (error == 0) {
-    recorder->report.actors++;
-    error = trp_writer_open(&file->writer, fd);
+    error = open_part(recorder, file);
   }
-  note(recorder, error);
+  if (error != 0) {
+    fail_file(recorder, file, error);
+  }
   return file;
 }
 
-static int open_file(trp_recorder_t *recorder, const trp_start_t *start, int *fd) {
+static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
+                const trp_in_t *in) {
+  trp_record_head_t head = {.type = line->type,
+                            .sequence = line->sequence,
+                            .clock_ns = line->clock_ns,
+                            .subject = line->type == TRP_RECORD_START ? 0 : line->subject};
+  int error = 0;
+  if (is_full(recorder, file, line->clock_ns)) {
+    error = rotate(recorder, file, line->clock_ns, line->sequence);
+    if (file->done) {
+      return;
+    }
+  }
+  bool batch = line->type == TRP_RECORD_IN || line->type == TRP_RECORD_OUT;
+  if (error == 0 && batch && trp_keep_is_less(&recorder->keep)) {
+    int result = trp_keep_some(&recorder->keep, line->type, file->actor, in->frames,
+                               in->frame_count);
+    if (result == 1) {
+      trp_frame_t body = {.bytes = recorder->keep.body, .size = recorder->keep.length};
+      trp_frame_t *only = &body;
+      head.type = line->type == TRP_RECORD_IN ? TRP_RECORD_IN_CUT : TRP_RECORD_OUT_CUT;
+      error = trp_writer_put(&file->writer, head, &only, 1);
+    } else if (result == 0) {
+      error = trp_writer_skip(&file->writer, &head);
+    } else {
+      error = result;
+    }
+  } else if (error == 0) {
+    error = trp_writer_put(&file->writer, head, in->frames, in->frame_count);
+  }
+  if (error != 0) {
+    fail_file(recorder, file, error);
+    return;
+  }
+  if (!file->dirty) {
+    file->dirty = true;
+    file->next_dirty = recorder->dirty;
+    recorder->dirty = file;
+  }
+}
+
+/// The start record alone fills no file.
+static bool is_full(const trp_recorder_t *recorder, const file_t *file, int64_t clock_ns) {
+  if (file->writer.records <= 1) {
+    return false;
+  }
+  return (recorder->file_bytes > 0 && file->writer.bytes >= recorder->file_bytes) ||
+         (recorder->file_ns > 0 && clock_ns - file->part_began_ns >= recorder->file_ns);
+}
+
+/// Goes on in another file, or is done. The oldest part that is too many is removed.
+static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint64_t sequence) {
+  int error = trp_writer_close(&file->writer);
+  add_up(recorder, file);
+  if (error != 0 || recorder->file_count == 0) {
+    file->done = error == 0;
+    return error;
+  }
+  char old[FILE_NAME_SIZE];
+  if (file->part >= recorder->file_count) {
+    uint32_t gone = file->part + 1 - recorder->file_count;
+    if (gone == 1) {
+      snprintf(old, sizeof old, "%.*s.trace", FILE_NAME_SIZE - 32, file->name);
+    } else {
+      snprintf(old, sizeof old, "%.*s.part%u.trace", FILE_NAME_SIZE - 32, file->name, gone);
+    }
+    (void)unlinkat(recorder->directory, old, 0); // whoever took it away wanted it gone, too
+  }
+  file->part++;
+  file->part_began_ns = clock_ns;
+  file->flags = (file->flags & ~(uint32_t)TRP_TRACE_COMPLETE) | TRP_TRACE_ROTATED;
+  error = open_part(recorder, file);
+  if (error == 0) {
+    const trp_record_head_t head = {
+        .type = TRP_RECORD_START, .sequence = sequence - 1, .clock_ns = clock_ns};
+    error = trp_writer_put(&file->writer, head, &file->start, 1);
+  }
+  return error;
+}
+
+/// What a part has that is ended; once.
+static void add_up(trp_recorder_t *recorder, file_t *file) {
+  recorder->report.records += file->writer.records;
+  recorder->report.bytes += file->writer.bytes;
+  recorder->report.gaps += file->writer.gaps;
+  file->writer.records = file->writer.bytes = file->writer.gaps = 0;
+}
+
+/// Nothing more is written; who needs to know is told.
+static void fail_file(trp_recorder_t *recorder, file_t *file, int error) {
+  if (file->done) {
+    return;
+  }
+  file->done = true;
+  note(recorder, error);
+  (void)trp_writer_close(&file->writer);
+  if (recorder->on_stopped != NULL) {
+    recorder->on_stopped(recorder->on_stopped_context, file->actor, error);
+  }
+}
+
+static int name_file(trp_recorder_t *recorder, const trp_start_t *start, file_t *file) {
   uint32_t count = 0;
   int error = count_name(recorder, start, &count);
   if (error != 0) {
     return error;
   }
-  char name[FILE_NAME_SIZE];
   if (count == 1) {
-    snprintf(name, sizeof name, "%s-%u.trace", start->name, start->index);
+    snprintf(file->name, sizeof file->name, "%s-%u", start->name, start->index);
   } else {
-    snprintf(name, sizeof name, "%s-%u.%u.trace", start->name, start->index, count);
+    snprintf(file->name, sizeof file->name, "%s-%u.%u", start->name, start->index, count);
+  }
+  return 0;
+}
+
+static int open_part(trp_recorder_t *recorder, file_t *file) {
+  char name[FILE_NAME_SIZE];
+  int fd = -1;
+  if (file->part == 1) {
+    snprintf(name, sizeof name, "%.*s.trace", FILE_NAME_SIZE - 32, file->name);
+  } else {
+    snprintf(name, sizeof name, "%.*s.part%u.trace", FILE_NAME_SIZE - 32, file->name, file->part);
   }
   // Two recorders on one directory may take the name from each other, a few times at the most.
-  for (int attempt = 0; attempt < 3; attempt++) {
+  for (int attempt = 0; attempt < 3 && fd < 0; attempt++) {
     if (unlinkat(recorder->directory, name, 0) != 0 && errno != ENOENT) {
       return -errno;
     }
-    *fd = openat(recorder->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                 0600);
-    if (*fd >= 0) {
-      return 0;
-    }
-    if (errno != EEXIST) {
+    fd = openat(recorder->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                0600);
+    if (fd < 0 && errno != EEXIST) {
       return -errno;
     }
   }
-  return TROUPE_EEXIST;
+  if (fd < 0) {
+    return TROUPE_EEXIST;
+  }
+  recorder->report.actors++;
+  return trp_writer_open(&file->writer, fd, file->flags);
 }
 
 static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32_t *count) {
@@ -459,17 +611,28 @@ static void flush_all(trp_recorder_t *recorder) {
     file_t *file = recorder->dirty;
     recorder->dirty = file->next_dirty;
     file->dirty = false;
-    if (file->writer.fd >= 0) {
-      note(recorder, trp_writer_flush(&file->writer));
-    }
+    flush(recorder, file);
+  }
+}
+
+static void flush(trp_recorder_t *recorder, file_t *file) {
+  if (file->writer.fd < 0) {
+    return;
+  }
+  int error = trp_writer_flush(&file->writer);
+  struct stat status;
+  if (error == 0 && fstat(file->writer.fd, &status) == 0 && status.st_nlink == 0) {
+    error = TROUPE_ENOENT; // deleted: what is written is nowhere
+  }
+  if (error != 0) {
+    fail_file(recorder, file, error);
   }
 }
 
 static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
+  flush(recorder, file);
   note(recorder, trp_writer_close(&file->writer));
-  recorder->report.records += file->writer.records;
-  recorder->report.bytes += file->writer.bytes;
-  recorder->report.gaps += file->writer.gaps;
+  add_up(recorder, file);
   for (file_t **link = &recorder->dirty; *link != NULL; link = &(*link)->next_dirty) {
     if (*link == file) {
       *link = file->next_dirty;
@@ -477,6 +640,7 @@ static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
     }
   }
   trp_map_remove(&recorder->files, key);
+  trp_frame_release(file->start);
   free(file);
 }
 

@@ -11,8 +11,7 @@
 
 typedef struct trp_recorder trp_recorder_t;
 
-/// `self` is the recorder's own actor id, `started_ns` nothing but for the header. Starts its
-/// thread. Returns 0 or an error of troupe_record_start().
+/// `self` is the recorder's own actor id. Starts its thread. Returns 0 or an error of troupe_record_start().
 int trp_recorder_start(trp_hub_t *hub, uint64_t self, const troupe_record_options_t *options,
                        trp_recorder_t **recorder);
 
@@ -23,12 +22,30 @@ void trp_recorder_stop(trp_recorder_t **recorder, troupe_record_report_t *report
 /// Whether actors of that name are recorded.
 bool trp_recorder_wants(const trp_recorder_t *recorder, const char *name);
 
-/// Opens the trace of an actor: called in its thread, before anything crosses `inbox` (which the
-/// tap then sends over, too). Returns 0 or an error, which the recorder's report then tells, too.
+/// Called, in the recorder's thread, when recording of an actor stopped because of an error. Set
+/// before the first tap is opened.
+void trp_recorder_on_stopped(trp_recorder_t *recorder,
+                             void (*on_stopped)(void *context, uint64_t actor, int error),
+                             void *context);
+
+/// Whether actors that run already are recorded, too.
+bool trp_recorder_wants_running(const trp_recorder_t *recorder);
+
+/// A tap that takes nothing yet. `inbox` is what it will send over. NULL: no memory.
+trp_tap_t *trp_tap_new(trp_inbox_t *inbox);
+
+/// Begins the trace of an actor: called in its thread, `late` unless nothing has crossed the inbox
+/// yet. Returns 0 or an error, which the recorder's report then tells, too.
+int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *start, bool late);
+
+/// The last record is handed over. In the actor's thread; does nothing when nothing is recorded.
+void trp_tap_end_record(trp_tap_t *tap);
+
+/// The first two in one. On an error there is no tap.
 int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t *inbox,
                  trp_tap_t **tap);
 
-/// The last record is handed over; frees the tap. In the actor's thread.
+/// Ends recording, frees the tap; NULL is fine. In the actor's thread.
 void trp_tap_close(trp_tap_t **tap);
 
 #endif

@@ -6,7 +6,7 @@
 #include "core/trace/line.h"
 
 struct trp_tap {
-  trp_backlog_t *backlog;
+  trp_backlog_t *backlog; // NULL: nothing is recorded
   trp_inbox_t *inbox;
   uint32_t number;
   uint64_t sequence;     // of the last record
@@ -17,7 +17,7 @@ struct trp_tap {
   size_t capacity;
 };
 
-static int record_start(trp_tap_t *tap, const trp_start_t *start);
+static int record_start(trp_tap_t *tap, const trp_start_t *start, bool late);
 static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *first,
                    trp_frame_t *const *frames, size_t frame_count);
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value);
@@ -26,31 +26,61 @@ static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
 static bool tell_gap(trp_tap_t *tap);
 static bool has_ended(trp_tap_t *tap);
 
+trp_tap_t *trp_tap_new(trp_inbox_t *inbox) {
+  trp_tap_t *tap = calloc(1, sizeof *tap);
+  if (tap != NULL) {
+    tap->inbox = inbox;
+  }
+  return tap;
+}
+
+int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *start, bool late) {
+  trp_backlog_t *backlog = trp_recorder_backlog(recorder);
+  atomic_fetch_add(&backlog->users, 1);
+  tap->backlog = backlog;
+  tap->number = atomic_fetch_add(&backlog->next_tap, 1);
+  tap->sequence = 0;
+  tap->clock_ns = late ? trp_inbox_now(tap->inbox) : start->clock_ns;
+  tap->lost_records = tap->lost_bytes = 0;
+  int error = record_start(tap, start, late);
+  if (error != 0) {
+    tap->backlog = NULL;
+    int none = 0;
+    atomic_compare_exchange_strong(&backlog->error, &none, error);
+    trp_backlog_release(backlog);
+  }
+  return error;
+}
+
+void trp_tap_end_record(trp_tap_t *tap) {
+  if (tap->backlog == NULL) {
+    return;
+  }
+  if (!has_ended(tap)) {
+    tell_gap(tap);
+    trp_line_t line = {.tag = TRP_LINE_TAG, .tap = tap->number, .type = TRP_LINE_CLOSE};
+    // Without memory for this the file is closed when recording ends.
+    (void)hand_over(tap, &line, NULL, NULL, 0);
+  }
+  trp_backlog_release(tap->backlog);
+  tap->backlog = NULL;
+}
+
 int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t *inbox,
                  trp_tap_t **tap) {
-  trp_backlog_t *backlog = trp_recorder_backlog(recorder);
-  int error = TROUPE_ENOMEM;
-  trp_tap_t *made = calloc(1, sizeof *made);
-  if (made != NULL) {
-    atomic_fetch_add(&backlog->users, 1);
-    *made = (trp_tap_t){.backlog = backlog,
-                        .inbox = inbox,
-                        .number = atomic_fetch_add(&backlog->next_tap, 1),
-                        .clock_ns = start->clock_ns};
-    error = record_start(made, start);
+  trp_tap_t *made = trp_tap_new(inbox);
+  if (made == NULL) {
+    int none = 0;
+    atomic_compare_exchange_strong(&trp_recorder_backlog(recorder)->error, &none, TROUPE_ENOMEM);
+    return TROUPE_ENOMEM;
   }
-  if (error == 0) {
-    *tap = made;
-    return 0;
+  int error = trp_tap_record(made, recorder, start, false);
+  if (error != 0) {
+    trp_tap_close(&made);
+    return error;
   }
-  if (made != NULL) {
-    trp_backlog_release(backlog);
-    free(made->frames);
-    free(made);
-  }
-  int none = 0;
-  atomic_compare_exchange_strong(&backlog->error, &none, error);
-  return error;
+  *tap = made;
+  return 0;
 }
 
 void trp_tap_close(trp_tap_t **tap) {
@@ -59,13 +89,7 @@ void trp_tap_close(trp_tap_t **tap) {
     return;
   }
   *tap = NULL;
-  if (!has_ended(t)) {
-    tell_gap(t);
-    trp_line_t line = {.tag = TRP_LINE_TAG, .tap = t->number, .type = TRP_LINE_CLOSE};
-    // Without memory for this the file is closed when recording ends.
-    (void)hand_over(t, &line, NULL, NULL, 0);
-  }
-  trp_backlog_release(t->backlog);
+  trp_tap_end_record(t);
   free(t->frames);
   free(t);
 }
@@ -88,7 +112,7 @@ void trp_tap_end(trp_tap_t *tap, int status) {
 }
 
 /// What tells how the actor began is taken even when the backlog is full.
-static int record_start(trp_tap_t *tap, const trp_start_t *start) {
+static int record_start(trp_tap_t *tap, const trp_start_t *start, bool late) {
   trp_frame_t *body = trp_frame_new(trp_start_size(start));
   if (body == NULL) {
     return TROUPE_ENOMEM;
@@ -100,7 +124,8 @@ static int record_start(trp_tap_t *tap, const trp_start_t *start) {
                            .type = TRP_RECORD_START,
                            .tap = tap->number,
                            .sequence = ++tap->sequence,
-                           .clock_ns = tap->clock_ns};
+                           .clock_ns = tap->clock_ns,
+                           .subject = late ? TRP_LINE_LATE : 0};
   int error = hand_over(tap, &line, body, NULL, 0);
   if (error != 0) {
     atomic_fetch_sub(&tap->backlog->bytes, cost);
@@ -111,6 +136,9 @@ static int record_start(trp_tap_t *tap, const trp_start_t *start) {
 
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value) {
   uint8_t bytes[TRP_RECORD_VALUE_SIZE];
+  if (tap->backlog == NULL) {
+    return;
+  }
   trp_put_u64(bytes, (uint64_t)value);
   trp_frame_t *body = trp_frame_copy(bytes, sizeof bytes);
   if (body == NULL) {
@@ -214,6 +242,9 @@ static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
 
 /// Whether recording has ended under this tap; then the pipe to the recorder is closed, once.
 static bool has_ended(trp_tap_t *tap) {
+  if (tap->backlog == NULL) {
+    return true;
+  }
   if (!atomic_load_explicit(&tap->backlog->stopped, memory_order_acquire)) {
     return false;
   }

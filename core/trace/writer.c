@@ -18,16 +18,17 @@ enum {
 
 static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
                size_t frame_count);
+static int look_for_hole(trp_writer_t *writer, const trp_record_head_t *head);
 static int put_gap(trp_writer_t *writer, const trp_record_head_t *next);
 static int mark_incomplete(trp_writer_t *writer);
 static int append(trp_writer_t *writer, const void *bytes, size_t length);
 static int write_out(trp_writer_t *writer, const void *bytes, size_t length);
 static int fail(trp_writer_t *writer, int error);
 
-int trp_writer_open(trp_writer_t *writer, int fd) {
-  *writer = (trp_writer_t){.fd = fd, .complete = true};
+int trp_writer_open(trp_writer_t *writer, int fd, uint32_t flags) {
+  *writer = (trp_writer_t){.fd = fd, .flags = flags};
   uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, TRP_TRACE_COMPLETE);
+  trp_format_header(header, flags);
   writer->bytes = sizeof header;
   int error = write_out(writer, header, sizeof header);
   return error == 0 ? 0 : fail(writer, error);
@@ -41,14 +42,16 @@ int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *co
     writer->sequence = 0;
     error = mark_incomplete(writer);
   } else {
-    if (writer->sequence != 0 && head.sequence > writer->sequence) {
-      error = put_gap(writer, &head);
-    }
-    writer->sequence = head.sequence + 1;
+    error = look_for_hole(writer, &head);
   }
   if (error == 0) {
     error = put(writer, head, frames, frame_count);
   }
+  return error == 0 ? 0 : fail(writer, error);
+}
+
+int trp_writer_skip(trp_writer_t *writer, const trp_record_head_t *head) {
+  int error = look_for_hole(writer, head);
   return error == 0 ? 0 : fail(writer, error);
 }
 
@@ -122,6 +125,13 @@ static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const 
   return error;
 }
 
+static int look_for_hole(trp_writer_t *writer, const trp_record_head_t *head) {
+  bool hole = writer->sequence != 0 && head->sequence > writer->sequence;
+  int error = hole ? put_gap(writer, head) : 0;
+  writer->sequence = head->sequence + 1;
+  return error;
+}
+
 /// What was lost on the way here, for want of memory. How many bytes it had nobody knows.
 static int put_gap(trp_writer_t *writer, const trp_record_head_t *next) {
   static const uint8_t unknown[TRP_RECORD_VALUE_SIZE];
@@ -145,12 +155,12 @@ static int put_gap(trp_writer_t *writer, const trp_record_head_t *next) {
 
 /// In the header, so that a reader knows before it begins; the gap's own record tells where.
 static int mark_incomplete(trp_writer_t *writer) {
-  if (!writer->complete) {
+  if ((writer->flags & TRP_TRACE_LOST) != 0) {
     return 0;
   }
-  writer->complete = false;
+  writer->flags = (writer->flags & ~(uint32_t)TRP_TRACE_COMPLETE) | TRP_TRACE_LOST;
   uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, 0);
+  trp_format_header(header, writer->flags);
   ssize_t written = pwrite(writer->fd, header, sizeof header, 0);
   return written < 0 ? -errno : written != (ssize_t)sizeof header ? TROUPE_EIO : 0;
 }

@@ -8,23 +8,26 @@
 /// before stays.
 typedef struct trp_writer {
   int fd;            // -1 when it is not open, or an error closed it
-  bool complete;     // as the header says
+  uint32_t flags;    // as the header says
   uint64_t sequence; // that the next record should have; 0: any
   uint8_t *buffer;   // NULL while nothing is in it
   size_t used;
   uint64_t records, bytes, gaps; // written
 } trp_writer_t;
 
-/// `fd` is an empty file, owned by the writer from here on. The header is written at once. All of
+/// `fd` is an empty file, owned by the writer from here on. The header is written at once, with `flags`. All of
 /// these block on the disk, and return 0, TROUPE_ENOMEM or the system's error, which has closed the
 /// file.
-int trp_writer_open(trp_writer_t *writer, int fd);
+int trp_writer_open(trp_writer_t *writer, int fd, uint32_t flags);
 
 /// Writes a record: `head` needs no length and no checksum. Of a batch the frames are its body with
 /// their sizes, of others alone. A GAP, and a hole in the sequence, which becomes one, make the
 /// trace incomplete.
 int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
                    size_t frame_count);
+
+/// A record is not written, and not missed.
+int trp_writer_skip(trp_writer_t *writer, const trp_record_head_t *head);
 
 /// What is in the buffer goes out, and the buffer's memory is given back.
 int trp_writer_flush(trp_writer_t *writer);

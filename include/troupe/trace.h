@@ -6,6 +6,22 @@
 
 TROUPE_BEGIN
 
+/// Whose payload it is that is about to be written.
+typedef struct troupe_redact {
+  uint64_t actor;   ///< that is recorded
+  uint64_t subject; ///< the connection, or for a message between actors 0 or the receiver
+  bool is_event;    ///< it came; else it was sent
+  bool is_message;  ///< between actors
+} troupe_redact_t;
+
+/// Changes what must not stand in a file, in place: the length stays, and a hash of what it was is
+/// written beside it. Called in the recorder's thread, for each payload; it may be slow, and calls
+/// nothing of the library.
+///
+/// Ownership: all is borrowed until it returns.
+typedef void (*troupe_redact_fn)(const troupe_redact_t *what, void *bytes, size_t length,
+                                 void *context);
+
 /// What is recorded, and where. Right when zeroed, but for `directory`.
 typedef struct troupe_record_options {
   const char *directory;    ///< borrowed; made if it is missing. One file for each actor:
@@ -13,10 +29,24 @@ typedef struct troupe_record_options {
   const char *const *names; ///< borrowed; the actors' names, ended by NULL. NULL: all actors
   size_t backlog_bytes; ///< how much may wait to be written before a gap is recorded instead; 0: 64
                         ///< MiB
+  bool running;        ///< actors that run already, too. Their traces begin in the middle: those of
+                       ///< their connections that begin later can be replayed
+  uint64_t connection; ///< the id of the one connection to record; 0: all
+  unsigned one_connection_in; ///< N: one of N connections, chosen by its id; 0 and 1: all
+  bool cut_payloads;       ///< of each payload only the first `payload_bytes`, its length and hash
+  size_t payload_bytes;    ///< with cut_payloads
+  troupe_redact_fn redact; ///< NULL: payloads are written as they are
+  void *redact_context;
+  uint64_t file_bytes; ///< a file is ended when it has so many bytes; 0: never
+  unsigned file_ms;    ///< and when its actor has run so long since it was begun; 0: never
+  unsigned files;      ///< what comes then: 0: recording of the actor ends. Else another file,
+                       ///< NAME-INDEX.partN.trace with N from 2; so many, the last ones, are kept
 } troupe_record_options_t;
 
-/// Starts to record actors that are spawned from here on: their traces begin with them, so that
-/// they can be replayed. The recorder is a thread of its own; a slow disk slows no actor.
+/// Starts to record: actors that are spawned from here on, whose traces begin with them, so that all
+/// of them can be replayed; with `running` the others, too. The recorder is a thread of its own; a
+/// slow disk slows no actor. When something is wrong with a file (the disk is full, it was deleted)
+/// recording of its actor stops, the actor goes on and is told: troupe_actor_on_recording_stopped().
 ///
 /// Ownership: `options` is borrowed until the call returns.
 /// Thread:    any.
@@ -32,7 +62,7 @@ TROUPE_API int troupe_record_start(troupe_system_t *system, const troupe_record_
 
 /// What a recorder did.
 typedef struct troupe_record_report {
-  uint64_t actors;  ///< traces begun
+  uint64_t actors;  ///< traces begun; each part of one that was rotated counts
   uint64_t records; ///< written
   uint64_t bytes;   ///< written
   uint64_t gaps;    ///< how often the backlog was full and something is missing
@@ -47,6 +77,16 @@ typedef struct troupe_record_report {
 /// Blocks:    until all is written.
 /// Returns:   0, TROUPE_ESTALE: the system does not record, or TROUPE_EINVAL: no system.
 TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report);
+
+/// Called in an actor when recording of it has stopped because of an error: TROUPE_ENOSPC,
+/// TROUPE_EFBIG, TROUPE_EIO, TROUPE_ENOENT (the file was deleted), … Replaces the earlier one; NULL
+/// for none.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   0, or TROUPE_EWRONGTHREAD.
+TROUPE_API int troupe_actor_on_recording_stopped(void (*on_stopped)(int error, void *context),
+                                                 void *context);
 
 /// How a replay went.
 typedef struct troupe_replay_report {

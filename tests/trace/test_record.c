@@ -327,7 +327,7 @@ static void what_the_backlog_cannot_take_is_a_gap(void **state) {
   assert_true(report.gaps > 0);
 
   trp_tape_t tape = trp_tape_load(path_of("hasty-0.trace"));
-  assert_int_equal(tape.flags, 0);
+  assert_int_equal(tape.flags, TRP_TRACE_LOST);
   uint64_t lost = 0;
   uint64_t gaps = 0;
   uint64_t sequence = 0;

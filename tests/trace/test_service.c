@@ -2,8 +2,10 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <troupe/cmocka.h>
 #include <troupe/troupe.h>
 
@@ -38,6 +40,13 @@ static void end(void) {
   assert_int_equal(troupe_record_stop(the_system, &report), 0);
   assert_int_equal(report.error, 0);
   assert_int_equal(report.gaps, 0);
+  assert_int_equal(troupe_system_free(&the_system), 0);
+}
+
+/// Without recording.
+static void end_system(void) {
+  assert_int_equal(troupe_system_stop(the_system, 5000), 0);
+  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS, NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(&the_system), 0);
 }
 
@@ -333,6 +342,107 @@ static void only_named_actors_are_recorded(void **state) {
   assert_int_equal(troupe_replay(player_main, NULL, trace_of("first-0"), NULL), TROUPE_ENOENT);
 }
 
+// ---- Recording while the actors run ----
+
+static void talk_a_while(uint64_t stream, int times) {
+  trp_test_random_t random;
+  trp_test_random_start(&random, stream);
+  for (int i = 0; i < times; i++) {
+    talk(&random, i % 4);
+  }
+}
+
+static uint64_t count_entries(const char *name, const char *kind, troupe_trace_info_t *info) {
+  troupe_trace_t *trace = NULL;
+  troupe_trace_entry_t entry;
+  uint64_t count = 0;
+  assert_int_equal(troupe_trace_open(trace_of(name), &trace), 0);
+  troupe_trace_info(trace, info);
+  while (troupe_trace_next(trace, &entry) == 1) {
+    count += strcmp(entry.kind, kind) == 0;
+  }
+  troupe_trace_free(&trace);
+  return count;
+}
+
+static void recording_begins_and_ends_while_the_actors_run(void **state) {
+  (void)state;
+  shouter_t settings = {0};
+  troupe_trace_info_t info;
+  troupe_record_report_t report;
+  const troupe_record_options_t options = {.directory = trp_test_folder(), .running = true};
+  atomic_store(&broken, false);
+  assert_int_equal(troupe_system_new(NULL, &the_system), 0);
+  const troupe_spawn_options_t spawn = {.main = shouter_main,
+                                        .name = "shouter",
+                                        .argument = &settings,
+                                        .argument_size = sizeof settings};
+  assert_int_equal(troupe_spawn(the_system, &spawn, NULL), 0);
+  talk_a_while(1, 8);
+  for (int round = 0; round < 3; round++) {
+    assert_int_equal(troupe_record_start(the_system, &options), 0);
+    talk_a_while(2, 10);
+    assert_int_equal(troupe_record_stop(the_system, &report), 0);
+    assert_int_equal(report.actors, 1);
+    assert_int_equal(report.error, 0);
+    assert_int_equal(report.gaps, 0);
+    assert_int_equal(count_entries("shouter-0", "connection", &info), 10);
+    assert_true(info.late);
+    assert_false(info.complete);
+    talk_a_while(3, 5); // of this nothing is in the trace
+    assert_int_equal(count_entries("shouter-0", "connection", &info), 10);
+  }
+  // Without `running` it is not recorded.
+  const troupe_record_options_t later = {.directory = trp_test_folder()};
+  assert_int_equal(troupe_record_start(the_system, &later), 0);
+  talk_a_while(2, 4);
+  assert_int_equal(troupe_record_stop(the_system, &report), 0);
+  assert_int_equal(report.actors, 0);
+  end_system();
+}
+
+static atomic_int told_error;
+
+static void on_recording_stopped(int error, void *context) {
+  (void)context;
+  atomic_store(&told_error, error);
+}
+
+static int told_main(void *argument) {
+  int error = troupe_actor_on_recording_stopped(on_recording_stopped, NULL);
+  return error != 0 ? error : shouter_main(argument);
+}
+
+static bool was_told(void *argument) {
+  (void)argument;
+  return atomic_load(&told_error) != 0;
+}
+
+static void a_service_whose_disk_is_full_goes_on_and_is_told(void **state) {
+  (void)state;
+  shouter_t settings = {0};
+  struct rlimit before;
+  troupe_record_report_t report;
+  assert_int_equal(troupe_actor_on_recording_stopped(on_recording_stopped, NULL),
+                   TROUPE_EWRONGTHREAD);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, SIG_IGN);
+  atomic_store(&told_error, 0);
+  begin();
+  const troupe_spawn_options_t spawn = {.main = told_main, .name = "told", .argument = &settings};
+  assert_int_equal(troupe_spawn(the_system, &spawn, NULL), 0);
+  const struct rlimit limit = {.rlim_cur = 64 * 1024, .rlim_max = before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  talk_a_while(1, 12);
+  assert_true(trp_test_wait_until(was_told, NULL, LIMIT_MS));
+  assert_int_equal(atomic_load(&told_error), TROUPE_EFBIG);
+  talk_a_while(2, 12);
+  assert_int_equal(troupe_record_stop(the_system, &report), 0);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_int_equal(report.error, TROUPE_EFBIG);
+  end_system();
+}
+
 static int set_up_once(void **state) {
   (void)state;
   // The first loop of libuv in a process opens a pipe for good.
@@ -345,6 +455,8 @@ int main(void) {
       trp_test_that_leaves_nothing(actors_that_play_with_each_other_replay_alone),
       trp_test_that_leaves_nothing(recording_is_refused_twice_and_ends_with_the_system),
       trp_test_that_leaves_nothing(only_named_actors_are_recorded),
+      trp_test_that_leaves_nothing(recording_begins_and_ends_while_the_actors_run),
+      trp_test_that_leaves_nothing(a_service_whose_disk_is_full_goes_on_and_is_told),
   };
   return TRP_RUN_TESTS_IN_GROUP("service", tests, set_up_once, NULL);
 }

@@ -1,0 +1,177 @@
+/// Batches made smaller. The envelope is packed anew when messages are left out; payloads come each
+/// by itself behind it, so that what is not kept of a frame is not there.
+#include "core/trace/keep.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <troupe/error.h>
+
+#include "core/message/codec.h"
+#include "core/trace/kinds.h"
+#include "core/trace/view.h"
+
+static bool is_chosen(const trp_keep_t *keep, uint64_t connection);
+static int choose(trp_keep_t *keep, trp_wire_batch_t *batch);
+static int reserve(trp_keep_t *keep, size_t more);
+static int add_envelope(trp_keep_t *keep, const trp_wire_batch_t *batch, const trp_frame_t *whole);
+static int add_payload(trp_keep_t *keep, uint16_t type, uint64_t actor,
+                       const trp_message_t *message, const uint8_t *bytes);
+
+void trp_keep_init(trp_keep_t *keep, const troupe_record_options_t *options) {
+  *keep = (trp_keep_t){.one_in = options->one_connection_in,
+                       .connection = options->connection,
+                       .cuts = options->cut_payloads,
+                       .payload_bytes = options->payload_bytes,
+                       .redact = options->redact,
+                       .redact_context = options->redact_context};
+  trp_arena_init(&keep->arena);
+}
+
+void trp_keep_free(trp_keep_t *keep) {
+  trp_arena_free(&keep->arena);
+  trp_map_free(&keep->servers);
+  free(keep->body);
+}
+
+static bool chooses(const trp_keep_t *keep) {
+  return keep->one_in > 1 || keep->connection != 0;
+}
+
+bool trp_keep_is_less(const trp_keep_t *keep) {
+  return chooses(keep) || keep->cuts || keep->redact != NULL;
+}
+
+uint32_t trp_keep_flags(const trp_keep_t *keep) {
+  return (chooses(keep) ? (uint32_t)TRP_TRACE_CHOSEN : 0) |
+         (keep->cuts || keep->redact != NULL ? (uint32_t)TRP_TRACE_CUT : 0);
+}
+
+int trp_keep_some(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_frame_t *const *frames,
+                  size_t frame_count) {
+  trp_wire_batch_t *batch = NULL;
+  keep->length = 0;
+  trp_arena_reset(&keep->arena);
+  int error = frame_count == 0
+                  ? (int)TROUPE_EBADMESSAGE
+                  : trp_codec_unpack(frames[0]->bytes, frames[0]->size, &keep->arena, &batch);
+  if (error != 0) {
+    return error;
+  }
+  size_t all = batch->n_messages;
+  if (chooses(keep)) {
+    error = choose(keep, batch);
+    if (error != 0 || (batch->n_messages == 0 && all > 0)) {
+      return error;
+    }
+  }
+  error = add_envelope(keep, batch, batch->n_messages == all ? frames[0] : NULL);
+  for (size_t i = 0; error == 0 && i < batch->n_messages; i++) {
+    const trp_message_t *message = batch->messages[i];
+    if (message->frame == 0) {
+      continue;
+    }
+    if (message->frame >= frame_count || message->offset > frames[message->frame]->size ||
+        message->length > frames[message->frame]->size - message->offset) {
+      return TROUPE_EBADMESSAGE;
+    }
+    error = add_payload(keep, type, actor, message,
+                        frames[message->frame]->bytes + message->offset);
+  }
+  return error == 0 ? 1 : error;
+}
+
+static bool is_chosen(const trp_keep_t *keep, uint64_t connection) {
+  if (connection == 0) {
+    return true;
+  }
+  if (keep->connection != 0) {
+    return connection == keep->connection;
+  }
+  // All that is about a connection is kept or not, whichever actor has it.
+  uint64_t mixed = connection * UINT64_C(0x9e3779b97f4a7c15);
+  return (mixed ^ mixed >> 32) % keep->one_in == 0;
+}
+
+/// Leaves out the messages of other connections.
+static int choose(trp_keep_t *keep, trp_wire_batch_t *batch) {
+  size_t kept = 0;
+  for (size_t i = 0; i < batch->n_messages; i++) {
+    uint64_t connection = 0;
+    int error = trp_connection_of(&keep->servers, batch->messages[i], &connection);
+    if (error != 0) {
+      return error;
+    }
+    if (is_chosen(keep, connection)) {
+      batch->first_sequence += kept == 0 ? i : 0;
+      batch->messages[kept++] = batch->messages[i];
+    }
+  }
+  batch->n_messages = kept;
+  return 0;
+}
+
+static int reserve(trp_keep_t *keep, size_t more) {
+  if (keep->capacity - keep->length >= more) {
+    return 0;
+  }
+  size_t capacity = 2 * (keep->length + more);
+  uint8_t *grown = realloc(keep->body, capacity);
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  keep->body = grown;
+  keep->capacity = capacity;
+  return 0;
+}
+
+/// `whole` is the envelope when it stays as it is.
+static int add_envelope(trp_keep_t *keep, const trp_wire_batch_t *batch, const trp_frame_t *whole) {
+  size_t bound = whole != NULL ? whole->size : trp_codec_bound(batch);
+  int error = reserve(keep, 4 + bound);
+  if (error != 0) {
+    return error;
+  }
+  size_t size = bound;
+  if (whole != NULL) {
+    memcpy(keep->body + 4, whole->bytes, whole->size);
+  } else {
+    size = trp_codec_pack(batch, keep->body + 4);
+  }
+  trp_put_u32(keep->body, (uint32_t)size);
+  keep->length = 4 + size;
+  return 0;
+}
+
+static int add_payload(trp_keep_t *keep, uint16_t type, uint64_t actor,
+                       const trp_message_t *message, const uint8_t *bytes) {
+  size_t kept = keep->cuts && keep->payload_bytes < message->length ? keep->payload_bytes
+                                                                    : message->length;
+  // The application sees the whole payload; what it leaves is cut afterwards.
+  size_t room = keep->redact != NULL ? message->length : kept;
+  int error = reserve(keep, TRP_CUT_HEAD_SIZE + room);
+  if (error != 0) {
+    return error;
+  }
+  uint8_t *head = keep->body + keep->length;
+  uint8_t *copy = head + TRP_CUT_HEAD_SIZE;
+  memcpy(copy, bytes, room);
+  uint32_t flags = 0;
+  if (keep->redact != NULL) {
+    const troupe_redact_t what = {.actor = actor,
+                                  .subject = message->subject,
+                                  .is_event = type == TRP_RECORD_IN,
+                                  .is_message = message->kind == TRP_KIND(EVENT_MESSAGE)};
+    keep->redact(&what, copy, message->length, keep->redact_context);
+    flags |= memcmp(copy, bytes, message->length) != 0 ? (uint32_t)TRP_CUT_REDACTED : 0;
+  }
+  uint64_t hash = 0;
+  if (kept < message->length || flags != 0) {
+    flags |= TRP_CUT_HASHED;
+    hash = trp_payload_hash(bytes, message->length);
+  }
+  trp_put_u32(head, (uint32_t)kept);
+  trp_put_u32(head + 4, flags);
+  trp_put_u64(head + 8, hash);
+  keep->length += TRP_CUT_HEAD_SIZE + kept;
+  return 0;
+}
