@@ -110,6 +110,9 @@ bool session_expect(session_t *session, const void *bytes, size_t length) {
 }
 
 static bool keep_ahead(session_t *session, const unsigned char *bytes, size_t length) {
+  if (length == 0) {
+    return true;
+  }
   if (session->ahead_length + length > session->ahead_capacity) {
     size_t capacity = 2 * (session->ahead_length + length);
     unsigned char *grown = realloc(session->ahead, capacity);
