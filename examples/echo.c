@@ -118,6 +118,7 @@ static void help(void) {
        "  --host H         the address to listen on (default: all)\n"
        "  --port P         the port (default: 0, the system picks one)\n"
        "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+       "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
        "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
        "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
        "  --work-us U      compute for U microseconds for each message (default: 0)\n"
@@ -128,11 +129,12 @@ static void help(void) {
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, ACTORS, IO_THREADS, WORK, RECORD, REPLAY, UPPER, HELP };
+  enum { HOST = 1, PORT, PATH, SYSTEMD, ACTORS, IO_THREADS, WORK, RECORD, REPLAY, UPPER, HELP };
   static const struct option options[] = {
       {"host", required_argument, NULL, HOST},
       {"port", required_argument, NULL, PORT},
       {"path", required_argument, NULL, PATH},
+      {"systemd", optional_argument, NULL, SYSTEMD},
       {"actors", required_argument, NULL, ACTORS},
       {"io-threads", required_argument, NULL, IO_THREADS},
       {"work-us", required_argument, NULL, WORK},
@@ -155,6 +157,9 @@ int main(int argc, char **argv) {
       break;
     case PATH:
       program_path_option(&config.target, optarg);
+      break;
+    case SYSTEMD:
+      program_systemd_option(&config.target, optarg);
       break;
     case ACTORS:
       config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);

@@ -108,7 +108,33 @@ static const char *system_path(const program_target_t *target, size_t *length) {
   return path;
 }
 
+void program_systemd_option(program_target_t *target, const char *name) {
+  troupe_activated_t found, other;
+  const char *called = name == NULL ? "" : name;
+  int error = troupe_activated_find(name, 0, &found);
+  if (error == TROUPE_ENOENT) {
+    program_fail("no socket%s%s was passed to this process (LISTEN_PID, LISTEN_FDS)",
+                 name == NULL ? " that listens" : " called ", called);
+  } else if (error == TROUPE_ERR_INVALID_FD_TYPE) {
+    program_fail("the descriptor called %s is no stream socket that listens", called);
+  } else if (error < 0) {
+    program_fail("cannot take the sockets that were passed: %s", troupe_error_message(error));
+  }
+  if (troupe_activated_find(name, 1, &other) == 0) {
+    program_fail("more than one socket%s%s was passed, and one is served",
+                 name == NULL ? "" : " called ", called);
+  }
+  target->activated = true;
+  target->fd = found.fd;
+  target->address = found.address;
+}
+
 void program_listen_options(const program_target_t *target, troupe_listen_options_t *options) {
+  if (target->activated) {
+    options->use_fd = true;
+    options->fd = target->fd;
+    return;
+  }
   if (target->path[0] != '\0') {
     options->path = system_path(target, &options->path_length);
     return;
@@ -150,6 +176,11 @@ int program_listen(troupe_server_t server, const program_target_t *target, unsig
   troupe_address_t address;
   char text[TROUPE_ADDRESS_TEXT_SIZE + 16];
   error = troupe_server_address(server, &address);
+  if (error == TROUPE_ENOTCONN && target->activated) {
+    address = target
+                  ->address; /* of a Unix socket that was passed troupe does not tell it, as Node */
+    error = 0;
+  }
   if (error == 0) {
     program_address_text(&address, text, sizeof text);
     printf("listening %s\n", text);
@@ -225,6 +256,11 @@ static int stop(troupe_system_t *system, unsigned grace_ms) {
 }
 
 int program_run(troupe_system_t *system, unsigned grace_ms) {
+  return program_run_reloading(system, grace_ms, NULL, NULL);
+}
+
+int program_run_reloading(troupe_system_t *system, unsigned grace_ms,
+                          void (*reload)(troupe_system_t *system, void *context), void *context) {
   watch_t watch = {.system = system, .main = pthread_self()};
   pthread_t thread;
   if (pthread_create(&thread, NULL, watch_actors, &watch) != 0) {
@@ -233,8 +269,15 @@ int program_run(troupe_system_t *system, unsigned grace_ms) {
   }
   sigset_t set;
   stop_signals(&set);
+  if (reload != NULL) {
+    sigaddset(&set, SIGHUP);
+  }
   int number = 0;
-  while (sigwait(&set, &number) != 0) {
+  while (sigwait(&set, &number) != 0 || number == SIGHUP) {
+    if (number == SIGHUP && reload != NULL) {
+      reload(system, context);
+    }
+    number = 0;
   }
   bool ended = troupe_system_wait(system, 0, NULL, 0, NULL) == 0;
   if (stop(system, grace_ms) != 0) {
@@ -268,6 +311,6 @@ void program_address_text(const troupe_address_t *address, char *text, size_t si
     snprintf(text, size, "%s:%u", host, address->port);
     break;
   default:
-    snprintf(text, size, "%s", host);
+    snprintf(text, size, "%s", host[0] == '\0' ? "(no name)" : host);
   }
 }

@@ -16,6 +16,9 @@ typedef struct {
   char host[PROGRAM_HOST_SIZE]; /* empty: none */
   int port;
   char path[PROGRAM_PATH_SIZE]; /* empty: none; abstract names begin with '@' */
+  bool activated;               /* instead: listen on a socket that was passed, */
+  int fd;                       /* this one, */
+  troupe_address_t address;     /* which listens there */
 } program_target_t;
 
 /* Prints "PROGRAM: …" on stderr and ends with status 1; program_usage_error() ends with 2 and
@@ -41,6 +44,10 @@ void program_connect_options(const program_target_t *target, troupe_connect_opti
 void program_host_option(program_target_t *target, const char *text);
 void program_path_option(program_target_t *target, const char *text);
 
+/* --systemd[=NAME]: listen on the socket that was passed to the program, of that name if there is
+   one; ends the program if there is no such socket, or without a name more than one. */
+void program_systemd_option(program_target_t *target, const char *name);
+
 /* Lets the process open as many files as it may, up to 65536: a connection is one. Called before
  * the system is made. */
 void program_raise_file_limit(void);
@@ -64,6 +71,10 @@ void program_block_signals(void);
 /* Waits for SIGINT or SIGTERM; then stops the system with some grace and frees it. Actors that have
    all ended by themselves end the program too, as a failure. Returns the program's exit status. */
 int program_run(troupe_system_t *system, unsigned grace_ms);
+
+/* The same, but SIGHUP, which the caller has blocked, calls `reload` and goes on. */
+int program_run_reloading(troupe_system_t *system, unsigned grace_ms,
+                          void (*reload)(troupe_system_t *system, void *context), void *context);
 
 /* Stops the system (asked by the application), waits and frees it, saying which actors did not
  * stop. Returns the exit status. */

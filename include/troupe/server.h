@@ -65,7 +65,7 @@ typedef struct troupe_server_options {
                                 ///< they connect somewhere themselves
   int64_t max_connections;      ///< 0: unlimited; below 0: none at all. Node: server.maxConnections
   troupe_block_list_t *block_list; ///< whom it refuses, as troupe_server_set_block_list(); NULL:
-                                   ///< nobody. Node (23): blockList
+                                   ///< nobody. later Node: blockList
   unsigned max_per_address;        ///< as troupe_server_set_max_per_address(); 0: unlimited
   unsigned ipv6_prefix;            ///< the same; 0: all bits
   const troupe_socket_handlers_t *socket_handlers; ///< of accepted sockets from the start; NULL:
@@ -226,7 +226,7 @@ TROUPE_API int troupe_server_set_max_connections(troupe_server_t server, int64_t
 /// had, for all connections that are accepted from here on. Call it again when the list has grown:
 /// of the same list only what is new is looked at. To take rules back, make another list; at no
 /// moment are some of its rules in force and others not yet. NULL: nobody is refused. At any time,
-/// while it listens or not; those that are connected stay. Node (23): the option blockList.
+/// while it listens or not; those that are connected stay. Later Node: the option blockList.
 ///
 /// The I/O actor closes such a connection before the application hears of it: no 'drop', but it
 /// counts (troupe_server_get_counts()). `max_connections` is looked at first, as in Node. Servers

@@ -3,6 +3,7 @@
 #define TROUPE_TROUPE_H_INCLUDED
 
 #include <troupe/abort.h>
+#include <troupe/activation.h>
 #include <troupe/actor.h>
 #include <troupe/address.h>
 #include <troupe/attach.h>
