@@ -118,6 +118,7 @@ static void help(void) {
        "  --host H         the address to listen on (default: all)\n"
        "  --port P         the port (default: 0, the system picks one)\n"
        "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+       "  --reuse-port     other processes that say so too may listen there as well\n"
        "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
        "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
        "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
@@ -129,11 +130,25 @@ static void help(void) {
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, SYSTEMD, ACTORS, IO_THREADS, WORK, RECORD, REPLAY, UPPER, HELP };
+  enum {
+    HOST = 1,
+    PORT,
+    PATH,
+    REUSE_PORT,
+    SYSTEMD,
+    ACTORS,
+    IO_THREADS,
+    WORK,
+    RECORD,
+    REPLAY,
+    UPPER,
+    HELP
+  };
   static const struct option options[] = {
       {"host", required_argument, NULL, HOST},
       {"port", required_argument, NULL, PORT},
       {"path", required_argument, NULL, PATH},
+      {"reuse-port", no_argument, NULL, REUSE_PORT},
       {"systemd", optional_argument, NULL, SYSTEMD},
       {"actors", required_argument, NULL, ACTORS},
       {"io-threads", required_argument, NULL, IO_THREADS},
@@ -157,6 +172,9 @@ int main(int argc, char **argv) {
       break;
     case PATH:
       program_path_option(&config.target, optarg);
+      break;
+    case REUSE_PORT:
+      config.target.reuse_port = true;
       break;
     case SYSTEMD:
       program_systemd_option(&config.target, optarg);
@@ -193,6 +211,9 @@ int main(int argc, char **argv) {
       program_usage_error("--replay wants files");
     }
     return replay(argv + optind, argc - optind);
+  }
+  if (config.target.reuse_port && (config.target.path[0] != '\0' || config.target.activated)) {
+    program_usage_error("--reuse-port is for a host and a port");
   }
   if (optind < argc) {
     program_usage_error("unexpected '%s'", argv[optind]);

@@ -185,7 +185,9 @@ static trp_listener_t *find(const trp_member_t *member, const trp_listen_order_t
     if (listener->reuse_port && order->spec.reuse_port) {
       continue; // each has a socket of its own, the kernel deals
     }
-    if (listener->exclusive || order->exclusive || has_member_of(listener, member->owner)) {
+    // A socket that is there already cannot be opened to other processes any more.
+    if (listener->exclusive || order->exclusive || order->spec.reuse_port ||
+        has_member_of(listener, member->owner)) {
       *error = TROUPE_EADDRINUSE;
       return NULL;
     }

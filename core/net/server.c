@@ -311,7 +311,12 @@ int troupe_server_listen_wait(troupe_server_t handle, int timeout_ms) {
 
 /// What is wrong with the options; and the address, if one is given as a value.
 static int check(const troupe_listen_options_t *options, troupe_address_t *address) {
+  bool is_unix = options->path != NULL ||
+                 (options->address != NULL && options->address->family == TROUPE_FAMILY_UNIX);
   *address = (troupe_address_t){0};
+  if (options->reuse_port && (options->share_with.id != 0 || options->use_fd || is_unix)) {
+    return TROUPE_ERR_INVALID_ARG_VALUE; // it would have no effect
+  }
   if (options->share_with.id != 0) {
     return 0;
   }

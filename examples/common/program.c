@@ -141,6 +141,7 @@ void program_listen_options(const program_target_t *target, troupe_listen_option
   }
   options->host = target->host[0] == '\0' ? NULL : target->host;
   options->port = target->port;
+  options->reuse_port = target->reuse_port;
 }
 
 void program_connect_options(const program_target_t *target, troupe_connect_options_t *options) {

@@ -19,6 +19,7 @@ typedef struct {
   bool activated;               /* instead: listen on a socket that was passed, */
   int fd;                       /* this one, */
   troupe_address_t address;     /* which listens there */
+  bool reuse_port;              /* other processes may listen there too */
 } program_target_t;
 
 /* Prints "PROGRAM: …" on stderr and ends with status 1; program_usage_error() ends with 2 and

@@ -90,8 +90,12 @@ typedef struct troupe_listen_options {
   bool ipv6_only; ///< '::' does not take IPv4. Node: ipv6Only
   bool readable_all; ///< everybody may read the path. Node: readableAll
   bool writable_all; ///< everybody may write it. Node: writableAll
-  bool reuse_port;   ///< SO_REUSEPORT, for sharing with other processes
-  bool standby;      ///< take part in the address without getting connections
+  bool reuse_port;   ///< SO_REUSEPORT: other processes (of the same user) may listen there too, if
+      ///< they ask for it as well; the kernel deals connections out by a hash of both
+      ///< ends. On a given port each server that asks for it has a socket of its own,
+      ///< in this system too. When one of these is closed, connections that wait at it
+      ///< are lost. Not with a path, `fd` or `share_with`. Later Node: reusePort
+  bool standby; ///< take part in the address without getting connections
   troupe_policy_t policy;
   bool use_fd;                ///< listen on `fd`, which is bound or listens already. Node: fd
   int fd;                     ///< belongs to troupe once 0 was returned
@@ -142,7 +146,7 @@ TROUPE_API int troupe_server_free(troupe_server_t server);
 ///            TROUPE_ERR_SERVER_ALREADY_LISTEN   it listens, or is about to,
 ///            TROUPE_ERR_SOCKET_BAD_PORT   a port below 0 or above 65535,
 ///            TROUPE_ERR_INVALID_ARG_VALUE   a negative `fd`, an `address` of no family, a path
-///                with a NUL inside,
+///                with a NUL inside, `reuse_port` where it does not fit,
 ///            TROUPE_ENAMETOOLONG      the path is longer than TROUPE_PATH_MAX, or the host longer
 ///                                     than 1024 bytes,
 ///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE and TROUPE_EWRONGTHREAD, of `signal` too.

@@ -208,6 +208,21 @@ static void the_same_actor_twice_or_an_exclusive_one_finds_the_address_in_use(vo
   fake_expect(world, 1, "s1 error listen EADDRINUSE 127.0.0.1:80\n");
 }
 
+static void servers_that_reuse_the_port_have_sockets_of_their_own(void **state) {
+  fake_world_t *world = *state;
+  for (int i = 0; i < 2; i++) {
+    fake_listen_on(world, i, fake_id(i, 1), "127.0.0.1", 80)->reuse_port = true;
+    fake_do(world, i);
+    fake_expect(world, i, "s1 listening 127.0.0.1:80\n");
+  }
+  assert_int_equal(fake_open_handles(&world->network), 2);
+  // Where somebody listens who keeps the port to this process, nobody can open it.
+  listen_at(world, 0, 2, "127.0.0.1", 81);
+  fake_listen_on(world, 1, fake_id(1, 2), "127.0.0.1", 81)->reuse_port = true;
+  fake_do(world, 1);
+  fake_expect(world, 1, "s2 error listen EADDRINUSE 127.0.0.1:81\n");
+}
+
 static void the_copies_of_one_spawn_share_the_port_that_the_system_picked(void **state) {
   fake_world_t *world = *state;
   for (int i = 2; i < 5; i++) {
@@ -627,6 +642,7 @@ int main(void) {
       with_world(a_descriptor_can_be_listened_on),
       with_world(actors_on_one_address_share_it_in_turns),
       with_world(the_same_actor_twice_or_an_exclusive_one_finds_the_address_in_use),
+      with_world(servers_that_reuse_the_port_have_sockets_of_their_own),
       with_world(the_copies_of_one_spawn_share_the_port_that_the_system_picked),
       with_world(a_server_can_share_with_another_and_stand_by),
       with_world(an_actor_that_dispatches_nothing_stops_the_accepting),

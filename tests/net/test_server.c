@@ -183,6 +183,31 @@ static int listen_at_path(void *argument) {
   return troupe_actor_run();
 }
 
+static int reuse_in_vain(void *argument) {
+  scene_t *scene = argument;
+  troupe_server_t server;
+  troupe_address_t address;
+  CHECK(new_server(scene, &server) == 0);
+  CHECK(troupe_address_path(&address, "/tmp/x", 6) == 0);
+  const troupe_listen_options_t wrong[] = {
+      {.reuse_port = true, .path = "/tmp/x"},
+      {.reuse_port = true, .address = &address},
+      {.reuse_port = true, .use_fd = true, .fd = 0},
+      {.reuse_port = true, .share_with = server},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    CHECK(troupe_server_listen(server, &wrong[i]) == TROUPE_ERR_INVALID_ARG_VALUE);
+  }
+  CHECK(troupe_server_free(server) == 0);
+  return 0;
+}
+
+static void a_port_is_reused_where_there_is_one(void **state) {
+  (void)state;
+  scene_t scene = {0};
+  run_actor(reuse_in_vain, &scene);
+}
+
 static void a_path_in_a_folder_that_is_not_there_is_eacces(void **state) {
   (void)state;
   scene_t scene = {.listen_options.path = "/nowhere/at/all"};
@@ -585,6 +610,7 @@ int main(void) {
       trp_test(it_listens_again_right_after_a_close),
       trp_test(it_listens_again_while_earlier_connections_are_open),
       trp_test(an_address_that_is_taken_is_an_error_and_then_another_may_be_tried),
+      trp_test(a_port_is_reused_where_there_is_one),
       trp_test(a_path_in_a_folder_that_is_not_there_is_eacces),
       trp_test(an_address_of_nobody_cannot_be_listened_on),
       trp_test(a_path_is_served_and_removed),
