@@ -107,6 +107,7 @@ static int counted_actor(void *argument) {
   return troupe_actor_run();
 }
 
+// parity: shape.3
 static void each_copy_has_a_name_an_index_and_an_id_of_its_own(void **state) {
   (void)state;
   census_t census = {0};

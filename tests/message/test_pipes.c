@@ -85,6 +85,7 @@ static int receive(world_t *w, int64_t deadline_ns) {
   return trp_inbox_receive(w->to, deadline_ns, &w->in);
 }
 
+// parity: shape.2
 static void batches_arrive_in_order_with_all_their_frames(void **state) {
   world_t *w = *state;
   static uint8_t bytes[300000];

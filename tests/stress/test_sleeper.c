@@ -95,6 +95,7 @@ static void run(unsigned io_actors) {
   free(back);
 }
 
+// parity: shape.3
 static void an_actor_that_sleeps_in_its_callback_delays_nobody_elses_clients(void **state) {
   (void)state;
   trp_test_limit(55000);

@@ -170,6 +170,7 @@ static void talk(trp_test_random_t *random, int way) {
   trp_test_close(fd);
 }
 
+// parity: shape.2 shape.5
 static void a_service_with_sockets_replays_without_them(void **state) {
   (void)state;
   trp_test_random_t random;
@@ -288,6 +289,7 @@ static bool all_finished(void *argument) {
   return atomic_load(&finished) == 3;
 }
 
+// parity: shape.2 shape.5
 static void actors_that_play_with_each_other_replay_alone(void **state) {
   (void)state;
   begin();
