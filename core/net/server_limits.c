@@ -8,7 +8,9 @@
 enum { RULES_AT_ONCE = 64 };
 
 static int send_rules(trp_listening_t *listening, const troupe_block_list_t *list, uint64_t id,
-                      size_t *known);
+                      size_t *known, size_t *pieces);
+static void take_back(trp_listening_t *listening, size_t pieces);
+static uint64_t new_list_id(const trp_listening_t *listening);
 static int send_piece(trp_listening_t *listening, uint64_t id, size_t known,
                       const trp_ip_rule_t *rules, size_t count, bool drop);
 static int send_limits(const trp_server_t *server, const Troupe__Wire__Options *limits);
@@ -103,7 +105,8 @@ int troupe_server_set_block_list(troupe_server_t handle, troupe_block_list_t *li
   trp_listening_t *current = server->current;
   troupe_block_list_t *old = server->options.block_list;
   if (current != NULL && list != NULL && list == old && current->blocks != 0) {
-    return send_rules(current, list, current->blocks, &current->rules);
+    size_t pieces = 0;
+    return send_rules(current, list, current->blocks, &current->rules, &pieces);
   }
   if (current != NULL && (list != NULL || current->blocks != 0)) {
     error = change_list(current, list);
@@ -122,25 +125,24 @@ int troupe_server_set_block_list(troupe_server_t handle, troupe_block_list_t *li
 }
 
 /// The new list is told whole, then put in the place of the old one, which goes: no connection finds
-/// a list that is half there, or none. With an error the old one stays.
+/// a list that is half there, or none. With an error the old one stays, and nothing was told.
 static int change_list(trp_listening_t *listening, const troupe_block_list_t *list) {
-  size_t rules = 0;
+  size_t rules = 0, pieces = 0;
   uint64_t id = 0;
   int error = 0;
   if (list != NULL) {
-    id = trp_actor_new_id(listening->server->object.actor, (int)trp_id_io(listening->wire));
-    error = id == 0 ? (int)TROUPE_EOVERFLOW : send_rules(listening, list, id, &rules);
-  }
-  if (error == 0) {
-    Troupe__Wire__Options limits = TROUPE__WIRE__OPTIONS__INIT;
-    limits.set_block_list = true;
-    limits.block_list = id;
-    error = send_limits(listening->server, &limits);
+    id = new_list_id(listening);
+    error = id == 0 ? (int)TROUPE_EOVERFLOW : send_rules(listening, list, id, &rules, &pieces);
   }
   if (error != 0) {
-    if (rules > 0) {
-      (void)send_piece(listening, id, 0, NULL, 0, true); // else the actor's end does it
-    }
+    return error;
+  }
+  Troupe__Wire__Options limits = TROUPE__WIRE__OPTIONS__INIT;
+  limits.set_block_list = true;
+  limits.block_list = id;
+  error = send_limits(listening->server, &limits);
+  if (error != 0) {
+    take_back(listening, pieces);
     return error;
   }
   trp_listening_drop_list(listening);
@@ -150,18 +152,17 @@ static int change_list(trp_listening_t *listening, const troupe_block_list_t *li
 }
 
 int trp_listening_send_list(trp_listening_t *listening) {
-  trp_server_t *server = listening->server;
-  const troupe_block_list_t *list = server->options.block_list;
+  const troupe_block_list_t *list = listening->server->options.block_list;
+  size_t pieces = 0;
   if (list == NULL) {
     return 0;
   }
-  uint64_t id = trp_actor_new_id(server->object.actor, (int)trp_id_io(listening->wire));
-  if (id == 0) {
-    return TROUPE_EOVERFLOW;
-  }
-  listening->blocks = id;
+  uint64_t id = new_list_id(listening);
   listening->rules = 0;
-  return send_rules(listening, list, id, &listening->rules);
+  int error = id == 0 ? (int)TROUPE_EOVERFLOW
+                      : send_rules(listening, list, id, &listening->rules, &pieces);
+  listening->blocks = error == 0 ? id : 0;
+  return error;
 }
 
 void trp_listening_drop_list(trp_listening_t *listening) {
@@ -172,22 +173,39 @@ void trp_listening_drop_list(trp_listening_t *listening) {
   }
 }
 
-/// Those behind the first `*known`, which grows with what was told. A list is told even if it has no
-/// rule.
+static uint64_t new_list_id(const trp_listening_t *listening) {
+  return trp_actor_new_id(listening->server->object.actor, (int)trp_id_io(listening->wire));
+}
+
+/// Those behind the first `*known`, which grows with what was told; `*pieces` are the messages that
+/// it took. A list is told even if it has no rule. With an error nothing was told.
 static int send_rules(trp_listening_t *listening, const troupe_block_list_t *list, uint64_t id,
-                      size_t *known) {
+                      size_t *known, size_t *pieces) {
   trp_ip_rule_t rules[RULES_AT_ONCE];
-  size_t count;
+  size_t told = *known, count;
   do {
-    count = trp_block_list_read(list, *known, rules, RULES_AT_ONCE);
-    int error = count == 0 && *known > 0 ? 0
-                                         : send_piece(listening, id, *known, rules, count, false);
+    count = trp_block_list_read(list, told, rules, RULES_AT_ONCE);
+    if (count == 0 && told > 0) {
+      break;
+    }
+    int error = send_piece(listening, id, told, rules, count, false);
     if (error != 0) {
+      take_back(listening, *pieces);
       return error;
     }
-    *known += count;
+    ++*pieces;
+    told += count;
   } while (count == RULES_AT_ONCE);
+  *known = told;
   return 0;
+}
+
+/// The last messages: nothing else was said since, and they have not left.
+static void take_back(trp_listening_t *listening, size_t pieces) {
+  trp_out_t *out = trp_actor_out(listening->server->object.actor, listening->wire);
+  for (; pieces > 0; pieces--) {
+    trp_out_undo(out);
+  }
 }
 
 static int send_piece(trp_listening_t *listening, uint64_t id, size_t known,

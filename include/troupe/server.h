@@ -242,8 +242,7 @@ TROUPE_API int troupe_server_set_max_connections(troupe_server_t server, int64_t
 /// Thread:    owner.
 /// Blocks:    never.
 /// Returns:   0, or
-///            TROUPE_ENOMEM, TROUPE_EOVERFLOW   the rules of before stay (if it was the same list,
-///                perhaps with some of the new ones; call it again),
+///            TROUPE_ENOMEM, TROUPE_EOVERFLOW   the rules of before stay,
 ///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_server_set_block_list(troupe_server_t server, troupe_block_list_t *list);
 

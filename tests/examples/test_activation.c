@@ -129,14 +129,16 @@ static void without_a_socket_it_says_so(void **state) {
 static void systemds_own_launcher_passes_it_too(void **state) {
   (void)state;
   program_t program;
-  char path[256], listen[300], echo[256];
+  char path[256], listen[300], echo[256], options[512];
+  const char *sanitizer = getenv("TSAN_OPTIONS"); // the launcher hands on what it is told to
   if (access("/usr/bin/systemd-socket-activate", X_OK) != 0) {
     skip();
   }
   snprintf(path, sizeof path, "%s/s", trp_test_folder());
   snprintf(listen, sizeof listen, "--listen=%s", path);
+  snprintf(options, sizeof options, "--setenv=TSAN_OPTIONS=%s", sanitizer == NULL ? "" : sanitizer);
   program_path("echo", echo, sizeof echo);
-  spawn(&program, (const char *[]){"systemd-socket-activate", listen, "--fdname=web", echo,
+  spawn(&program, (const char *[]){"systemd-socket-activate", listen, "--fdname=web", options, echo,
                                    "--systemd=web", NULL});
   int fd = -1;
   int64_t deadline = trp_test_now_ms() + (int64_t)PROGRAM_LIMIT_MS;

@@ -139,6 +139,56 @@ static void a_server_without_memory_listens_later(void **state) {
   assert_log(scene.server_side, "close ");
 }
 
+static void note_counts(troupe_server_t server, const troupe_server_counts_t *counts,
+                        void *context) {
+  (void)server;
+  side_t *side = context;
+  scene_note(side, "counts:%d ", (int)counts->accepted);
+  troupe_server_close(side->scene->server);
+}
+
+/* Lists long enough that they are told in pieces. */
+static int limit_without_memory(void *argument) {
+  enum { RULES = 300 };
+  scene_t *scene = argument;
+  side_t *side = &scene->server_side;
+  troupe_block_list_t *lists[2] = {NULL, NULL};
+  scene->client.scene = scene->accepted.scene = side->scene = scene;
+  for (int i = 0; i < 2 * RULES; i++) {
+    troupe_address_t address = {.family = TROUPE_FAMILY_IPV4, .bytes = {10, (uint8_t)(i / 250)}};
+    address.bytes[2] = (uint8_t)(i % 250);
+    if (lists[i % 2] == NULL) {
+      WITHOUT_MEMORY(side, troupe_block_list_new(&lists[i % 2]));
+    }
+    WITHOUT_MEMORY(side, troupe_block_list_add_address(lists[i % 2], &address));
+  }
+  troupe_server_options_t server = {.block_list = lists[0]};
+  troupe_listen_options_t options = {.host = "127.0.0.1"};
+  WITHOUT_MEMORY(side, troupe_server_new(&server, &scene_server_handlers, scene, &scene->server));
+  WITHOUT_MEMORY(side, troupe_server_listen(scene->server, &options));
+  WITHOUT_MEMORY(side, troupe_server_set_block_list(scene->server, lists[1]));
+  troupe_block_list_free(&lists[0]);
+  for (int i = 0; i < RULES; i++) {
+    troupe_address_t address = {.family = TROUPE_FAMILY_IPV6, .bytes = {0xfd, (uint8_t)(i / 250)}};
+    address.bytes[2] = (uint8_t)(i % 250);
+    WITHOUT_MEMORY(side, troupe_block_list_add_subnet(lists[1], &address, 24));
+  }
+  WITHOUT_MEMORY(side, troupe_server_set_block_list(scene->server, lists[1]));
+  troupe_block_list_free(&lists[1]);
+  WITHOUT_MEMORY(side, troupe_server_set_max_per_address(scene->server, 9, 64));
+  WITHOUT_MEMORY(side, troupe_server_get_counts(scene->server, note_counts, side));
+  return troupe_actor_run();
+}
+
+static void limits_without_memory_are_set_later(void **state) {
+  (void)state;
+  scene_t scene = {0};
+  run_actor(limit_without_memory, &scene);
+  assert_int_equal(scene.server_side.result, 0);
+  assert_true(scene.server_side.step > 10 || !OWN_MALLOC);
+  assert_log(scene.server_side, "listening counts:0 close ");
+}
+
 static void look_up(troupe_socket_t socket, const char *host, int family, unsigned hints,
                     void *context) {
   (void)host;
@@ -214,6 +264,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test(a_call_without_memory_has_done_nothing),
       trp_test(a_server_without_memory_listens_later),
+      trp_test(limits_without_memory_are_set_later),
       trp_test(a_look_up_without_memory_is_made_later),
       trp_test(bytes_that_cannot_be_kept_end_the_socket),
   };
