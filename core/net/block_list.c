@@ -256,6 +256,12 @@ int troupe_block_list_rule_text(const troupe_block_list_t *list, size_t index, c
   return is_there ? trp_ip_rule_text(&rule, text, size) : TROUPE_ERR_OUT_OF_RANGE;
 }
 
+int troupe_block_list_add_rule_text(troupe_block_list_t *list, const char *text, size_t length) {
+  trp_ip_rule_t rule;
+  int status = trp_ip_rule_parse(&rule, text, length);
+  return status != 0 ? status : add(list, &rule);
+}
+
 size_t trp_block_list_read(const troupe_block_list_t *list, size_t from, trp_ip_rule_t *rules,
                            size_t capacity) {
   size_t count = 0;

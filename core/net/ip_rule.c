@@ -11,6 +11,8 @@ static const trp_interval_t mapped = {{0, UINT64_C(0xffff00000000)}, {0, UINT64_
 static trp_interval_t network(const trp_ip_rule_t *rule);
 static bool narrow(trp_interval_t *interval, trp_interval_t limits);
 static const char *write_address(int family, const uint8_t address[16], char *text);
+static bool skip(const char **text, size_t *length, const char *word);
+static int read_prefix(const char *text, size_t length);
 
 int trp_ip_rule_address(trp_ip_rule_t *rule, int family, const uint8_t address[16]) {
   *rule = (trp_ip_rule_t){.kind = TRP_IP_RULE_ADDRESS, .family = (uint8_t)family};
@@ -119,4 +121,51 @@ int trp_ip_rule_text(const trp_ip_rule_t *rule, char *text, size_t size) {
 static const char *write_address(int family, const uint8_t address[16], char *text) {
   return family == 4 ? inet_ntop(AF_INET, address + 12, text, INET6_ADDRSTRLEN)
                      : inet_ntop(AF_INET6, address, text, INET6_ADDRSTRLEN);
+}
+
+int trp_ip_rule_parse(trp_ip_rule_t *rule, const char *text, size_t length) {
+  bool range = skip(&text, &length, "Range: ");
+  bool subnet = !range && skip(&text, &length, "Subnet: ");
+  if (!range && !subnet && !skip(&text, &length, "Address: ")) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  int family = skip(&text, &length, "IPv4 ") ? 4 : skip(&text, &length, "IPv6 ") ? 6 : 0;
+  const char *sign = length == 0 ? NULL : memchr(text, range ? '-' : '/', length);
+  if (family == 0 || (sign == NULL) == (range || subnet)) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+  uint8_t address[16], end[16];
+  size_t first = sign == NULL ? length : (size_t)(sign - text);
+  if (trp_ip_parse(text, first, address) != family) {
+    return TROUPE_ERR_INVALID_ADDRESS;
+  }
+  if (range) {
+    int end_family = trp_ip_parse(sign + 1, length - first - 1, end);
+    return end_family == 0 ? (int)TROUPE_ERR_INVALID_ADDRESS
+                           : trp_ip_rule_range(rule, family, address, end_family, end);
+  }
+  if (subnet) {
+    return trp_ip_rule_subnet(rule, family, address, read_prefix(sign + 1, length - first - 1));
+  }
+  return trp_ip_rule_address(rule, family, address);
+}
+
+static bool skip(const char **text, size_t *length, const char *word) {
+  size_t size = strlen(word);
+  if (*length < size || memcmp(*text, word, size) != 0) {
+    return false;
+  }
+  *text += size;
+  *length -= size;
+  return true;
+}
+
+/// One to three digits, or -1.
+static int read_prefix(const char *text, size_t length) {
+  int number = 0;
+  for (size_t i = 0; i < length && number >= 0; i++) {
+    bool digit = i < 3 && text[i] >= '0' && text[i] <= '9';
+    number = digit ? number * 10 + (text[i] - '0') : -1;
+  }
+  return length == 0 ? -1 : number;
 }

@@ -41,6 +41,10 @@ int trp_ip_rule_subnet(trp_ip_rule_t *rule, int family, const uint8_t address[16
 
 void trp_ip_rule_spans(const trp_ip_rule_t *rule, trp_ip_rule_spans_t *spans);
 
+/// Reads what trp_ip_rule_text() writes. Returns 0, the errors of those above, or
+/// TROUPE_ERR_INVALID_ARG_VALUE (other words) and TROUPE_ERR_INVALID_ADDRESS.
+int trp_ip_rule_parse(trp_ip_rule_t *rule, const char *text, size_t length);
+
 /// Writes the rule in Node's words; returns the length of the whole text, as snprintf().
 int trp_ip_rule_text(const trp_ip_rule_t *rule, char *text, size_t size);
 

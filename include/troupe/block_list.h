@@ -143,6 +143,22 @@ TROUPE_API size_t troupe_block_list_count(const troupe_block_list_t *list);
 TROUPE_API int troupe_block_list_rule_text(const troupe_block_list_t *list, size_t index,
                                            char *text, size_t size);
 
+/// Adds a rule from such a text, so that a list that was written can be read again; the oldest rule
+/// goes first. Later Node: blockList.fromJSON().
+///
+/// Ownership: `text` is borrowed until the call returns, and needs no NUL.
+/// Thread:    any.
+/// Blocks:    never.
+/// Returns:   0, or the first of these that is the case:
+///            TROUPE_ERR_INVALID_ARG_VALUE   it is no such text, or a range that ends before it
+///                                           starts,
+///            TROUPE_ERR_INVALID_ADDRESS     an address in it is none, or not of its family,
+///            TROUPE_ERR_OUT_OF_RANGE        its prefix is not 0 to 32 (IPv4) or 0 to 128 (IPv6),
+///            TROUPE_EINVAL                  `list` is NULL,
+///            TROUPE_ENOMEM                  there is no memory; nothing was added.
+TROUPE_API int troupe_block_list_add_rule_text(troupe_block_list_t *list, const char *text,
+                                               size_t length);
+
 TROUPE_END
 
 #endif

@@ -33,6 +33,21 @@ typedef struct troupe_socket_address_options {
 TROUPE_API int troupe_socket_address_init(troupe_address_t *address,
                                           const troupe_socket_address_options_t *options);
 
+/// Reads an address with its port: "127.0.0.1:80", "[::1]:80"; without a port it is 0: "127.0.0.1",
+/// "[::1]". IPv6 stands in brackets always. Later Node: net.SocketAddress.parse(), which takes a few
+/// more forms, as an URL has them.
+///
+/// Ownership: `text` is borrowed until the call returns, and needs no NUL.
+/// Thread:    any.
+/// Blocks:    never.
+/// Returns:   0, or the first of these that is the case, with `*address` left as it was:
+///            TROUPE_EINVAL                `address` is NULL,
+///            TROUPE_ERR_SOCKET_BAD_PORT   what stands behind the last ':' is no number from 0 to
+///                                         65535,
+///            TROUPE_ERR_INVALID_ADDRESS   the rest is no IPv4 address, and no IPv6 one in brackets.
+TROUPE_API int troupe_socket_address_parse(troupe_address_t *address, const char *text,
+                                           size_t length);
+
 TROUPE_END
 
 #endif

@@ -28,6 +28,7 @@ static int count_sockets(const program_t *program) {
   return count;
 }
 
+// parity: beside.7
 static void two_processes_share_a_port_and_one_goes_on_alone(void **state) {
   (void)state;
   program_t first, second;

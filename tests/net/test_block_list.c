@@ -329,6 +329,66 @@ static void the_longest_rule_fits_into_its_text(void **state) {
   assert_in_range(troupe_block_list_rule_text(list, 0, text, sizeof text), 1, sizeof text - 1);
 }
 
+/* parity: beside.5 */
+static void a_list_that_was_written_can_be_read_again(void **state) {
+  troupe_block_list_t *list = *state, *read = NULL;
+  assert_int_equal(add(list, "1.1.1.1", IPV4), 0);
+  assert_int_equal(add(list, "::ffff:1.1.1.2", IPV6), 0);
+  assert_int_equal(add_range(list, "10.0.0.1", "10.0.0.10", IPV4), 0);
+  assert_int_equal(add_range(list, "fd00::", "fd00::ffff", IPV6), 0);
+  assert_int_equal(add_subnet(list, "8592:757c:efae:4e45::1", 64, IPV6), 0);
+  assert_int_equal(add_subnet(list, "0.0.0.0", 0, IPV4), 0);
+  troupe_address_t start = parse("1.1.1.1"), end = parse("::ffff:2.2.2.2");
+  assert_int_equal(troupe_block_list_add_range(list, &start, &end), 0); // of both families
+  assert_int_equal(troupe_block_list_new(&read), 0);
+  for (size_t i = troupe_block_list_count(list); i-- > 0;) {
+    char text[TROUPE_BLOCK_RULE_TEXT_SIZE];
+    int length = troupe_block_list_rule_text(list, i, text, sizeof text);
+    assert_int_equal(troupe_block_list_add_rule_text(read, text, (size_t)length), 0);
+    assert_rule(read, 0, text);
+  }
+  assert_int_equal(troupe_block_list_count(read), troupe_block_list_count(list));
+  troupe_block_list_free(&read);
+}
+
+/* parity: beside.5 */
+static void what_is_no_text_of_a_rule_is_refused(void **state) {
+  troupe_block_list_t *list = *state;
+  static const struct {
+    const char *text;
+    int error;
+  } wrong[] = {
+      {"", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"address: IPv4 1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Address: 1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Address: IPv5 1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Address: IPv4 ", TROUPE_ERR_INVALID_ADDRESS},
+      {"Address: IPv4 ::1", TROUPE_ERR_INVALID_ADDRESS},
+      {"Address: IPv6 1.1.1.1", TROUPE_ERR_INVALID_ADDRESS},
+      {"Address: IPv4 1.1.1.1 ", TROUPE_ERR_INVALID_ADDRESS},
+      {"Address: IPv4 1.1.1.1/8", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Range: IPv4 1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Range: IPv4 1.1.1.2-1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Range: IPv4 1.1.1.1-", TROUPE_ERR_INVALID_ADDRESS},
+      {"Subnet: IPv4 1.1.1.1", TROUPE_ERR_INVALID_ARG_VALUE},
+      {"Subnet: IPv4 1.1.1.1/", TROUPE_ERR_OUT_OF_RANGE},
+      {"Subnet: IPv4 1.1.1.1/33", TROUPE_ERR_OUT_OF_RANGE},
+      {"Subnet: IPv4 1.1.1.1/8x", TROUPE_ERR_OUT_OF_RANGE},
+      {"Subnet: IPv6 ::/129", TROUPE_ERR_OUT_OF_RANGE},
+      {"Subnet: IPv6 ::/0128", TROUPE_ERR_OUT_OF_RANGE},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    int error = troupe_block_list_add_rule_text(list, wrong[i].text, strlen(wrong[i].text));
+    if (error != wrong[i].error) {
+      fail_msg("'%s': %s", wrong[i].text, troupe_error_name(error));
+    }
+  }
+  assert_int_equal(troupe_block_list_count(list), 0);
+  assert_int_equal(troupe_block_list_add_rule_text(NULL, "Address: IPv4 1.1.1.1", 21),
+                   TROUPE_EINVAL);
+}
+
 static void rules_can_be_copied_piece_by_piece(void **state) {
   troupe_block_list_t *list = *state;
   for (int i = 0; i < 10; i++) {
@@ -648,6 +708,8 @@ int main(void) {
       with_list(what_is_no_address_is_in_no_list),
       with_list(rules_are_told_in_nodes_words_newest_first),
       with_list(the_longest_rule_fits_into_its_text),
+      with_list(a_list_that_was_written_can_be_read_again),
+      with_list(what_is_no_text_of_a_rule_is_refused),
       with_list(rules_can_be_copied_piece_by_piece),
       trp_test(random_rules_have_what_a_plain_search_finds),
       with_list(a_hundred_thousand_rules_have_what_a_table_of_all_addresses_says),

@@ -140,6 +140,70 @@ static void texts_that_are_no_address_of_the_family_are_refused(void **state) {
   assert_int_equal(troupe_socket_address_init(NULL, NULL), TROUPE_EINVAL);
 }
 
+/* parity: beside.4 */
+static void a_text_has_an_address_and_perhaps_a_port(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *address;
+    int port;
+  } right[] = {
+      {"127.0.0.1:80", "127.0.0.1", 80},
+      {"127.0.0.1", "127.0.0.1", 0},
+      {"1.2.3.4:0", "1.2.3.4", 0},
+      {"1.2.3.4:65535", "1.2.3.4", 65535},
+      {"1.2.3.4:00080", "1.2.3.4", 80},
+      {"[::1]:80", "::1", 80},
+      {"[::1]", "::1", 0},
+      {"[::ffff:1.2.3.4]:1", "::ffff:1.2.3.4", 1},
+  };
+  for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+    troupe_address_t address;
+    assert_int_equal(troupe_socket_address_parse(&address, right[i].text, strlen(right[i].text)),
+                     0);
+    assert_text(&address, right[i].address);
+    assert_int_equal(address.port, right[i].port);
+  }
+}
+
+/* parity: beside.4 */
+static void a_text_of_anything_else_is_refused(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int error;
+  } wrong[] = {
+      {"", TROUPE_ERR_INVALID_ADDRESS},
+      {"::1", TROUPE_ERR_SOCKET_BAD_PORT}, /* as if "" had the port ":1" */
+      {"::1:80", TROUPE_ERR_SOCKET_BAD_PORT},
+      {"[::1", TROUPE_ERR_INVALID_ADDRESS},
+      {"[::1]80", TROUPE_ERR_INVALID_ADDRESS},
+      {"[]", TROUPE_ERR_INVALID_ADDRESS},
+      {"[1.2.3.4]:80", TROUPE_ERR_INVALID_ADDRESS},
+      {"localhost:80", TROUPE_ERR_INVALID_ADDRESS},
+      {":80", TROUPE_ERR_INVALID_ADDRESS},
+      {"1.2.3:80", TROUPE_ERR_INVALID_ADDRESS},
+      {"1.2.3.4:", TROUPE_ERR_SOCKET_BAD_PORT},
+      {"1.2.3.4:65536", TROUPE_ERR_SOCKET_BAD_PORT},
+      {"1.2.3.4:-1", TROUPE_ERR_SOCKET_BAD_PORT},
+      {"1.2.3.4:8x", TROUPE_ERR_SOCKET_BAD_PORT},
+      {"1.2.3.4:000080", TROUPE_ERR_SOCKET_BAD_PORT},
+      {"[::1]:", TROUPE_ERR_SOCKET_BAD_PORT},
+      {" 1.2.3.4", TROUPE_ERR_INVALID_ADDRESS},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    troupe_address_t address = {.family = 77};
+    int error = troupe_socket_address_parse(&address, wrong[i].text, strlen(wrong[i].text));
+    if (error != wrong[i].error || address.family != 77) {
+      fail_msg("'%s': %s", wrong[i].text, troupe_error_name(error));
+    }
+  }
+  troupe_address_t address;
+  assert_int_equal(troupe_socket_address_parse(&address, "1.2.3.4\0", 8),
+                   TROUPE_ERR_INVALID_ADDRESS);
+  assert_int_equal(troupe_socket_address_parse(&address, NULL, 0), TROUPE_ERR_INVALID_ADDRESS);
+  assert_int_equal(troupe_socket_address_parse(NULL, "1.2.3.4", 7), TROUPE_EINVAL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test(without_options_it_is_port_0_of_127_0_0_1),
@@ -151,6 +215,8 @@ int main(void) {
       trp_test(other_ports_are_refused),
       trp_test(flow_labels_of_more_than_20_bits_are_refused),
       trp_test(texts_that_are_no_address_of_the_family_are_refused),
+      trp_test(a_text_has_an_address_and_perhaps_a_port),
+      trp_test(a_text_of_anything_else_is_refused),
   };
   return TRP_RUN_TESTS("socket_address", tests);
 }

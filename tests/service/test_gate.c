@@ -277,6 +277,7 @@ static void use_list(gate_t *gate, troupe_block_list_t *list) {
 
 // ---- Block lists ----
 
+// parity: beside.6
 static void blocked_peers_are_hung_up_on_and_counted(void **state) {
   (void)state;
   gate_t gate = {0};
@@ -391,6 +392,7 @@ static void *knock_all_the_time(void *argument) {
   return NULL;
 }
 
+// parity: beside.6
 // One address is in all the lists, one in none, whatever list is in force: so at no moment is
 // there half a list, or none, and nobody who may come in is missed.
 static void lists_change_places_without_a_missed_connection(void **state) {
