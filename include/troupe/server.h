@@ -227,10 +227,11 @@ TROUPE_API int troupe_server_get_connections(troupe_server_t server, troupe_conn
 TROUPE_API int troupe_server_set_max_connections(troupe_server_t server, int64_t max_connections);
 
 /// Sets whom the server refuses: the rules of the list as they are now, in place of those that it
-/// had, for all connections that are accepted from here on. Call it again when the list has grown:
-/// of the same list only what is new is looked at. To take rules back, make another list; at no
-/// moment are some of its rules in force and others not yet. NULL: nobody is refused. At any time,
-/// while it listens or not; those that are connected stay. Later Node: the option blockList.
+/// had. Call it again when the list has grown: of the same list only what is new is looked at. To
+/// take rules back, make another list; at no moment are some of its rules in force and others not
+/// yet. NULL: nobody is refused. At any time, while it listens or not; those that are connected stay.
+/// The rules are in force once the I/O actor has them, which it has when it answers a
+/// troupe_server_get_counts() that is called after this. Later Node: the option blockList.
 ///
 /// The I/O actor closes such a connection before the application hears of it: no 'drop', but it
 /// counts (troupe_server_get_counts()). `max_connections` is looked at first, as in Node. Servers

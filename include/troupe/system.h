@@ -69,7 +69,7 @@ TROUPE_API int troupe_system_wait(troupe_system_t *system, int timeout_ms, troup
 typedef struct {
   uint64_t commands;        ///< commands that I/O actors executed
   uint64_t events;          ///< events they sent
-  uint64_t accepted;        ///< connections accepted
+  uint64_t accepted;        ///< connections accepted, those too that were closed at once
   uint64_t dropped;         ///< connections closed because of max_connections
   uint64_t blocked;         ///< connections closed because of a block list or a cap
   uint64_t parked;          ///< how often a listener found no descriptor free

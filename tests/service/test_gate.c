@@ -318,6 +318,18 @@ static void a_server_made_with_a_list_has_it_from_the_first_connection(void **st
   troupe_server_counts_t counts = counts_of(&gate);
   assert_int_equal(counts.accepted, 5); // of both listens
   assert_int_equal(counts.blocked, 5);
+  // And one that it gets while it does not listen is there from the next first connection.
+  in_actors(&gate, close_it);
+  use_list(&gate, new_list("127.0.6.0", 24));
+  gate.max = 1;
+  in_actors(&gate, set_cap);
+  in_actors(&gate, listen_again);
+  assert_true(may_come_in(&gate, "127.0.7.1"));
+  assert_false(may_come_in(&gate, "127.0.6.1"));
+  int held = come_in(&gate, "127.0.7.2");
+  assert_true(held >= 0);
+  assert_false(may_come_in(&gate, "127.0.7.2"));
+  close(held);
   stop(&gate);
 }
 
