@@ -140,8 +140,8 @@ static int describe(const trp_activation_t *variables, int fd, size_t index,
 
 static int copy_name(const char *names, size_t index, char name[TROUPE_ACTIVATED_NAME_SIZE]) {
   if (names == NULL) {
-    strcpy(name, "unknown"); // as systemd's own library says then
-    return 0;
+    names = "unknown"; // as systemd's own library says then
+    index = 0;
   }
   for (; index > 0; index--) {
     names = strchr(names, ':') + 1; // there are as many as descriptors
