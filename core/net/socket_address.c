@@ -60,8 +60,8 @@ int troupe_socket_address_parse(troupe_address_t *address, const char *text, siz
     return TROUPE_EINVAL;
   }
   bool brackets = text != NULL && length > 0 && text[0] == '[';
-  const char *end = length == 0 ? NULL : memchr(text, brackets ? ']' : ':', length);
-  if (end == NULL && brackets) {
+  const char *end = text == NULL ? NULL : memchr(text, brackets ? ']' : ':', length);
+  if (text == NULL || (end == NULL && brackets)) {
     return TROUPE_ERR_INVALID_ADDRESS;
   }
   size_t host = end == NULL ? length : (size_t)(end - text); // up to the ':' or the bracket
