@@ -183,7 +183,7 @@ static void complain(unsigned long line, const char *message, void *context) {
 }
 
 /* The whole file behind a config, of which only the rules are filled; NULL after a complaint. */
-static config_t *load(const char *file) {
+static config_t *read_file(const char *file) {
   config_t *config = malloc(sizeof *config + RULES_SIZE_MAX + 1);
   FILE *stream = config == NULL ? NULL : fopen(file, "re");
   if (stream == NULL) {
@@ -193,21 +193,28 @@ static config_t *load(const char *file) {
   }
   *config = (config_t){.actors = 1};
   config->length = fread(config->rules, 1, RULES_SIZE_MAX + 1, stream);
-  int read_error = ferror(stream) ? errno : 0;
+  int error = ferror(stream) ? errno : 0;
   fclose(stream);
-  rules_t rules = {0};
-  int wrong = -1;
-  if (read_error != 0) {
-    fprintf(stderr, "gatekeeper: cannot read %s: %s\n", file, strerror(read_error));
-  } else if (config->length > RULES_SIZE_MAX) {
-    fprintf(stderr, "gatekeeper: %s is larger than 8 MiB\n", file);
-  } else {
-    wrong = rules_read(&rules, config->rules, config->length, complain, (void *)(uintptr_t)file);
+  if (error == 0 && config->length <= RULES_SIZE_MAX) {
+    return config;
   }
-  if (wrong < 0 && rules.list == NULL && read_error == 0 && config->length <= RULES_SIZE_MAX) {
+  fprintf(stderr, "gatekeeper: cannot read %s: %s\n", file,
+          error != 0 ? strerror(error) : "it is larger than 8 MiB");
+  free(config);
+  return NULL;
+}
+
+/* The same, if all of its rules are right. */
+static config_t *load(const char *file) {
+  rules_t rules = {0};
+  config_t *config = read_file(file);
+  int wrong = config == NULL ? 0
+                             : rules_read(&rules, config->rules, config->length, complain,
+                                          (void *)(uintptr_t)file);
+  if (wrong < 0) {
     fprintf(stderr, "gatekeeper: %s\n", troupe_error_message(wrong));
   }
-  if (wrong != 0) {
+  if (wrong != 0 || config == NULL) {
     free(config);
     return NULL;
   }

@@ -154,6 +154,11 @@ static void each_wrong_line_is_told_with_its_number(void **state) {
                    1);
   assert_string_equal(program.errors,
                       "gatekeeper: cannot read /no/such/file: No such file or directory\n");
+  assert_int_equal(program_run(&program, NULL, output, sizeof output, "gatekeeper", "--rules",
+                               "/dev/zero", NULL),
+                   1);
+  assert_string_equal(program.errors,
+                      "gatekeeper: cannot read /dev/zero: it is larger than 8 MiB\n");
 }
 
 static void who_is_blocked_or_has_too_many_is_kept_out(void **state) {
