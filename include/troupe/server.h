@@ -237,7 +237,8 @@ TROUPE_API int troupe_server_set_max_connections(troupe_server_t server, int64_t
 /// counts (troupe_server_get_counts()). `max_connections` is looked at first, as in Node. Servers
 /// that share an address have a list each: set it for all. A list that the I/O actor has no memory
 /// for refuses everybody. It takes over a list of 100,000 rules in some 70 milliseconds, in which it
-/// serves nobody.
+/// serves nobody. In a replay the list must have the rules that it had: an actor that is recorded
+/// makes its list itself, of its argument or of messages.
 ///
 /// Ownership: `list` is kept as long as it is set: its maker may free it at once.
 /// Thread:    owner.
