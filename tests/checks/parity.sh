@@ -166,6 +166,7 @@ function title_of(section) {
   if (section == "connect") return "net.connect"
   if (section == "auto") return "Family autoselection"
   if (section == "shape") return "The shape of troupe"
+  if (section == "beyond") return "Beyond Node"
   return "Beside the module"
 }
 

@@ -352,6 +352,7 @@ static void start_with_a_slow_address(side_t *side, const char *event) {
   start_with_lookup(side, event);
 }
 
+/* parity: beyond.4 */
 static void the_attempts_are_serial_or_parallel(void **state) {
   (void)state;
   for (int parallel = 0; parallel < 2; parallel++) {

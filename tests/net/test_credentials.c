@@ -43,6 +43,7 @@ static void start(side_t *side, const char *event) {
   note_them(side, "connecting");
 }
 
+/* parity: beyond.6 */
 static void both_ends_of_a_unix_socket_know_each_other(void **state) {
   (void)state;
   char path[512];

@@ -44,6 +44,7 @@ static void drain(full_t *full) {
   close(full->listener);
 }
 
+/* parity: beyond.1 */
 static void who_is_not_connected_in_time_fails(void **state) {
   (void)state;
   full_t full;
@@ -191,6 +192,7 @@ static void what_the_look_up_took_is_missing_for_the_attempts(void **state) {
 
 // ---- The first byte ----
 
+/* parity: beyond.2 */
 static void accepted_sockets_have_the_servers_deadlines(void **state) {
   (void)state;
   scene_t scene = {.server_options = {.deadlines = {.first_byte_ms = SOON_MS}}};
@@ -240,6 +242,7 @@ static void write_much(side_t *side, const char *event) {
   }
 }
 
+/* parity: beyond.3 */
 static void a_peer_that_takes_nothing_stalls(void **state) {
   (void)state;
   scene_t scene = {.server_options = {.pause_on_connect = true},

@@ -100,6 +100,7 @@ static void assert_made_at(const troupe_handle_t *handle, int line) {
   assert_string_equal(name == NULL ? handle->made_at : name + 1, place(line));
 }
 
+/* parity: beyond.7 */
 static void an_actor_lists_what_it_has_and_where_it_was_made(void **state) {
   (void)state;
   static house_t house;

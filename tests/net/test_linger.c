@@ -114,6 +114,7 @@ static int64_t play_a_close(service_t *service) {
   return got;
 }
 
+/* parity: beyond.5 */
 static void the_peer_gets_all_that_was_written_before_destroy_soon(void **state) {
   (void)state;
   service_t service = {.options = {.pause_on_connect = true, .linger_ms = NEVER_MS}};

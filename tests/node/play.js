@@ -185,7 +185,7 @@ function printData(object, event, bytes, mayJoin) {
     }
   }
   if (line === null) {
-    line = { name: object.name, data: event, length: 0, start: '', hash: 2166136261,
+    line = { name: object.name, data: event, length: 0, start: '', hidden: false, hash: 2166136261,
       flags: flags(object.socket) };
     if (!over) {
       lines.push(line);
@@ -196,7 +196,8 @@ function printData(object, event, bytes, mayJoin) {
   }
   line.length += bytes.length;
   line.hash = hash(bytes, line.hash);
-  const content = line.length <= 40 ? `"${line.start}"` : line.hash.toString(16).padStart(8, '0');
+  line.hidden ||= bytes.some((byte) => byte >= 0x80);
+  const content = line.length <= 40 && !line.hidden ? `"${line.start}"` : line.hash.toString(16).padStart(8, '0');
   line.text = `${event} ${line.length} ${content}${line.flags}`;
 }
 
@@ -251,7 +252,8 @@ function received(object, length) {
 }
 
 function onData(object) {
-  return (bytes) => {
+  return (data) => {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data; // text is UTF-8 in troupe
     printData(object, 'data', bytes, true);
     fire(object.name, 'data');
     received(object, bytes.length);
@@ -621,6 +623,11 @@ const verbs = {
 
   write(name, { rest, options }) {
     const object = objects.get(name);
+    if (options.as !== undefined) {
+      call(object, 'write',
+        () => object.socket.write(rest[0], options.as, written(object, options.cb)));
+      return;
+    }
     const bytes = content(object, rest[0]);
     call(object, 'write', () => object.socket.write(bytes, written(object, options.cb)));
   },
@@ -628,7 +635,8 @@ const verbs = {
   end(name, { rest, options }) {
     const object = objects.get(name);
     const done = written(object, options.cb);
-    const args = rest.length > 0 ? [content(object, rest[0])] : [];
+    const args = options.as !== undefined ? [rest[0], options.as] :
+      rest.length > 0 ? [content(object, rest[0])] : [];
     call(object, 'end', () => object.socket.end(...args, ...(done ? [done] : [])));
   },
 
@@ -655,6 +663,11 @@ const verbs = {
   keepAlive(name, { rest }) {
     const object = objects.get(name);
     call(object, 'setKeepAlive', () => object.socket.setKeepAlive(rest[0] === 'on', Number(rest[1])));
+  },
+
+  encoding(name, { rest }) {
+    const object = objects.get(name);
+    call(object, 'setEncoding', () => object.socket.setEncoding(rest[0]));
   },
 
   consume(name) {

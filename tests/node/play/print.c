@@ -72,7 +72,9 @@ void stage_print_data(object_t *object, const char *event, const void *bytes, si
   }
   line->length += length;
   for (size_t i = 0; i < length; i++) {
-    line->hash = (line->hash ^ ((const unsigned char *)bytes)[i]) * 16777619U;
+    unsigned char byte = ((const unsigned char *)bytes)[i];
+    line->hash = (line->hash ^ byte) * 16777619U;
+    line->hidden |= byte >= 0x80;
   }
 }
 
@@ -81,7 +83,7 @@ void stage_print_all(const stage_t *stage, FILE *out) {
   for (const line_t *line = stage->lines; line != NULL; line = line->next) {
     if (line->data == NULL) {
       fprintf(out, "%s %s\n", line->name, line->text);
-    } else if (line->length <= SHORT_DATA) {
+    } else if (line->length <= SHORT_DATA && !line->hidden) {
       fprintf(out, "%s %s %zu \"%s\"%s\n", line->name, line->data, line->length, line->start,
               line->flags);
     } else {

@@ -203,6 +203,13 @@ static const char *content(object_t *object, const char *text, size_t *length) {
   return bytes;
 }
 
+// The encoding of an option; one that does not exist is none of the enum.
+static troupe_encoding_t encoding_of(const char *name) {
+  troupe_encoding_t encoding = (troupe_encoding_t)99;
+  (void)troupe_encoding_parse(&encoding, name, strlen(name));
+  return encoding;
+}
+
 static size_t high_water_mark(const char *text) {
   size_t mark = text != NULL ? (size_t)atol(text) : 0;
   return text != NULL && mark == 0 ? TROUPE_HIGH_WATER_MARK_ZERO : mark;
@@ -381,11 +388,19 @@ static void connect_to(object_t *object, const action_t *action) {
 }
 
 static void write_to(object_t *object, const action_t *action) {
-  size_t length;
-  const char *bytes = content(object, action->words[2], &length);
+  const char *text = action->words[2];
+  const char *as = action_option(action, "as");
   written_t *written = written_of(object, action);
-  int result = troupe_socket_write(object->socket, bytes, length,
-                                   written != NULL ? on_written : NULL, written);
+  troupe_written_fn call = written != NULL ? on_written : NULL;
+  int result;
+  if (as != NULL) {
+    result = troupe_socket_write_text(object->socket, text, strlen(text), encoding_of(as), call,
+                                      written);
+  } else {
+    size_t length;
+    const char *bytes = content(object, text, &length);
+    result = troupe_socket_write(object->socket, bytes, length, call, written);
+  }
   if (result < 0) {
     print_call(object, "write", result);
   } else {
@@ -396,8 +411,13 @@ static void write_to(object_t *object, const action_t *action) {
 static void end(object_t *object, const action_t *action) {
   written_t *written = written_of(object, action);
   troupe_written_fn call = written != NULL ? on_written : NULL;
+  const char *as = action_option(action, "as");
   int result;
-  if (action->count > 2 && strchr(action->words[2], '=') == NULL) {
+  if (as != NULL) {
+    const char *text = action->words[2];
+    result = troupe_socket_end_with_text(object->socket, text, strlen(text), encoding_of(as), call,
+                                         written);
+  } else if (action->count > 2 && strchr(action->words[2], '=') == NULL) {
     size_t length;
     const char *bytes = content(object, action->words[2], &length);
     result = troupe_socket_end_with(object->socket, bytes, length, call, written);
@@ -506,6 +526,9 @@ static bool set_option(object_t *object, const action_t *action) {
   } else if (strcmp(verb, "keepAlive") == 0) {
     print_call(object, "setKeepAlive",
                troupe_socket_set_keep_alive(object->socket, on, (unsigned)atol(action->words[3])));
+  } else if (strcmp(verb, "encoding") == 0) {
+    print_call(object, "setEncoding",
+               troupe_socket_set_encoding(object->socket, encoding_of(value)));
   } else if (strcmp(verb, "pause") == 0) {
     print_call(object, "pause", troupe_socket_pause(object->socket));
   } else if (strcmp(verb, "resume") == 0) {
@@ -552,7 +575,7 @@ bool perform_socket(stage_t *stage, const action_t *action) {
   }
   if (!is_one_of(verb, "connect answer write end destroy abort destroySoon reset ref unref state "
                        "counts waiting addresses attempted ends serverOf timeout noDelay keepAlive "
-                       "pause resume consume")) {
+                       "encoding pause resume consume")) {
     return false;
   }
   object_t *object = stage_object(stage, action->words[1]);

@@ -59,6 +59,7 @@ typedef struct line {
   const char *data; // the event, where the line is of bytes that came
   const char *flags;
   char start[SHORT_DATA + 1];
+  bool hidden; // it is not ASCII: a hash is printed
   size_t length;
   uint32_t hash;
   const char *text;
