@@ -186,7 +186,7 @@ static void describe(const trp_object_t *object, troupe_handle_t *handle) {
   const server_t *server = (const server_t *)(const void *)object;
   handle->kind = TROUPE_HANDLE_SERVER;
   if (server->current == NULL) {
-    handle->state = server->close_owed ? "closing" : "new";
+    handle->state = server->close_owed ? "closing" : "idle";
     return;
   }
   handle->state = server->current->state == TRP_LISTEN_STARTING ? "starting" : "listening";

@@ -28,7 +28,7 @@ typedef struct troupe_handle {
   uint64_t id;
   troupe_actor_t owner; ///< whose it is
   /// A word for people, never freed. Sockets: "new", "connecting", "open", "ended" (this side has),
-  /// "peer ended", "closing", "closed"; servers: "new", "starting", "listening", "closing"; timers:
+  /// "peer ended", "closing", "closed"; servers: "idle", "starting", "listening", "closing"; timers:
   /// "waiting"; abort tokens: "aborted", "not aborted".
   const char *state;
   bool holds; ///< it keeps its actor running; false in the list of a system, which does not know it
@@ -40,7 +40,8 @@ typedef struct troupe_handle {
 } troupe_handle_t;
 
 /// Lists what this thread's actor has: its sockets, servers, timers and abort tokens, in this order,
-/// each kind by id. Those that were closed and not freed are in it too, as "closed" or "new".
+/// each kind by id. Those that were closed and not freed are in it too, as "closed" or
+/// "idle".
 ///
 /// Ownership: at most `capacity` of them are written to `handles`, which may be NULL.
 /// Thread:    owner.
@@ -52,7 +53,7 @@ TROUPE_API int troupe_actor_handles(troupe_handle_t *handles, size_t capacity);
 
 /// Lists the open sockets and servers of all actors, as the I/O actors know them: also of those that
 /// hang in a callback and can be asked nothing. Sorted by owner, kind, id. To take it costs an I/O
-/// actor some microseconds for each.
+/// actor about two microseconds for each.
 ///
 /// Ownership: at most `capacity` of them are written to `handles`, which may be NULL.
 /// Thread:    any. What an actor makes of the list is not in its trace.

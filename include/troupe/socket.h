@@ -121,7 +121,7 @@ typedef struct troupe_deadlines {
   unsigned connect_ms;
   /// From the connection (also an accepted one, or a descriptor's) until the peer's first byte:
   /// TROUPE_EFIRSTBYTEDEADLINE. A peer that ends without a byte keeps it. The peer is not to blame
-  /// while nobody reads: paused, or with bytes that wait for on_data up to the limit, time stands
+  /// while nobody reads: while the socket is paused, or the actor is too far behind, time stands
   /// still, and it begins anew when reading goes on.
   unsigned first_byte_ms;
   /// While bytes wait to be written: since the kernel took the last one, or since there are any to

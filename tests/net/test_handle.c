@@ -205,6 +205,11 @@ static int stranger(void *argument) {
   expect(strcmp(handle.made_at + TROUPE_MADE_AT_SIZE - 6, "end:7") == 0);
   expect(troupe_socket_free(socket) == 0);
   expect(troupe_actor_handles(&handle, 1) == 0);
+  troupe_server_t server;
+  expect((troupe_server_new)(NULL, NULL, NULL, &server) == 0);
+  expect(troupe_actor_handles(&handle, 1) == 1);
+  expect(handle.kind == TROUPE_HANDLE_SERVER && strcmp(handle.state, "idle") == 0);
+  expect(troupe_server_free(server) == 0);
   return 0;
 }
 
