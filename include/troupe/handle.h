@@ -40,8 +40,8 @@ typedef struct troupe_handle {
 } troupe_handle_t;
 
 /// Lists what this thread's actor has: its sockets, servers, timers and abort tokens, in this order,
-/// each kind by id. Those that were closed and not freed are in it too, as "closed" or
-/// "idle".
+/// each kind by id. Those that were closed and not freed are in it too, as "closed" or "idle". What
+/// holds an actor besides, and is no handle: a watch, and the handler of messages.
 ///
 /// Ownership: at most `capacity` of them are written to `handles`, which may be NULL.
 /// Thread:    owner.
