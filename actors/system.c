@@ -85,6 +85,7 @@ typedef struct record {
   pthread_key_t at_exit; // of an attached thread: its destructor detaches
   bool attached;
   bool said_hello;
+  bool was_known; // all I/O actors had its HELLO
   bool returned;
 } record_t;
 
@@ -139,7 +140,7 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
   if (options == NULL) {
     options = &defaults;
   }
-  if (system == NULL || options->io_threads > 1) {
+  if (system == NULL || options->io_threads > TRP_IO_ACTORS_MAX) {
     return TROUPE_EINVAL;
   }
   troupe_system_t *made = calloc(1, sizeof *made);
@@ -414,6 +415,7 @@ static int told_hello(void *context) {
       return error;
     }
   }
+  record->was_known = true;
   int error = 0;
   pthread_mutex_lock(&system->mutex);
   record->life = KNOWN;
@@ -663,6 +665,8 @@ int troupe_detach(int status) {
 }
 
 /// The last words: packed on the stack, and short enough for libzmq to carry them without memory.
+/// The first I/O actor, which tells others of the end, hears them last, and for how many it has to
+/// wait. Of an actor that was never known nobody can be told.
 static void say_bye(record_t *record) {
   Troupe__Wire__Bye bye = TROUPE__WIRE__BYE__INIT;
   bye.status = record->status;
@@ -677,10 +681,11 @@ static void say_bye(record_t *record) {
   batch.n_messages = 1;
   batch.messages = messages;
   uint8_t bytes[64];
-  size_t length = troupe__wire__batch__pack(&batch, bytes);
   const trp_ground_t *ground = record->system->ground;
-  for (unsigned i = 0; i < ground->io_count; i++) {
-    ground->ops->send_last(record->inbox, trp_id_actor(i + 1), bytes, length);
+  bye.others = record->was_known ? ground->io_count - 1 : 0;
+  size_t length = troupe__wire__batch__pack(&batch, bytes);
+  for (unsigned io = ground->io_count; io > 0; io--) {
+    ground->ops->send_last(record->inbox, trp_id_actor(io), bytes, length);
   }
 }
 

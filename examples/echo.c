@@ -9,7 +9,7 @@
 
 #include "common/program.h"
 
-enum { GRACE_MS = 1000, ACTORS_MAX = 1024, HIGH_WATER_MARK = 256 * 1024 };
+enum { GRACE_MS = 1000, ACTORS_MAX = 1024, IO_THREADS_MAX = 63, HIGH_WATER_MARK = 256 * 1024 };
 
 /* Given to each actor as a copy of its own, so that a trace holds it too. */
 typedef struct {
@@ -121,7 +121,7 @@ static void help(void) {
        "  --reuse-port     other processes that say so too may listen there as well\n"
        "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
        "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
-       "  --io-threads N   threads that own the sockets (default: 1, and no more as yet)\n"
+       "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"
        "  --work-us U      compute for U microseconds for each message (default: 0)\n"
        "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
        "  --upper          answer in capital letters\n"
@@ -160,6 +160,7 @@ int main(int argc, char **argv) {
       {0},
   };
   config_t config = {.actors = 1};
+  unsigned io_threads = 1;
   const char *record = NULL;
   bool replays = false;
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
@@ -183,9 +184,7 @@ int main(int argc, char **argv) {
       config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
       break;
     case IO_THREADS:
-      if (program_number("--io-threads", optarg, 1, 63) > 1) {
-        program_usage_error("more than one I/O thread is not supported yet");
-      }
+      io_threads = (unsigned)program_number("--io-threads", optarg, 1, IO_THREADS_MAX);
       break;
     case WORK:
       config.work_us = (unsigned)program_number("--work-us", optarg, 0, 1000000);
@@ -222,7 +221,7 @@ int main(int argc, char **argv) {
   program_block_signals();
   program_raise_file_limit();
   troupe_system_t *system = NULL;
-  int error = troupe_system_new(NULL, &system);
+  int error = troupe_system_new(&(troupe_system_options_t){.io_threads = io_threads}, &system);
   if (error < 0) {
     program_fail("cannot start: %s", troupe_error_message(error));
   }

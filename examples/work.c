@@ -14,6 +14,7 @@
 enum {
   GRACE_MS = 1000,
   ACTORS_MAX = 1024,
+  IO_THREADS_MAX = 63,
   ITERATIONS_DEFAULT = 1000,
   ITERATIONS_MAX = 1000000000,
   LINE_LIMIT = 65536,
@@ -208,22 +209,25 @@ static void help(void) {
       "  --port P         the port (default: 0, the system picks one)\n"
       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
       "  --actors N       actors that compute, each on a thread of its own (default: 1)\n"
+      "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"
       "  --iterations K   rounds of SHA-256 for each line (default: 1000)\n"
       "  --help           this text");
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, ACTORS, ITERATIONS, HELP };
+  enum { HOST = 1, PORT, PATH, ACTORS, IO_THREADS, ITERATIONS, HELP };
   static const struct option options[] = {
       {"host", required_argument, NULL, HOST},
       {"port", required_argument, NULL, PORT},
       {"path", required_argument, NULL, PATH},
       {"actors", required_argument, NULL, ACTORS},
+      {"io-threads", required_argument, NULL, IO_THREADS},
       {"iterations", required_argument, NULL, ITERATIONS},
       {"help", no_argument, NULL, HELP},
       {0},
   };
   config_t config = {.actors = 1, .iterations = ITERATIONS_DEFAULT};
+  unsigned io_threads = 1;
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
     case HOST:
@@ -234,6 +238,9 @@ int main(int argc, char **argv) {
       break;
     case PATH:
       program_path_option(&config.target, optarg);
+      break;
+    case IO_THREADS:
+      io_threads = (unsigned)program_number("--io-threads", optarg, 1, IO_THREADS_MAX);
       break;
     case ACTORS:
       config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
@@ -251,5 +258,6 @@ int main(int argc, char **argv) {
   if (optind < argc) {
     program_usage_error("unexpected '%s'", argv[optind]);
   }
-  return program_serve("work", work_actor, &config, sizeof config, config.actors, GRACE_MS);
+  return program_serve("work", work_actor, &config, sizeof config, config.actors, io_threads,
+                       GRACE_MS);
 }

@@ -8,7 +8,7 @@
 
 #include "core/message/id.h"
 
-enum { START_FAILED_MS = 5000 };
+enum { START_FAILED_MS = 5000, MEET_MS = 10000, DRAIN_MS = 5000 };
 
 typedef struct {
   trp_ground_t base;
@@ -77,6 +77,9 @@ static void wake(trp_ground_t *ground, pthread_cond_t *condition) {
 
 static void free_real(trp_ground_t *ground, int64_t deadline_ns) {
   real_t *real = real_of(ground);
+  for (unsigned i = 0; i < ground->io_count && ground->io_count > 1; i++) {
+    trp_io_drain(real->io[i], now(ground) + (int64_t)DRAIN_MS * 1000000);
+  }
   while (ground->io_count > 0) {
     trp_io_stop(&real->io[--ground->io_count], deadline_ns);
   }
@@ -116,11 +119,19 @@ int trp_real_ground_new(unsigned io_count, int64_t spin_ns, void (*on_signal_sto
     const trp_io_options_t io = {
         .hub = made->base.hub,
         .self = trp_id_actor(made->base.io_count + 1),
+        .io_actors = io_count,
         .spin_ns = spin_ns,
         .on_signal_stop = on_signal_stop,
         .context = context,
     };
     error = trp_io_start(&io, &made->io[made->base.io_count]);
+    if (error != 0) {
+      free_real(&made->base, now(&made->base) + (int64_t)START_FAILED_MS * 1000000);
+      return error;
+    }
+  }
+  for (unsigned i = 0; i < io_count && io_count > 1; i++) {
+    error = trp_io_meet(made->io[i], now(&made->base) + (int64_t)MEET_MS * 1000000);
     if (error != 0) {
       free_real(&made->base, now(&made->base) + (int64_t)START_FAILED_MS * 1000000);
       return error;

@@ -26,6 +26,7 @@ enum {
   RECEIVE_BUDGET = 256, // batches, before sockets get their turn again
   CATCH_UP_ROUNDS = 16,
   TRIM_AFTER_MS = 1000,
+  REST_NS = 1000000000, // for the last messages to come
   // What a loop, an inbox and libzmq's own thread open, with some to spare. libuv and libzmq abort
   // or leak when they run out of descriptors half-way.
   DESCRIPTORS_NEEDED = 16,
@@ -36,10 +37,20 @@ typedef struct call {
   trp_io_call_t what; // `bytes` points behind the struct
 } call_t;
 
+/// What another thread waits for.
+typedef enum {
+  THE_COUNTERS,
+  THE_HANDLES,
+  THE_HELLO, // of `actor`
+  THE_PIPES, // to other I/O actors
+  THE_REST,  // of what was sent
+} wanted_t;
+
 typedef struct snapshot {
   struct snapshot *next;
-  trp_net_counters_t *counters; // or
-  size_t *count;                // of handles; without either it waits for the HELLO of `actor`
+  wanted_t wanted;
+  trp_net_counters_t *counters;
+  size_t *count; // of handles
   troupe_handle_t *handles;
   size_t capacity;
   uint64_t actor;
@@ -81,7 +92,7 @@ struct trp_io {
   trp_net_t *net;
   trp_in_t in;
   call_t *calls, **last_call; // taken, and not carried out yet
-  bool awaits_hello;          // a snapshot could not be answered yet
+  bool awaits;                // a snapshot could not be answered yet
   uint64_t handled;           // batches and calls
   uint64_t spun_activity;     // up to where activity was seen by spins(),
   int64_t active_ns;          // and when
@@ -245,20 +256,32 @@ static int wait_for_snapshot(trp_io_t *io, int64_t deadline_ns, snapshot_t *mine
 }
 
 int trp_io_counters(trp_io_t *io, int64_t deadline_ns, trp_net_counters_t *counters) {
-  snapshot_t mine = {.counters = counters};
+  snapshot_t mine = {.wanted = THE_COUNTERS, .counters = counters};
   return wait_for_snapshot(io, deadline_ns, &mine);
 }
 
 int trp_io_handles(trp_io_t *io, int64_t deadline_ns, troupe_handle_t *handles, size_t capacity,
                    size_t *count) {
-  snapshot_t mine = {.count = count, .handles = handles, .capacity = capacity};
+  snapshot_t mine = {
+      .wanted = THE_HANDLES, .count = count, .handles = handles, .capacity = capacity};
   return wait_for_snapshot(io, deadline_ns, &mine);
 }
 
 int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor) {
-  snapshot_t mine = {.actor = actor};
+  snapshot_t mine = {.wanted = THE_HELLO, .actor = actor};
   int error = wait_for_snapshot(io, deadline_ns, &mine);
   return error == 0 ? mine.result : error;
+}
+
+int trp_io_meet(trp_io_t *io, int64_t deadline_ns) {
+  snapshot_t mine = {.wanted = THE_PIPES};
+  int error = wait_for_snapshot(io, deadline_ns, &mine);
+  return error == 0 ? mine.result : error;
+}
+
+int trp_io_drain(trp_io_t *io, int64_t deadline_ns) {
+  snapshot_t mine = {.wanted = THE_REST};
+  return wait_for_snapshot(io, deadline_ns, &mine);
 }
 
 /// Carries calls out, in order. Who made one was told that it would be, so one for which there is no
@@ -303,17 +326,27 @@ static void drop_calls(trp_io_t *io) {
 
 /// False: not yet.
 static bool answer(trp_io_t *io, snapshot_t *snapshot) {
-  if (snapshot->counters != NULL) {
+  switch (snapshot->wanted) {
+  case THE_COUNTERS:
     *snapshot->counters = *trp_net_counters(io->net);
     return true;
-  }
-  if (snapshot->count != NULL) {
+  case THE_HANDLES:
     *snapshot->count = trp_net_handles(io->net, snapshot->handles, snapshot->capacity);
     return true;
+  case THE_PIPES:
+    snapshot->result = trp_net_meet(io->net);
+    return true;
+  case THE_REST:
+    trp_net_flush(io->net);
+    return !trp_pipes_pending(io->inbox);
+  default:
+    snapshot->result = trp_net_knows(io->net, snapshot->actor);
+    if (snapshot->result == 0) {
+      return false;
+    }
+    snapshot->result = snapshot->result > 0 ? 0 : snapshot->result;
+    return true;
   }
-  int known = trp_net_knows(io->net, snapshot->actor);
-  snapshot->result = known > 0 ? 0 : known;
-  return known != 0;
 }
 
 static void answer_snapshots(trp_io_t *io) {
@@ -330,7 +363,7 @@ static void answer_snapshots(trp_io_t *io) {
       link = &one->next;
     }
   }
-  io->awaits_hello = io->snapshots != NULL;
+  io->awaits = io->snapshots != NULL;
   if (any) {
     pthread_cond_broadcast(&io->changed);
   }
@@ -401,7 +434,7 @@ static void on_prepare(uv_prepare_t *prepare) {
   if (io->full || trp_pipes_pending(io->inbox)) {
     receive_all(io);
   }
-  if (io->awaits_hello) {
+  if (io->awaits) {
     answer_snapshots(io);
   }
   if (io->calls != NULL) {
@@ -535,6 +568,9 @@ static int open_all(trp_io_t *io) {
     error = trp_net_new(io->options.self, trp_uv_transport_base(io->transport), io->inbox, io->pool,
                         &io->net);
   }
+  if (error == 0 && io->options.io_actors > 1) {
+    error = trp_net_join(io->net, io->options.io_actors);
+  }
   return error;
 }
 
@@ -545,9 +581,23 @@ static void close_handle(uv_handle_t *handle, void *argument) {
   }
 }
 
+/// Descriptors may be among what is left in the inbox, and nobody else would close them. What was
+/// sent shows at once, unless a sender was interrupted in the middle.
+static void receive_rest(trp_io_t *io) {
+  int64_t deadline_ns = trp_inbox_now(io->inbox) + REST_NS;
+  while (trp_pipes_pending(io->inbox) && trp_inbox_now(io->inbox) < deadline_ns) {
+    if (trp_inbox_receive(io->inbox, deadline_ns, &io->in) == 1) {
+      trp_net_execute(io->net, &io->in);
+      trp_net_flush(io->net);
+    }
+    trp_in_reset(&io->in);
+  }
+}
+
 static void close_all(trp_io_t *io) {
   drop_calls(io);
   if (io->net != NULL) {
+    receive_rest(io);
     trp_net_free(&io->net);
   }
   if (io->transport != NULL) {

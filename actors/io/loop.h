@@ -14,9 +14,10 @@ typedef struct trp_io trp_io_t;
 
 typedef struct trp_io_options {
   trp_hub_t *hub;
-  uint64_t self;   // trp_id_actor(1) to trp_id_actor(TRP_IO_ACTORS_MAX)
-  int64_t spin_ns; // how long the loop looks again and again after something happened before it
-                   // sleeps; 0: it sleeps at once
+  uint64_t self;      // trp_id_actor(1) to trp_id_actor(TRP_IO_ACTORS_MAX)
+  unsigned io_actors; // how many there are in the system; 0 means 1
+  int64_t spin_ns;    // how long the loop looks again and again after something happened before it
+                      // sleeps; 0: it sleeps at once
   void (*on_signal_stop)(void *context); // in the I/O thread, after trp_io_post_from_signal(); must
                                          // not block; NULL is fine
   void *context;
@@ -66,8 +67,17 @@ int trp_io_handles(trp_io_t *io, int64_t deadline_ns, troupe_handle_t *handles, 
 /// or TROUPE_ESTOPPED.
 int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor);
 
+/// Any thread but the I/O thread; all I/O actors of the system are started: makes the pipes between
+/// them. Returns 0, TROUPE_EMFILE, TROUPE_ENOMEM, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
+int trp_io_meet(trp_io_t *io, int64_t deadline_ns);
+
+/// Any thread but the I/O thread; no user actor runs any more. Blocks until all that they sent is
+/// carried out. With several I/O actors each is drained before the first is stopped: then none
+/// sends another one a descriptor afterwards. Returns 0, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
+int trp_io_drain(trp_io_t *io, int64_t deadline_ns);
+
 /// No other thread may be in a call, or make one, on this I/O actor. Carries out what was posted,
-/// closes all sockets, joins the thread and frees everything. Waits for look-ups until the deadline
+/// receives what was sent to it, closes all sockets, joins the thread and frees everything. Waits for look-ups until the deadline
 /// (of the clock that the inbox's now() reads); with TROUPE_ETIMEDOUT a thread that hangs in one
 /// was left behind, everything else is gone all the same. Else 0.
 int trp_io_stop(trp_io_t **io, int64_t deadline_ns);

@@ -503,6 +503,27 @@ static int accept_one(trp_transport_t *transport, trp_handle_t *listener, trp_ha
   return 0;
 }
 
+static int let_go(trp_transport_t *transport, trp_handle_t *handle) {
+  (void)transport;
+  int fd = handle->fd;
+  detach(handle);
+  return fd;
+}
+
+static int take(trp_transport_t *transport, int fd, bool tcp, trp_handle_t **handle) {
+  trp_handle_t *made = take_handle(self_of(transport));
+  int error = made == NULL ? (int)TROUPE_ENOMEM : attach(made, fd, tcp ? TRP_FD_TCP : TRP_FD_UNIX);
+  if (error != 0) {
+    close(fd);
+    if (made != NULL) {
+      give_handle_back(made);
+    }
+    return error;
+  }
+  *handle = made;
+  return 0;
+}
+
 static int begin_connect(trp_transport_t *transport, const troupe_address_t *remote,
                          const troupe_address_t *local, trp_handle_t **handle,
                          const char **syscall) {
@@ -710,6 +731,8 @@ static const trp_transport_ops_t uv_ops = {
     .adopt = adopt,
     .adopt_listen = adopt_listen,
     .accept = accept_one,
+    .let_go = let_go,
+    .take = take,
     .connect = begin_connect,
     .connected = connected,
     .read = read_some,

@@ -9,6 +9,7 @@
 
 #include "actors/net/list.h"
 #include "actors/net/net.h"
+#include "actors/net/siblings.h"
 #include "actors/net/texts.h"
 #include "actors/net/timers.h"
 #include "actors/net/writes.h"
@@ -50,9 +51,12 @@ struct trp_net {
   int64_t now_ns;        // of the callback that runs
   uint64_t cause_sender; // the command that runs, or 0
   uint64_t cause_sequence;
-  trp_map_t owners;         // actor's id -> trp_owner_t
-  trp_map_t refused;        // ids of actors whose HELLO was refused, until somebody asks
-  trp_map_t subjects;       // id -> trp_subject_t
+  trp_map_t owners;   // actor's id -> trp_owner_t
+  trp_map_t refused;  // ids of actors whose HELLO was refused, until somebody asks
+  trp_map_t subjects; // id -> trp_subject_t
+  trp_siblings_t siblings;
+  trp_map_t dealt; // id of a connection that another I/O actor serves -> what is counted of it
+  uint64_t window; // of each owner
   trp_link_t dirty_owners;  // have events to be sent
   trp_link_t ended_owners;  // said bye in this turn
   trp_link_t dirty_streams; // have something to write, or may want something else of the transport
@@ -99,7 +103,7 @@ void trp_subject_bury(trp_net_t *net, trp_subject_t *subject);
 /// turn.
 void trp_net_close_handle(trp_net_t *net, trp_handle_t *handle);
 
-/// A fresh id for what this I/O actor makes itself; 0: used up.
-uint64_t trp_net_new_id(trp_net_t *net);
+/// A fresh id for a connection that this I/O actor accepted and `io` serves; 0: used up.
+uint64_t trp_net_new_id(trp_net_t *net, unsigned io);
 
 #endif

@@ -8,6 +8,7 @@
 #include "actors/net/details.h"
 #include "actors/net/member.h"
 #include "actors/net/owners.h"
+#include "core/support/assert.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -21,6 +22,14 @@ static void release(trp_net_t *net, trp_subject_t *subject);
 static int add_member(trp_listener_t *listener, trp_member_t *member);
 static trp_member_t *member_at(const trp_listener_t *listener, size_t index);
 static void accept_some(trp_listener_t *listener);
+static bool accept_one(trp_listener_t *listener, int *error);
+static void place(trp_listener_t *listener, trp_placement_verdict_t verdict, trp_handle_t *handle,
+                  const troupe_address_t *remote, bool certain);
+static bool set_aside(trp_listener_t *listener, trp_handle_t *handle,
+                      const troupe_address_t *remote);
+static void run_sync(trp_sync_t *sync);
+static void settle_doubts(trp_listener_t *listener);
+static void close_doubts(trp_listener_t *listener);
 static void set_wants(trp_listener_t *listener, bool wants);
 static void park(trp_listener_t *listener, int code);
 static void unpark(trp_listener_t *listener);
@@ -133,16 +142,21 @@ void trp_listener_leave(trp_member_t *member) {
   }
   trp_timers_remove(&net->timers, &listener->due);
   trp_list_remove(&listener->in_net);
+  trp_list_remove(&listener->sync.in_list);
+  close_doubts(listener);
   trp_net_close_handle(net, listener->handle);
   listener->handle = NULL;
   trp_subject_bury(net, &listener->subject);
 }
 
 void trp_listener_update(trp_listener_t *listener) {
+  settle_doubts(listener);
   if (listener->handle == NULL || listener->parked) {
     return;
   }
-  set_wants(listener, trp_placement_verdict(listener->places, listener->count) != TRP_PLACE_WAIT);
+  set_wants(listener,
+            listener->doubt_count == 0 &&
+                trp_placement_verdict(listener->places, listener->count) != TRP_PLACE_WAIT);
 }
 
 void trp_listener_ready(trp_listener_t *listener) {
@@ -224,7 +238,9 @@ static trp_listener_t *make(trp_net_t *net, const trp_listen_order_t *order) {
   listener->policy = order->policy;
   listener->fd = -1;
   listener->due.run = run_due;
+  listener->sync.run = run_sync;
   trp_list_init(&listener->in_net);
+  trp_list_init(&listener->sync.in_list);
   return listener;
 }
 
@@ -240,6 +256,7 @@ static void release(trp_net_t *net, trp_subject_t *subject) {
   trp_listener_t *listener = (trp_listener_t *)(void *)subject;
   (void)net;
   free(listener->places);
+  free(listener->doubts);
   free(listener);
 }
 
@@ -266,41 +283,117 @@ static trp_member_t *member_at(const trp_listener_t *listener, size_t index) {
 /// Takes connections while somebody can have them, within the budget. What is left is there in the
 /// next turn.
 static void accept_some(trp_listener_t *listener) {
-  trp_net_t *net = listener->net;
-  for (int budget = TRP_ACCEPT_BUDGET; budget > 0; budget--) {
-    trp_placement_verdict_t verdict = trp_placement_verdict(listener->places, listener->count);
-    if (verdict == TRP_PLACE_WAIT) {
-      break;
-    }
-    trp_handle_t *handle = NULL;
-    troupe_address_t remote = {0};
-    int error = net->ops->accept(net->transport, listener->handle, &handle, &remote);
-    if (error == -EAGAIN) {
-      break;
-    }
-    if (error != 0) {
-      // No descriptors, no memory, or something unheard of: in no case is it tried again at once.
-      park(listener, error);
-      return;
-    }
+  int error = 0;
+  if (listener->doubt_count > 0) {
     unpark(listener);
-    net->counters.accepted++;
-    uint8_t bytes[16];
-    uint64_t hash = trp_ip_bytes(&remote, bytes) ? trp_ip_hash(bytes) : 0;
-    trp_member_t *member = member_at(listener,
-                                     trp_placement_pick(listener->policy, listener->places,
-                                                        listener->count, &listener->cursor, hash));
-    if (verdict == TRP_PLACE_DEAL) {
-      trp_member_admit(member, handle, &remote);
-    } else {
-      trp_member_refuse(member, handle, &remote);
-    }
+    trp_listener_update(listener);
+    return;
+  }
+  for (int budget = TRP_ACCEPT_BUDGET; budget > 0 && accept_one(listener, &error); budget--) {
     if (listener->handle == NULL) {
       return;
     }
   }
+  if (error != 0) {
+    // No descriptors, no memory, or something unheard of: in no case is it tried again at once.
+    park(listener, error);
+    return;
+  }
   unpark(listener);
+  if (listener->doubt_count > 0) {
+    trp_siblings_sync(listener->net, &listener->sync);
+  }
   trp_listener_update(listener);
+}
+
+/// False: there is none, nobody can have it, or `*error`.
+static bool accept_one(trp_listener_t *listener, int *error) {
+  trp_net_t *net = listener->net;
+  trp_placement_verdict_t verdict = trp_placement_verdict(listener->places, listener->count);
+  if (verdict == TRP_PLACE_WAIT) {
+    return false;
+  }
+  trp_handle_t *handle = NULL;
+  troupe_address_t remote = {0};
+  int result = net->ops->accept(net->transport, listener->handle, &handle, &remote);
+  if (result != 0) {
+    *error = result == -EAGAIN ? 0 : result;
+    return false;
+  }
+  unpark(listener);
+  net->counters.accepted++;
+  // They keep their order.
+  if (listener->doubt_count == 0 || !set_aside(listener, handle, &remote)) {
+    place(listener, verdict, handle, &remote, false);
+  }
+  return true;
+}
+
+/// Gives the connection to one of the members, or turns it away.
+static void place(trp_listener_t *listener, trp_placement_verdict_t verdict, trp_handle_t *handle,
+                  const troupe_address_t *remote, bool certain) {
+  uint8_t bytes[16];
+  uint64_t hash = trp_ip_bytes(remote, bytes) ? trp_ip_hash(bytes) : 0;
+  size_t cursor = listener->cursor;
+  trp_member_t *member = member_at(listener,
+                                   trp_placement_pick(listener->policy, listener->places,
+                                                      listener->count, &listener->cursor, hash));
+  bool keep_out = verdict != TRP_PLACE_DEAL || trp_member_is_capped(member, remote);
+  if (keep_out && !certain && trp_siblings_lag(listener->net) &&
+      set_aside(listener, handle, remote)) {
+    listener->cursor = cursor;
+  } else if (verdict == TRP_PLACE_DEAL) {
+    trp_member_admit(member, handle, remote);
+  } else {
+    trp_member_refuse(member, handle, remote);
+  }
+}
+
+// ---- Connections in doubt ----
+
+/// False: no memory; it is decided on what is known.
+static bool set_aside(trp_listener_t *listener, trp_handle_t *handle,
+                      const troupe_address_t *remote) {
+  if (listener->doubts == NULL) {
+    listener->doubts = malloc(TRP_ACCEPT_BUDGET * sizeof *listener->doubts);
+    if (listener->doubts == NULL) {
+      return false;
+    }
+  }
+  TROUPE_ASSERT(listener->doubt_count < TRP_ACCEPT_BUDGET);
+  listener->doubts[listener->doubt_count++] = (trp_doubt_t){.handle = handle, .remote = *remote};
+  return true;
+}
+
+static void run_sync(trp_sync_t *sync) {
+  trp_listener_update(TRP_LIST_ENTRY(sync, trp_listener_t, sync));
+}
+
+/// All that could keep them out is known: in their order, as long as somebody can take them.
+static void settle_doubts(trp_listener_t *listener) {
+  if (listener->settles || trp_list_holds(&listener->sync.in_list)) {
+    return;
+  }
+  listener->settles = true;
+  while (listener->doubt_first < listener->doubt_count) {
+    trp_placement_verdict_t verdict = trp_placement_verdict(listener->places, listener->count);
+    if (verdict == TRP_PLACE_WAIT) {
+      break;
+    }
+    trp_doubt_t doubt = listener->doubts[listener->doubt_first++];
+    place(listener, verdict, doubt.handle, &doubt.remote, true);
+  }
+  if (listener->doubt_first == listener->doubt_count) {
+    listener->doubt_first = listener->doubt_count = 0;
+  }
+  listener->settles = false;
+}
+
+static void close_doubts(trp_listener_t *listener) {
+  while (listener->doubt_first < listener->doubt_count) {
+    trp_net_close_handle(listener->net, listener->doubts[listener->doubt_first++].handle);
+  }
+  listener->doubt_first = listener->doubt_count = 0;
 }
 
 static void set_wants(trp_listener_t *listener, bool wants) {
@@ -329,6 +422,9 @@ static void park(trp_listener_t *listener, int code) {
     }
     for (size_t i = 0; i < listener->count; i++) {
       trp_member_tell_parked(member_at(listener, i), code, true);
+    }
+    if (net->siblings.count > 1) {
+      trp_siblings_short(net);
     }
   } else if (net->now_ns >= listener->due.node.deadline_ns) {
     listener->park_ms *= 2;

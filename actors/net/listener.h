@@ -12,6 +12,13 @@ enum {
   TRP_PARK_MAX_MS = 1000, // at the most
 };
 
+/// A connection that would be turned away, until it is certain that none of those that keep it out
+/// is gone already.
+typedef struct trp_doubt {
+  trp_handle_t *handle;
+  troupe_address_t remote;
+} trp_doubt_t;
+
 struct trp_listener {
   trp_subject_t subject;
   trp_net_t *net;
@@ -32,6 +39,10 @@ struct trp_listener {
   size_t cursor;
   trp_place_t **places; // those of its members
   size_t count, capacity;
+  trp_doubt_t *doubts; // TRP_ACCEPT_BUDGET of them, or NULL
+  size_t doubt_first, doubt_count;
+  trp_sync_t sync; // in a list while they wait for it
+  bool settles;    // decides on them right now
 };
 
 /// What a server asks for; the address is known.

@@ -5,6 +5,7 @@
 #include <troupe/error.h>
 
 #include "actors/net/blocks.h"
+#include "actors/net/dealing.h"
 #include "actors/net/listener.h"
 #include "actors/net/owners.h"
 #include "actors/net/stream.h"
@@ -19,6 +20,14 @@ struct trp_request {
   trp_resolve_t *resolve;
   char *host;
 };
+
+/// A COMMAND_COUNT that waits until what is gone elsewhere is known here.
+typedef struct {
+  trp_sync_t sync;
+  trp_net_t *net;
+  uint64_t owner, server, token;
+  bool group;
+} ask_t;
 
 static void discard_descriptor(trp_net_t *net, const Troupe__Wire__Listen *listen);
 static trp_member_t *find_or_make(const trp_command_t *command);
@@ -40,14 +49,11 @@ static void forget(trp_member_t *member);
 static void update_credit(trp_member_t *member);
 static bool put_counts(trp_owner_t *owner, trp_message_t *event, const trp_member_counts_t *counts);
 static bool is_refused(trp_member_t *member, const troupe_address_t *remote);
-static bool is_capped(const trp_member_t *member, const troupe_address_t *remote);
-static bool count_peer(trp_member_t *member, trp_stream_t *stream, const troupe_address_t *remote);
-static void uncount_peer(trp_member_t *member, trp_stream_t *stream);
 static void change_cap(trp_member_t *member, uint32_t max, unsigned prefix);
 static void count_all_peers(trp_member_t *member);
-static bool tell_connection(trp_member_t *member, trp_stream_t *stream, trp_handle_t *handle,
-                            const troupe_address_t *local, const troupe_address_t *remote);
-static void find_local(const trp_member_t *member, trp_handle_t *handle, troupe_address_t *local);
+static bool admit_here(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote);
+static void run_count(trp_sync_t *sync);
+static void answer_count(trp_net_t *net, const ask_t *ask);
 static bool may_tell_drops(const trp_owner_t *owner);
 static bool tell_drops(trp_member_t *member);
 
@@ -357,6 +363,7 @@ static void finish(trp_member_t *member) {
     trp_net_retry(net, TRP_RETRY_NS);
     return;
   }
+  event->through = member->dealt;
   member->closing = false;
   forget(member);
 }
@@ -430,9 +437,38 @@ static void update_credit(trp_member_t *member) {
 
 void trp_member_count(const trp_command_t *command) {
   trp_net_t *net = command->net;
-  const Troupe__Wire__Count *asked = command->message->count;
-  trp_owner_t *owner = command->owner;
   trp_member_t *member = trp_map_get(&net->subjects, command->message->subject);
+  if (member != NULL && member->subject.tag == TRP_TAG_MEMBER && member->owner == command->owner) {
+    trp_member_set_dispatched(member, command->message->through);
+  }
+  ask_t ask = {.net = net,
+               .owner = command->sender,
+               .server = command->message->subject,
+               .token = command->message->count->token,
+               .group = command->message->count->group};
+  ask_t *later = trp_siblings_lag(net) ? malloc(sizeof *later) : NULL;
+  if (later == NULL) {
+    answer_count(net, &ask);
+    return;
+  }
+  *later = ask;
+  later->sync.run = run_count;
+  trp_list_init(&later->sync.in_list);
+  trp_siblings_sync(net, &later->sync);
+}
+
+static void run_count(trp_sync_t *sync) {
+  ask_t *ask = (ask_t *)(void *)sync;
+  answer_count(ask->net, ask);
+  free(ask);
+}
+
+static void answer_count(trp_net_t *net, const ask_t *ask) {
+  trp_owner_t *owner = trp_owner_find(net, ask->owner);
+  if (owner == NULL) {
+    return;
+  }
+  trp_member_t *member = trp_map_get(&net->subjects, ask->server);
   uint64_t connections = 0;
   // A server that never listened, or is gone, has none.
   if (member != NULL && member->subject.tag != TRP_TAG_MEMBER) {
@@ -440,7 +476,7 @@ void trp_member_count(const trp_command_t *command) {
   }
   if (member != NULL) {
     connections = member->place.connections;
-    if (asked->group && member->listener != NULL) {
+    if (ask->group && member->listener != NULL) {
       connections = 0;
       for (size_t i = 0; i < member->listener->count; i++) {
         connections += member->listener->places[i]->connections;
@@ -448,14 +484,14 @@ void trp_member_count(const trp_command_t *command) {
     }
   }
   static const trp_member_counts_t none;
-  trp_message_t *event = trp_owner_tell(owner, TRP_KIND(EVENT_COUNTED), command->message->subject);
+  trp_message_t *event = trp_owner_tell(owner, TRP_KIND(EVENT_COUNTED), ask->server);
   if (event == NULL || !put_counts(owner, event, member == NULL ? &none : &member->counts)) {
     net->counters.undeliverable++;
     return;
   }
-  event->count->token = asked->token;
+  event->count->token = ask->token;
   event->count->connections = connections;
-  event->count->group = asked->group;
+  event->count->group = ask->group;
 }
 
 /// Makes them the event's detail, or takes the event back: there is no memory.
@@ -485,33 +521,57 @@ void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_a
     trp_net_close_handle(net, handle);
     return;
   }
-  trp_stream_t *stream = NULL;
-  uint64_t id = trp_net_new_id(net);
-  if (id == 0 || trp_stream_new(net, member->owner, id, &stream) != 0) {
+  unsigned io = trp_siblings_pick(net);
+  bool admitted = io == trp_id_creator(net->self) ? admit_here(member, handle, remote)
+                                                  : trp_deal(member, handle, remote, io);
+  if (!admitted) {
+    // The peer is hung up on; nobody has heard of it.
     net->counters.undeliverable++;
     trp_net_close_handle(net, handle);
-    return;
+  }
+}
+
+/// False: no memory.
+static bool admit_here(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote) {
+  trp_net_t *net = member->net;
+  trp_stream_t *stream = NULL;
+  unsigned self = trp_id_creator(net->self);
+  uint64_t id = trp_net_new_id(net, self);
+  if (id == 0 || trp_stream_new(net, member->owner, id, &stream) != 0) {
+    return false;
   }
   stream->options = member->options;
   stream->held = stream->options.pause;
   troupe_address_t local = {0};
-  find_local(member, handle, &local);
-  if (!count_peer(member, stream, remote) ||
-      !tell_connection(member, stream, handle, &local, remote)) {
-    // The peer is hung up on; nobody has heard of it.
-    uncount_peer(member, stream);
+  trp_member_find_local(member, handle, &local);
+  if (!trp_member_count_peer(member, &stream->peer, remote) ||
+      !trp_member_tell_connection(member->owner, member->subject.id, stream, handle, &local,
+                                  remote)) {
+    trp_member_uncount_peer(member, &stream->peer);
     trp_stream_drop(stream);
-    net->counters.undeliverable++;
-    trp_net_close_handle(net, handle);
-    return;
+    return false;
   }
   stream->member = member;
   stream->made_at = member->made_at;
+  if (net->siblings.count > 1) {
+    trp_sibling_of(net, self)->place.connections++;
+  }
+  trp_member_admitted(member);
+  trp_stream_accepted(stream, handle);
+  return true;
+}
+
+void trp_member_admitted(trp_member_t *member) {
   member->place.connections++;
   member->counts.accepted++;
   member->dealt++;
   update_credit(member);
-  trp_stream_accepted(stream, handle);
+}
+
+void trp_member_not_admitted(trp_member_t *member) {
+  member->counts.accepted--;
+  member->dealt--;
+  update_credit(member);
 }
 
 void trp_member_refuse(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote) {
@@ -519,7 +579,7 @@ void trp_member_refuse(trp_member_t *member, trp_handle_t *handle, const troupe_
   net->counters.dropped++;
   member->counts.dropped++;
   member->drops++;
-  find_local(member, handle, &member->drop_local);
+  trp_member_find_local(member, handle, &member->drop_local);
   member->drop_remote = *remote;
   trp_net_close_handle(net, handle);
   if (!trp_list_holds(&member->in_list)) {
@@ -527,8 +587,8 @@ void trp_member_refuse(trp_member_t *member, trp_handle_t *handle, const troupe_
   }
 }
 
-void trp_member_lose(trp_member_t *member, trp_stream_t *stream) {
-  uncount_peer(member, stream);
+void trp_member_lose(trp_member_t *member, trp_peer_t **peer) {
+  trp_member_uncount_peer(member, peer);
   member->place.connections--;
   if (member->listener != NULL && !member->listener->wants) {
     trp_listener_update(member->listener);
@@ -546,7 +606,7 @@ static bool is_refused(trp_member_t *member, const troupe_address_t *remote) {
     member->counts.blocked++;
     return true;
   }
-  if (is_capped(member, remote)) {
+  if (trp_member_is_capped(member, remote)) {
     member->counts.capped++;
     return true;
   }
@@ -554,7 +614,7 @@ static bool is_refused(trp_member_t *member, const troupe_address_t *remote) {
 }
 
 /// All servers of the address count together: the peer cannot choose to which it is dealt.
-static bool is_capped(const trp_member_t *member, const troupe_address_t *remote) {
+bool trp_member_is_capped(const trp_member_t *member, const troupe_address_t *remote) {
   uint8_t key[16];
   if (member->max_per_address == 0 || !trp_peer_key(remote, member->address_prefix, key)) {
     return false;
@@ -567,19 +627,20 @@ static bool is_capped(const trp_member_t *member, const troupe_address_t *remote
   return count >= member->max_per_address;
 }
 
-static bool count_peer(trp_member_t *member, trp_stream_t *stream, const troupe_address_t *remote) {
+bool trp_member_count_peer(trp_member_t *member, trp_peer_t **peer,
+                           const troupe_address_t *remote) {
   uint8_t key[16];
   if (member->max_per_address == 0 || !trp_peer_key(remote, member->address_prefix, key)) {
     return true;
   }
-  stream->peer = trp_peers_add(&member->peers, key);
-  return stream->peer != NULL;
+  *peer = trp_peers_add(&member->peers, key);
+  return *peer != NULL;
 }
 
-static void uncount_peer(trp_member_t *member, trp_stream_t *stream) {
-  if (stream->peer != NULL) {
-    trp_peers_remove(&member->peers, stream->peer);
-    stream->peer = NULL;
+void trp_member_uncount_peer(trp_member_t *member, trp_peer_t **peer) {
+  if (*peer != NULL) {
+    trp_peers_remove(&member->peers, *peer);
+    *peer = NULL;
   }
 }
 
@@ -602,16 +663,17 @@ static void count_all_peers(trp_member_t *member) {
     trp_stream_t *stream = value;
     if (stream->subject.tag == TRP_TAG_STREAM && stream->member == member) {
       troupe_address_t remote = {0};
-      uncount_peer(member, stream);
+      trp_member_uncount_peer(member, &stream->peer);
       if (stream->handle != NULL) {
         net->ops->names(net->transport, stream->handle, NULL, &remote);
       }
-      (void)count_peer(member, stream, &remote); // without memory, this one goes uncounted
+      // Without memory, this one goes uncounted.
+      (void)trp_member_count_peer(member, &stream->peer, &remote);
     }
   }
+  trp_dealt_count_peers(member);
 }
 
-/// The system need not be asked when the listener is bound to one address.
 void trp_member_describe(const trp_member_t *member, troupe_handle_t *handle) {
   if (member->owner == NULL) {
     return;
@@ -627,7 +689,9 @@ void trp_member_describe(const trp_member_t *member, troupe_handle_t *handle) {
   }
 }
 
-static void find_local(const trp_member_t *member, trp_handle_t *handle, troupe_address_t *local) {
+/// The system need not be asked when the listener is bound to one address.
+void trp_member_find_local(const trp_member_t *member, trp_handle_t *handle,
+                           troupe_address_t *local) {
   if (member->listener->wildcard) {
     member->net->ops->names(member->net->transport, handle, local, NULL);
   } else {
@@ -635,11 +699,11 @@ static void find_local(const trp_member_t *member, trp_handle_t *handle, troupe_
   }
 }
 
-static bool tell_connection(trp_member_t *member, trp_stream_t *stream, trp_handle_t *handle,
-                            const troupe_address_t *local, const troupe_address_t *remote) {
-  trp_out_t *out = &member->owner->out;
-  trp_message_t *event = trp_owner_tell(member->owner, TRP_KIND(EVENT_CONNECTION),
-                                        member->subject.id);
+bool trp_member_tell_connection(trp_owner_t *owner, uint64_t id, const trp_stream_t *stream,
+                                trp_handle_t *handle, const troupe_address_t *local,
+                                const troupe_address_t *remote) {
+  trp_out_t *out = &owner->out;
+  trp_message_t *event = trp_owner_tell(owner, TRP_KIND(EVENT_CONNECTION), id);
   if (event == NULL) {
     return false;
   }
@@ -652,7 +716,7 @@ static bool tell_connection(trp_member_t *member, trp_stream_t *stream, trp_hand
     connection->remote = trp_address_to_wire(out, remote);
   }
   if (connection == NULL || connection->local == NULL || connection->remote == NULL ||
-      !trp_put_credentials(out, member->net->transport, handle, &connection->credentials)) {
+      !trp_put_credentials(out, owner->net->transport, handle, &connection->credentials)) {
     trp_out_undo(out);
     return false;
   }

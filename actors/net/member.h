@@ -55,14 +55,31 @@ void trp_member_set_dispatched(trp_member_t *member, uint64_t through);
 /// The look-up of its host ended.
 void trp_member_resolved(trp_member_t *member, const trp_resolved_t *result);
 
+/// Whether the peer's address has as many connections as it may have.
+bool trp_member_is_capped(const trp_member_t *member, const troupe_address_t *remote);
+
 /// A connection that the placement gave to it: takes the handle in any case.
 void trp_member_admit(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote);
 
 /// It is full, and so are the others.
 void trp_member_refuse(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote);
 
-/// A connection that it accepted is gone, wherever that lived.
-void trp_member_lose(trp_member_t *member, trp_stream_t *stream);
+/// A connection that it accepted is gone, wherever that lived; `*peer` is its count of the address.
+void trp_member_lose(trp_member_t *member, trp_peer_t **peer);
+
+// For connections that other I/O actors serve.
+/// Its actor has one more, or never heard of the last one.
+void trp_member_admitted(trp_member_t *member);
+void trp_member_not_admitted(trp_member_t *member);
+/// Counts a connection under its address, while that has a cap. False: no memory.
+bool trp_member_count_peer(trp_member_t *member, trp_peer_t **peer, const troupe_address_t *remote);
+void trp_member_uncount_peer(trp_member_t *member, trp_peer_t **peer);
+void trp_member_find_local(const trp_member_t *member, trp_handle_t *handle,
+                           troupe_address_t *local);
+/// EVENT_CONNECTION of the server `id`. False: no memory.
+bool trp_member_tell_connection(trp_owner_t *owner, uint64_t id, const trp_stream_t *stream,
+                                trp_handle_t *handle, const troupe_address_t *local,
+                                const troupe_address_t *remote);
 
 /// Tells that its listener is parked, or that it accepts again.
 void trp_member_tell_parked(trp_member_t *member, int code, bool parked);

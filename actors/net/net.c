@@ -9,19 +9,28 @@
 #include "actors/net/blocks.h"
 #include "actors/net/connector.h"
 #include "actors/net/context.h"
+#include "actors/net/dealing.h"
 #include "actors/net/listener.h"
 #include "actors/net/member.h"
 #include "actors/net/owners.h"
 #include "actors/net/stream.h"
 
+/// Who may give a command.
+typedef enum {
+  OWNERS,   // actors that have said hello
+  ANYBODY,  // others, too
+  SIBLINGS, // the other I/O actors
+} senders_t;
+
 /// How a kind of command is carried out.
 typedef struct {
   void (*run)(const trp_command_t *command);
   Troupe__Wire__Message__DetailCase detail; // which it must have; 0: none is needed
-  bool open_to_all;                         // also to senders that have not said hello
+  senders_t from;
 } order_t;
 
 static void run_command(const trp_command_t *command);
+static bool is_sibling(const trp_net_t *net, uint64_t sender);
 static void run_on_subject(const trp_command_t *command);
 static void run_on_member(trp_member_t *member, const trp_command_t *command);
 static void ignore(const trp_command_t *command);
@@ -32,31 +41,38 @@ static void run_retry(trp_due_t *due);
 static void free_buried(trp_net_t *net);
 
 static const order_t orders[] = {
-    [TRP_KIND(COMMAND_HELLO)] = {trp_owner_hello, TRP_DETAIL(HELLO), true},
-    [TRP_KIND(COMMAND_BYE)] = {trp_owner_bye, TRP_DETAIL(BYE), false},
-    [TRP_KIND(COMMAND_CONNECT)] = {trp_stream_connect, TRP_DETAIL(CONNECT), false},
-    [TRP_KIND(COMMAND_ADOPT)] = {trp_stream_adopt, TRP_DETAIL(ADOPT), false},
-    [TRP_KIND(COMMAND_WRITE)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_END)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_DESTROY)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_RESET)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_PAUSE)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_RESUME)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_CREDIT)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_OPTIONS)] = {run_on_subject, TRP_DETAIL(OPTIONS), false},
-    [TRP_KIND(COMMAND_FREEZE)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_GIVE)] = {run_on_subject, TRP_DETAIL(GIVE), false},
-    [TRP_KIND(COMMAND_LISTEN)] = {trp_member_listen, TRP_DETAIL(LISTEN), false},
-    [TRP_KIND(COMMAND_CLOSE)] = {run_on_subject, 0, false},
-    [TRP_KIND(COMMAND_BLOCK_LIST)] = {trp_blocks_define, TRP_DETAIL(BLOCK_LIST), false},
-    [TRP_KIND(COMMAND_COUNT)] = {trp_member_count, TRP_DETAIL(COUNT), false},
-    [TRP_KIND(COMMAND_WATCH)] = {trp_owner_watch, 0, false},
-    [TRP_KIND(COMMAND_UNWATCH)] = {trp_owner_unwatch, 0, false},
-    [TRP_KIND(COMMAND_SEND)] = {trp_owner_send, 0, true},
-    [TRP_KIND(COMMAND_PIPE)] = {trp_owner_pipe, 0, false},
-    [TRP_KIND(COMMAND_FORGET)] = {ignore, 0, false}, // tokens are the system's; it posts to who is
-                                                     // interested
-    [TRP_KIND(COMMAND_SEND_CREDIT)] = {trp_owner_send_credit, 0, false},
+    [TRP_KIND(COMMAND_HELLO)] = {trp_owner_hello, TRP_DETAIL(HELLO), ANYBODY},
+    [TRP_KIND(COMMAND_BYE)] = {trp_owner_bye, TRP_DETAIL(BYE), OWNERS},
+    [TRP_KIND(COMMAND_CONNECT)] = {trp_stream_connect, TRP_DETAIL(CONNECT), OWNERS},
+    [TRP_KIND(COMMAND_ADOPT)] = {trp_stream_adopt, TRP_DETAIL(ADOPT), OWNERS},
+    [TRP_KIND(COMMAND_WRITE)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_END)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_DESTROY)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_RESET)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_PAUSE)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_RESUME)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_CREDIT)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_OPTIONS)] = {run_on_subject, TRP_DETAIL(OPTIONS), OWNERS},
+    [TRP_KIND(COMMAND_FREEZE)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_GIVE)] = {run_on_subject, TRP_DETAIL(GIVE), OWNERS},
+    [TRP_KIND(COMMAND_LISTEN)] = {trp_member_listen, TRP_DETAIL(LISTEN), OWNERS},
+    [TRP_KIND(COMMAND_CLOSE)] = {run_on_subject, 0, OWNERS},
+    [TRP_KIND(COMMAND_BLOCK_LIST)] = {trp_blocks_define, TRP_DETAIL(BLOCK_LIST), OWNERS},
+    [TRP_KIND(COMMAND_COUNT)] = {trp_member_count, TRP_DETAIL(COUNT), OWNERS},
+    [TRP_KIND(COMMAND_WATCH)] = {trp_owner_watch, 0, OWNERS},
+    [TRP_KIND(COMMAND_UNWATCH)] = {trp_owner_unwatch, 0, OWNERS},
+    [TRP_KIND(COMMAND_SEND)] = {trp_owner_send, 0, ANYBODY},
+    [TRP_KIND(COMMAND_PIPE)] = {trp_owner_pipe, 0, OWNERS},
+    [TRP_KIND(COMMAND_FORGET)] = {ignore, 0, OWNERS}, // tokens are the system's; it posts to who is
+                                                      // interested
+    [TRP_KIND(COMMAND_SEND_CREDIT)] = {trp_owner_send_credit, 0, OWNERS},
+    [TRP_KIND(COMMAND_TAKE)] = {trp_dealt_take, TRP_DETAIL(TAKE), SIBLINGS},
+    [TRP_KIND(COMMAND_LOST)] = {trp_dealt_lost, 0, SIBLINGS},
+    [TRP_KIND(COMMAND_ENDED)] = {trp_owner_ended, 0, SIBLINGS},
+    [TRP_KIND(COMMAND_SYNC)] = {trp_siblings_asked, 0, SIBLINGS},
+    [TRP_KIND(COMMAND_SYNCED)] = {trp_siblings_answered, 0, SIBLINGS},
+    [TRP_KIND(COMMAND_SHORT)] = {trp_siblings_want, 0, SIBLINGS},
+    [TRP_KIND(COMMAND_FREED)] = {trp_siblings_freed, 0, SIBLINGS},
 };
 
 enum { ORDERS = sizeof orders / sizeof orders[0] };
@@ -73,6 +89,8 @@ int trp_net_new(uint64_t self, trp_transport_t *transport, trp_inbox_t *inbox, t
   net->inbox = inbox;
   net->pool = pool;
   net->retry.run = run_retry;
+  net->window = TRP_ACTOR_WINDOW;
+  trp_siblings_init(&net->siblings);
   trp_map_init(&net->owners);
   trp_map_init(&net->subjects);
   trp_timers_init(&net->timers, transport);
@@ -99,6 +117,8 @@ void trp_net_free(trp_net_t **freed) {
   }
   *freed = NULL;
   trp_owners_free(net);
+  trp_dealt_free(net);
+  trp_siblings_free(net);
   free_buried(net);
   trp_streams_free(net);
   trp_write_store_free(&net->write_store);
@@ -151,11 +171,18 @@ static void run_command(const trp_command_t *command) {
   // are short, and it lies in the cache.
   trp_command_t complete = *command;
   complete.owner = trp_owner_find(net, command->sender);
-  if (complete.owner == NULL && !order->open_to_all) {
+  bool may = order->from == SIBLINGS ? is_sibling(net, command->sender)
+                                     : complete.owner != NULL || order->from == ANYBODY;
+  if (!may) {
     net->counters.not_owner++;
     return;
   }
   order->run(&complete);
+}
+
+static bool is_sibling(const trp_net_t *net, uint64_t sender) {
+  return trp_id_is_io_actor(sender) && sender != net->self &&
+         trp_id_creator(sender) <= net->siblings.count;
 }
 
 /// Commands to what is in the table: only its owner may give them, and in its current epoch.
@@ -270,9 +297,15 @@ void trp_net_flush(trp_net_t *net) {
     if (net->parked > 0) {
       trp_listeners_retry(net);
     }
+    if (net->siblings.wanted) {
+      trp_siblings_tell_freed(net);
+    }
   }
   trp_members_flush(net);
   trp_owners_flush(net);
+  if (!trp_list_empty(&net->siblings.dirty)) {
+    trp_siblings_flush(net);
+  }
   free_buried(net);
   trp_timers_arm(&net->timers);
 }
@@ -317,12 +350,11 @@ void trp_net_discard_descriptor(trp_net_t *net, int fd) {
   }
 }
 
-uint64_t trp_net_new_id(trp_net_t *net) {
+uint64_t trp_net_new_id(trp_net_t *net, unsigned io) {
   if (net->last_counter == TRP_ID_COUNTER_MAX) {
     return 0;
   }
-  uint32_t number = trp_id_creator(net->self);
-  return trp_id_make(number, number, ++net->last_counter);
+  return trp_id_make(io, trp_id_creator(net->self), ++net->last_counter);
 }
 
 int trp_net_knows(trp_net_t *net, uint64_t actor) {

@@ -31,7 +31,14 @@ typedef struct trp_net_counters {
 int trp_net_new(uint64_t self, trp_transport_t *transport, trp_inbox_t *inbox, trp_pool_t *pool,
                 trp_net_t **made);
 
-/// Executes a batch of commands (or of events from the system). Never fails: what cannot be done is
+/// There are so many I/O actors, and this is one of them. Once, before anything else is called;
+/// without it, it is the only one. Returns 0 or TROUPE_ENOMEM.
+int trp_net_join(trp_net_t *net, unsigned io_actors);
+
+/// The inboxes of all of them are open: makes the pipes to others that there must be. 0 or an error.
+int trp_net_meet(trp_net_t *net);
+
+/// Executes a batch of commands, of a user actor or of another I/O actor. Never fails: what cannot be done is
 /// answered or counted.
 void trp_net_execute(trp_net_t *net, const trp_in_t *in);
 

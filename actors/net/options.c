@@ -32,6 +32,21 @@ void trp_options_merge(trp_socket_options_t *into, const Troupe__Wire__Options *
   into->pause |= from->pause;
 }
 
+void trp_options_put(const trp_socket_options_t *from, Troupe__Wire__Options *into) {
+  into->no_delay = (Troupe__Wire__Choice)from->no_delay;
+  into->linger_close = (Troupe__Wire__Choice)from->linger_close;
+  into->linger_ms = from->linger_ms;
+  into->keep_alive = (Troupe__Wire__Choice)from->keep_alive;
+  into->keep_alive_initial_delay_s = from->keep_alive_delay_s;
+  into->set_timeout = true;
+  into->timeout_ms = from->timeout_ms;
+  into->set_deadlines = true;
+  into->connect_deadline_ms = from->connect_deadline_ms;
+  into->first_byte_deadline_ms = from->first_byte_deadline_ms;
+  into->write_stall_deadline_ms = from->write_stall_deadline_ms;
+  into->pause = from->pause;
+}
+
 void trp_options_apply(const trp_socket_options_t *options, trp_transport_t *transport,
                        trp_handle_t *handle) {
   const trp_transport_ops_t *ops = transport->ops;

@@ -18,6 +18,9 @@ typedef struct trp_socket_options {
 /// What is set in `from` replaces what is in `into`. NULL sets nothing.
 void trp_options_merge(trp_socket_options_t *into, const Troupe__Wire__Options *from);
 
+/// The other way: all that is set in `from`. `into` is as its INIT.
+void trp_options_put(const trp_socket_options_t *from, Troupe__Wire__Options *into);
+
 /// Tells the system those that are its own. It may refuse: Node ignores that, too.
 void trp_options_apply(const trp_socket_options_t *options, trp_transport_t *transport,
                        trp_handle_t *handle);

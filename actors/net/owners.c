@@ -18,13 +18,18 @@ typedef struct trp_watch {
 static trp_watch_t *find_watch(const trp_owner_t *target, const trp_owner_t *watcher, bool pipe);
 static bool add_watch(trp_owner_t *target, trp_owner_t *watcher, bool pipe);
 static void free_watch(trp_watch_t *watch);
-static void tell_down(trp_owner_t *watcher, uint64_t target, const Troupe__Wire__Bye *bye);
+static void tell_down(trp_owner_t *watcher, uint64_t target, Troupe__Wire__Reason reason,
+                      int32_t status);
 static void tell_gone(trp_owner_t *owner, uint64_t target);
+static bool is_first(const trp_net_t *net);
+static void tell_end(trp_owner_t *owner);
+static bool tell_first(trp_owner_t *owner);
 static void drop_all(trp_owner_t *owner);
 static void free_owner(trp_owner_t *owner);
 
 trp_owner_t *trp_owner_find(const trp_net_t *net, uint64_t id) {
-  return trp_map_get(&net->owners, id);
+  trp_owner_t *owner = trp_map_get(&net->owners, id);
+  return owner == NULL || owner->ended ? NULL : owner;
 }
 
 trp_message_t *trp_owner_tell(trp_owner_t *owner, Troupe__Wire__Kind kind, uint64_t subject) {
@@ -92,17 +97,15 @@ void trp_owner_hello(const trp_command_t *command) {
 void trp_owner_bye(const trp_command_t *command) {
   trp_net_t *net = command->net;
   trp_owner_t *owner = command->owner;
-  trp_map_remove(&net->owners, owner->id);
+  const Troupe__Wire__Bye *bye = command->message->bye;
   net->counters.actors--;
+  owner->ended = true;
+  owner->status = bye->status;
+  owner->reason = bye->reason;
+  owner->others = is_first(net) && net->siblings.count > 1 ? bye->others : 0;
   drop_all(owner);
-  for (trp_link_t *link; (link = trp_list_take(&owner->watchers)) != NULL;) {
-    trp_watch_t *watch = TRP_LIST_ENTRY(link, trp_watch_t, in_target);
-    if (watch->pipe) {
-      tell_gone(watch->watcher, owner->id);
-    } else {
-      tell_down(watch->watcher, owner->id, command->message->bye);
-    }
-    free_watch(watch);
+  if (owner->ended_others >= owner->others) {
+    tell_end(owner);
   }
   // Its pipe is closed at the end of the turn; what was still to be sent through it has nobody to
   // read it.
@@ -111,12 +114,48 @@ void trp_owner_bye(const trp_command_t *command) {
   trp_list_append(&net->ended_owners, &owner->in_dirty);
 }
 
+void trp_owner_ended(const trp_command_t *command) {
+  trp_owner_t *owner = trp_map_get(&command->net->owners, command->message->subject);
+  if (owner == NULL || ++owner->ended_others < owner->others || !owner->ended) {
+    return;
+  }
+  tell_end(owner);
+  if (!trp_list_holds(&owner->in_dirty)) {
+    trp_list_append(&command->net->ended_owners, &owner->in_dirty);
+  }
+}
+
+static bool is_first(const trp_net_t *net) {
+  return trp_id_creator(net->self) == 1;
+}
+
+/// Nothing that it owned is open any more: whoever wants to know is told, and nobody finds it from
+/// now on.
+static void tell_end(trp_owner_t *owner) {
+  trp_map_remove(&owner->net->owners, owner->id);
+  for (trp_link_t *link; (link = trp_list_take(&owner->watchers)) != NULL;) {
+    trp_watch_t *watch = TRP_LIST_ENTRY(link, trp_watch_t, in_target);
+    if (watch->pipe) {
+      tell_gone(watch->watcher, owner->id);
+    } else {
+      tell_down(watch->watcher, owner->id, owner->reason, owner->status);
+    }
+    free_watch(watch);
+  }
+}
+
+/// False: no memory.
+static bool tell_first(trp_owner_t *owner) {
+  trp_net_t *net = owner->net;
+  return is_first(net) || net->siblings.count <= 1 ||
+         trp_sibling_tell(net, 1, TRP_KIND(COMMAND_ENDED), owner->id) != NULL;
+}
+
 void trp_owner_watch(const trp_command_t *command) {
-  trp_owner_t *target = trp_owner_find(command->net, command->message->subject);
+  // One that ends right now has not been told of to anybody.
+  trp_owner_t *target = trp_map_get(&command->net->owners, command->message->subject);
   if (target == NULL || target == command->owner) {
-    Troupe__Wire__Bye unknown = TROUPE__WIRE__BYE__INIT;
-    unknown.reason = TROUPE__WIRE__REASON__REASON_UNKNOWN;
-    tell_down(command->owner, command->message->subject, &unknown);
+    tell_down(command->owner, command->message->subject, TROUPE__WIRE__REASON__REASON_UNKNOWN, 0);
     return;
   }
   if (!add_watch(target, command->owner, false)) {
@@ -125,7 +164,7 @@ void trp_owner_watch(const trp_command_t *command) {
 }
 
 void trp_owner_unwatch(const trp_command_t *command) {
-  trp_owner_t *target = trp_owner_find(command->net, command->message->subject);
+  trp_owner_t *target = trp_map_get(&command->net->owners, command->message->subject);
   trp_watch_t *watch = target == NULL ? NULL : find_watch(target, command->owner, false);
   if (watch != NULL) {
     free_watch(watch);
@@ -205,13 +244,27 @@ void trp_owners_flush(trp_net_t *net) {
   for (trp_link_t *link; (link = trp_list_take(&net->ended_owners)) != NULL;) {
     trp_owner_t *owner = TRP_LIST_ENTRY(link, trp_owner_t, in_dirty);
     trp_inbox_forget(net->inbox, owner->id);
-    free_owner(owner);
+    if (!tell_first(owner)) {
+      trp_list_append(&later, link);
+      trp_net_retry(net, TRP_RETRY_NS);
+    } else if (trp_map_get(&net->owners, owner->id) != owner) {
+      free_owner(owner);
+    }
+  }
+  for (trp_link_t *link; (link = trp_list_take(&later)) != NULL;) {
+    trp_list_append(&net->ended_owners, link);
   }
 }
 
 void trp_owners_free(trp_net_t *net) {
   size_t cursor = 0;
   void *value;
+  for (trp_link_t *link; (link = trp_list_take(&net->ended_owners)) != NULL;) {
+    trp_owner_t *owner = TRP_LIST_ENTRY(link, trp_owner_t, in_dirty);
+    if (trp_map_get(&net->owners, owner->id) != owner) {
+      free_owner(owner);
+    }
+  }
   while (trp_map_iterate(&net->owners, &cursor, NULL, &value)) {
     drop_all(value);
   }
@@ -220,9 +273,6 @@ void trp_owners_free(trp_net_t *net) {
   }
   trp_map_free(&net->owners);
   trp_map_free(&net->refused);
-  for (trp_link_t *link; (link = trp_list_take(&net->ended_owners)) != NULL;) {
-    free_owner(TRP_LIST_ENTRY(link, trp_owner_t, in_dirty));
-  }
 }
 
 /// Linear in the watchers of one actor; fine below some thousands.
@@ -258,7 +308,8 @@ static void free_watch(trp_watch_t *watch) {
   free(watch);
 }
 
-static void tell_down(trp_owner_t *watcher, uint64_t target, const Troupe__Wire__Bye *bye) {
+static void tell_down(trp_owner_t *watcher, uint64_t target, Troupe__Wire__Reason reason,
+                      int32_t status) {
   trp_message_t *event = trp_owner_tell(watcher, TRP_KIND(EVENT_DOWN), target);
   if (event == NULL) {
     watcher->net->counters.undeliverable++;
@@ -267,8 +318,8 @@ static void tell_down(trp_owner_t *watcher, uint64_t target, const Troupe__Wire_
   Troupe__Wire__Bye *detail = trp_out_take(&watcher->out, sizeof *detail);
   if (detail != NULL) { // without it, it is still told that the actor ended
     *detail = (Troupe__Wire__Bye)TROUPE__WIRE__BYE__INIT;
-    detail->status = bye->status;
-    detail->reason = bye->reason;
+    detail->status = status;
+    detail->reason = reason;
     event->detail_case = TRP_DETAIL(BYE);
     event->bye = detail;
   }

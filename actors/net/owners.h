@@ -21,6 +21,12 @@ struct trp_owner {
   trp_link_t stalled;  // streams that wait for the window
   trp_link_t watchers; // trp_watch_t: who watches it
   trp_link_t watched;  // trp_watch_t: whom it watches
+  // The first I/O actor tells of its end when the others have closed what it owned there, too.
+  bool ended;            // it said bye
+  unsigned ended_others; // how many of them have told that, and
+  unsigned others;       // how many will
+  int32_t status;        // with which it ended
+  Troupe__Wire__Reason reason;
 };
 
 /// NULL: it has not said hello, or bye already.
@@ -33,7 +39,7 @@ trp_message_t *trp_owner_tell(trp_owner_t *owner, Troupe__Wire__Kind kind, uint6
 void trp_owner_set_window(trp_owner_t *owner, uint64_t window);
 
 static inline bool trp_owner_window_is_full(const trp_owner_t *owner) {
-  return owner->sent_cost - owner->window >= TRP_ACTOR_WINDOW;
+  return owner->sent_cost - owner->window >= owner->net->window;
 }
 
 // Commands.
@@ -44,6 +50,7 @@ void trp_owner_unwatch(const trp_command_t *command);
 void trp_owner_pipe(const trp_command_t *command);
 void trp_owner_send(const trp_command_t *command);
 void trp_owner_send_credit(const trp_command_t *command);
+void trp_owner_ended(const trp_command_t *command);
 
 /// Sends what was collected for all actors, then forgets those that ended.
 void trp_owners_flush(trp_net_t *net);

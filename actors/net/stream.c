@@ -264,8 +264,13 @@ static void release(trp_stream_t *stream) {
   net->counters.sockets--;
   trp_subject_bury(net, &stream->subject);
   if (stream->member != NULL) {
-    trp_member_lose(stream->member, stream);
+    if (net->siblings.count > 1) {
+      trp_sibling_of(net, trp_id_creator(net->self))->place.connections--;
+    }
+    trp_member_lose(stream->member, &stream->peer);
     stream->member = NULL;
+  } else if (stream->taken) {
+    trp_sibling_lose(net, stream->subject.id, false);
   }
 }
 

@@ -31,6 +31,7 @@ struct trp_stream {
   bool hangup_seen; // the peer's FIN came while it was not read from
   bool had_error;
   bool timeout_told; // and nothing has moved since
+  bool taken;        // another I/O actor accepted it, and wants to know of its end
 
   uint64_t credit;    // how much cost may be unconsumed
   uint64_t sent_cost; // of all data events so far

@@ -89,6 +89,12 @@ typedef struct trp_transport_ops {
   /// gone over inside).
   int (*accept)(trp_transport_t *transport, trp_handle_t *listener, trp_handle_t **connection,
                 troupe_address_t *remote);
+  /// Gives an accepted connection away, untouched, to another transport of this process: its
+  /// descriptor. Consumes the handle.
+  int (*let_go)(trp_transport_t *transport, trp_handle_t *handle);
+  /// Takes such a descriptor. 0 or an error; consumed in any case. (These two are NULL in a
+  /// transport that only serves systems with one I/O actor.)
+  int (*take)(trp_transport_t *transport, int fd, bool tcp, trp_handle_t **handle);
   /// Begins an attempt; `local` NULL or to be bound first. Returns 0 when it began (TRP_WRITE is
   /// wanted already and comes when it ended), or an error with `*syscall` "bind" or "connect".
   int (*connect)(trp_transport_t *transport, const troupe_address_t *remote,

@@ -83,6 +83,8 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
   actor->arrivals_last = &actor->arrivals;
   actor->next_counter = 1;
   actor->self_sequence = 1;
+  // Actors that make one connection each do not all go to the first I/O actor.
+  actor->next_io = trp_id_creator(actor->start.id);
   // splitmix64 spreads the seed over the generator's state, as its authors advise.
   uint64_t seed = actor->start.seed;
   for (size_t i = 0; i < 4; i++) {
@@ -471,6 +473,10 @@ static int search(trp_actor_t *actor, trp_arrival_t *arrival, size_t next, Troup
     if (message->subject != subject || seen == TRP_KIND(KIND_NONE)) {
       continue;
     }
+    // Of a server that listens: another I/O actor may have told it before, and it is for later.
+    if (kind == TRP_KIND(EVENT_LISTENING) && seen == TRP_KIND(EVENT_CONNECTION)) {
+      continue;
+    }
     actor->cause_sender = batch->sender;
     actor->cause_sequence = batch->first_sequence + next;
     dispatch(actor, &arrival->in, message);
@@ -589,7 +595,8 @@ void trp_actor_flush(trp_actor_t *actor) {
   for (uint32_t i = 0; i < actor->start.io_actors; i++) {
     trp_out_t *out = &actor->outs[i];
     // A window that has grown much is told even when there is nothing else to tell.
-    if (trp_out_empty(out) && out->window - out->window_told < TRP_WINDOW_STEP) {
+    if (trp_out_empty(out) &&
+        out->window - out->window_told < TRP_WINDOW_STEP / actor->start.io_actors) {
       continue;
     }
     bool first = out->envelope == NULL;
@@ -639,6 +646,10 @@ uint64_t trp_actor_new_id(trp_actor_t *actor, int io) {
     number = actor->next_io++ % actor->start.io_actors + 1;
   }
   return trp_id_make(number, trp_id_creator(actor->start.id), actor->next_counter++);
+}
+
+int trp_actor_io_of_fd(const trp_actor_t *actor, int fd) {
+  return (int)((unsigned)fd % actor->start.io_actors) + 1;
 }
 
 const trp_start_t *trp_actor_start(const trp_actor_t *actor) {

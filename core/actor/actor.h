@@ -59,6 +59,9 @@ trp_actor_t *trp_actor_current(void);
 /// TRP_ANY_IO: the actor's turn decides). 0: used up.
 enum { TRP_ANY_IO = -1 };
 uint64_t trp_actor_new_id(trp_actor_t *actor, int io);
+/// The I/O actor for a descriptor that was handed over: always the same one, which finds out when
+/// it is handed over twice.
+int trp_actor_io_of_fd(const trp_actor_t *actor, int fd);
 
 /// Puts the object into the actor's table; type and id are set. 0 or TROUPE_ENOMEM.
 int trp_object_add(trp_actor_t *actor, trp_object_t *object);
@@ -95,7 +98,7 @@ void trp_actor_leave(trp_actor_t *actor);
 /// Selective receive: takes batches from the inbox and keeps them in order for later, until the
 /// event `kind` (or EVENT_ERROR) about `subject` is seen, which is dispatched at once by itself.
 /// What arrived meanwhile is dispatched afterwards in its order; the events of `subject` before it,
-/// too, are dispatched at once. 0, TROUPE_ETIMEDOUT, or TROUPE_ESTOPPED.
+/// too, are dispatched at once, but for connections before EVENT_LISTENING. 0, TROUPE_ETIMEDOUT, or TROUPE_ESTOPPED.
 int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subject, int timeout_ms);
 
 const trp_start_t *trp_actor_start(const trp_actor_t *actor);

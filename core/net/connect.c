@@ -99,7 +99,7 @@ int troupe_connect_at(const char *made_at, const troupe_connect_options_t *optio
                       troupe_socket_t *handle) {
   trp_socket_t *socket = NULL;
   bool aborted = false;
-  int error = trp_socket_make(socket_options, handlers, context, false, &socket, &aborted);
+  int error = trp_socket_make(socket_options, handlers, context, false, -1, &socket, &aborted);
   if (error != 0) {
     return error;
   }
@@ -602,7 +602,7 @@ int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
   }
   trp_socket_t *socket = NULL;
   bool aborted = false;
-  int error = trp_socket_make(options, handlers, context, false, &socket, &aborted);
+  int error = trp_socket_make(options, handlers, context, false, fd, &socket, &aborted);
   if (error != 0) {
     return error;
   }

@@ -62,6 +62,8 @@ static int next_ordinal(trp_actor_t *actor, uint32_t *ordinal);
 static void lose_current(server_t *server);
 static int send_close(listening_t *listening);
 static void receive(listening_t *listening, const trp_message_t *message);
+static void await_start(listening_t *listening);
+static bool end_if_due(listening_t *listening);
 static void enact(listening_t *listening, trp_listen_step_t step, const trp_message_t *message);
 static void tell_listening(listening_t *listening, const trp_message_t *message);
 static void tell_error(listening_t *listening, const trp_message_t *message);
@@ -70,7 +72,7 @@ static void accept_connection(listening_t *listening, const trp_message_t *messa
 static void turn_away(listening_t *listening, const trp_message_t *message);
 static void tell_drop(server_t *server, const trp_message_t *message);
 static void tell_parked(server_t *server, const trp_message_t *message);
-static void over(listening_t *listening, const trp_message_t *message);
+static void over(listening_t *listening);
 static void tell_close_if_due(server_t *server);
 static bool is_idle(const listening_t *listening);
 static void refresh(server_t *server);
@@ -350,6 +352,7 @@ static int check(const troupe_listen_options_t *options, troupe_address_t *addre
 /// The server's own, if the I/O actor knows it by nothing now; else another.
 static int begin(server_t *server, listening_t **result) {
   if (server->own.state == TRP_LISTEN_NONE) {
+    server->own.ended = false;
     *result = &server->own;
     return 0;
   }
@@ -606,6 +609,7 @@ static void receive(listening_t *listening, const trp_message_t *message) {
     what = TRP_LISTEN_FAILED;
     break;
   case TRP_KIND(EVENT_CONNECTION):
+    await_start(listening);
     what = TRP_LISTEN_CONNECTION;
     break;
   case TRP_KIND(EVENT_DROP):
@@ -618,8 +622,11 @@ static void receive(listening_t *listening, const trp_message_t *message) {
     what = TRP_LISTEN_UNPARKED;
     break;
   case TRP_KIND(EVENT_CLOSE):
-    what = TRP_LISTEN_CLOSED;
-    break;
+    trp_server_count_out(listening, message);
+    listening->ended = true;
+    listening->dealt = message->through;
+    end_if_due(listening);
+    return;
   case TRP_KIND(EVENT_COUNTED):
     if (message->detail_case == TRP_DETAIL(COUNT)) {
       trp_server_counted(listening, message->count);
@@ -631,6 +638,46 @@ static void receive(listening_t *listening, const trp_message_t *message) {
   trp_listen_step_t step = trp_listen_next(listening->state, what);
   if ((step.actions & TRP_LISTEN_REFUSE) == 0) {
     enact(listening, step, message);
+  }
+}
+
+/// An I/O actor that serves a connection may tell of it before the one that listens is heard.
+static void await_start(listening_t *listening) {
+  trp_actor_t *actor = listening->server->object.actor;
+  if (listening->state == TRP_LISTEN_STARTING && trp_actor_start(actor)->io_actors > 1) {
+    // If it fails, the actor is at its end, and nobody wants the connection.
+    (void)trp_actor_await(actor, TRP_KIND(EVENT_LISTENING), listening->wire, -1);
+  }
+}
+
+/// It is over when the last of its connections is, which other I/O actors may tell later. True: it
+/// is.
+static bool end_if_due(listening_t *listening) {
+  if (!listening->ended || listening->dispatched < listening->dealt ||
+      listening->server->sockets > 0) {
+    return false;
+  }
+  listening->ended = false;
+  trp_listen_step_t step = trp_listen_next(listening->state, TRP_LISTEN_CLOSED);
+  listening->state = step.next;
+  if (step.actions & TRP_LISTEN_TELL_CLOSE) {
+    over(listening);
+  }
+  return true;
+}
+
+void trp_server_lose_socket(trp_actor_t *actor, uint64_t id) {
+  server_t *server = server_of(trp_object_find(actor, id, &server_type));
+  if (server == NULL || --server->sockets > 0) {
+    return;
+  }
+  bool more = true;
+  end_if_due(&server->own);
+  while (more) {
+    more = false;
+    for (listening_t *other = server->others; other != NULL && !more; other = other->next) {
+      more = end_if_due(other); // it has gone out of the list
+    }
   }
 }
 
@@ -657,9 +704,6 @@ static void enact(listening_t *listening, trp_listen_step_t step, const trp_mess
   }
   if (step.actions & TRP_LISTEN_TELL_UNPARKED) {
     TELL(server, on_unparked, (trp_server_handle(server), server->context));
-  }
-  if (step.actions & TRP_LISTEN_TELL_CLOSE) {
-    over(listening, message);
   }
 }
 
@@ -703,6 +747,7 @@ static void accept_connection(listening_t *listening, const trp_message_t *messa
     return;
   }
   socket->object.made_at = server->object.made_at;
+  server->sockets++;
   TELL(server, on_connection,
        (trp_server_handle(server), trp_socket_handle(socket), server->context));
   if (listening->state != TRP_LISTEN_NONE) {
@@ -729,6 +774,7 @@ static void dispatched_one(listening_t *listening) {
     (void)trp_listening_command(listening, TRP_KIND(COMMAND_CREDIT),
                                 &message); // else with the next one
   }
+  end_if_due(listening);
 }
 
 static void tell_drop(server_t *server, const trp_message_t *message) {
@@ -751,9 +797,8 @@ static void tell_parked(server_t *server, const trp_message_t *message) {
   trp_error_free(error);
 }
 
-static void over(listening_t *listening, const trp_message_t *message) {
+static void over(listening_t *listening) {
   server_t *server = listening->server;
-  trp_server_count_out(listening, message);
   // It was not asked to close when the I/O actor itself is at its end.
   server->close_owed |= server->current == listening;
   abandon(listening);

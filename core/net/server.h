@@ -24,6 +24,8 @@ typedef struct trp_listening {
   uint64_t asked, answered;  // the last tokens
   uint64_t blocks;           // the id by which the I/O actor knows its block list; 0: none
   size_t rules;              // of the server's list that the I/O actor knows
+  bool ended;                // EVENT_CLOSE has come,
+  uint64_t dealt;            // after so many connections
   trp_endpoint_t address;
 } trp_listening_t;
 
@@ -49,6 +51,7 @@ struct trp_server {
   trp_ask_t *asks;
   uint64_t last_token;
   troupe_server_counts_t past; // of the listens that are over
+  size_t sockets;              // here that it accepted and whose last event has not come
   int last_error;              // of the last listen
   bool close_owed;             // on_close is due when none of the listens is left
   trp_abort_link_t signal;     // of the current listen
@@ -65,6 +68,10 @@ troupe_server_t trp_server_handle(const trp_server_t *server);
 /// A command about the listen, to be filled. 0 or TROUPE_ENOMEM.
 int trp_listening_command(trp_listening_t *listening, Troupe__Wire__Kind kind,
                           trp_message_t **message);
+
+/// A socket that the server `id` accepted is closed or given away, and its own event was dispatched.
+/// The server may be gone.
+void trp_server_lose_socket(trp_actor_t *actor, uint64_t id);
 
 // ---- server_limits.c ----
 

@@ -4,21 +4,27 @@
 
 #include "core/net/server.h"
 
-static int ask(troupe_server_t handle, const trp_ask_t *question);
-static int ask_one(trp_listening_t *listening, trp_ask_t *ask);
+static int ask(troupe_server_t handle, const trp_ask_t *question, bool group);
+static int ask_all(trp_server_t *server, trp_ask_t *ask);
+static int ask_one(trp_listening_t *listening, trp_ask_t *ask, bool group);
 static void add(troupe_server_counts_t *sum, const Troupe__Wire__Count *count);
 
 int troupe_server_get_connections(troupe_server_t handle, troupe_connections_fn on_count,
                                   void *context) {
-  return ask(handle, &(trp_ask_t){.on_connections = on_count, .context = context});
+  return ask(handle, &(trp_ask_t){.on_connections = on_count, .context = context}, false);
+}
+
+int troupe_server_get_group_connections(troupe_server_t handle, troupe_connections_fn on_count,
+                                        void *context) {
+  return ask(handle, &(trp_ask_t){.on_connections = on_count, .context = context}, true);
 }
 
 int troupe_server_get_counts(troupe_server_t handle, troupe_server_counts_fn on_counts,
                              void *context) {
-  return ask(handle, &(trp_ask_t){.on_counts = on_counts, .context = context});
+  return ask(handle, &(trp_ask_t){.on_counts = on_counts, .context = context}, false);
 }
 
-static int ask(troupe_server_t handle, const trp_ask_t *question) {
+static int ask(troupe_server_t handle, const trp_ask_t *question, bool group) {
   trp_server_t *server = NULL;
   int error = trp_server_get(handle, &server);
   if (error != 0) {
@@ -34,9 +40,10 @@ static int ask(troupe_server_t handle, const trp_ask_t *question) {
   *ask = *question;
   ask->token = ++server->last_token;
   ask->counts = server->past;
-  error = ask_one(&server->own, ask);
-  for (trp_listening_t *other = server->others; other != NULL && error == 0; other = other->next) {
-    error = ask_one(other, ask);
+  if (!group) {
+    error = ask_all(server, ask);
+  } else if (server->current != NULL) {
+    error = ask_one(server->current, ask, true);
   }
   if (error != 0) {
     free(ask); // answers that come are to a token that nobody waits for
@@ -53,7 +60,15 @@ static int ask(troupe_server_t handle, const trp_ask_t *question) {
   return 0;
 }
 
-static int ask_one(trp_listening_t *listening, trp_ask_t *ask) {
+static int ask_all(trp_server_t *server, trp_ask_t *ask) {
+  int error = ask_one(&server->own, ask, false);
+  for (trp_listening_t *other = server->others; other != NULL && error == 0; other = other->next) {
+    error = ask_one(other, ask, false);
+  }
+  return error;
+}
+
+static int ask_one(trp_listening_t *listening, trp_ask_t *ask, bool group) {
   trp_message_t *message = NULL;
   if (listening->state == TRP_LISTEN_NONE) {
     return 0;
@@ -70,6 +85,7 @@ static int ask_one(trp_listening_t *listening, trp_ask_t *ask) {
   }
   *count = (Troupe__Wire__Count)TROUPE__WIRE__COUNT__INIT;
   count->token = ask->token;
+  count->group = group;
   message->detail_case = TRP_DETAIL(COUNT);
   message->count = count;
   listening->asked = ask->token;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/message/credit.h"
+#include "core/net/server.h"
 #include "core/net/wire_address.h"
 #include "core/net/wire_error.h"
 #include "core/support/assert.h"
@@ -71,7 +72,7 @@ int troupe_socket_new_at(const char *made_at, const troupe_socket_options_t *opt
   }
   trp_socket_t *made = NULL;
   bool aborted = false;
-  int error = trp_socket_make(options, handlers, context, true, &made, &aborted);
+  int error = trp_socket_make(options, handlers, context, true, -1, &made, &aborted);
   if (error != 0) {
     return error;
   }
@@ -84,7 +85,7 @@ int troupe_socket_new_at(const char *made_at, const troupe_socket_options_t *opt
 }
 
 int trp_socket_make(const troupe_socket_options_t *options,
-                    const troupe_socket_handlers_t *handlers, void *context, bool made,
+                    const troupe_socket_handlers_t *handlers, void *context, bool made, int fd,
                     trp_socket_t **result, bool *aborted) {
   static const troupe_socket_options_t defaults;
   trp_actor_t *actor = trp_actor_current();
@@ -106,7 +107,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
   if (error != 0) {
     return error;
   }
-  uint64_t id = trp_actor_new_id(actor, TRP_ANY_IO);
+  uint64_t id = trp_actor_new_id(actor, fd < 0 ? TRP_ANY_IO : trp_actor_io_of_fd(actor, fd));
   if (id == 0) {
     return TROUPE_EOVERFLOW;
   }
@@ -471,6 +472,7 @@ static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t 
   if (state >= TRP_SOCKET_OPEN && state <= TRP_SOCKET_DONE) {
     trp_socket_acknowledge(socket, message->through);
   }
+  uint64_t server = socket->server;
   switch (message->kind) {
   case TRP_KIND(EVENT_DATA):
     trp_socket_data(socket, in, message);
@@ -508,6 +510,10 @@ static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t 
     break;
   default: // EVENT_WRITTEN has told all by its `through`
     break;
+  }
+  bool last = message->kind == TRP_KIND(EVENT_CLOSE) || message->kind == TRP_KIND(EVENT_GIVEN);
+  if (last && server != 0) {
+    trp_server_lose_socket(object->actor, server);
   }
 }
 

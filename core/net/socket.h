@@ -154,11 +154,12 @@ static inline troupe_socket_t trp_socket_handle(const trp_socket_t *socket) {
   return (troupe_socket_t){.id = socket->object.id};
 }
 
-/// Makes one, in the actor's table. `made` as in the struct. 0 or an error. If `*aborted`, the
+/// Makes one, in the actor's table. `made` as in the struct; `fd` is what it adopts, or -1. 0 or an
+/// error. If `*aborted`, the
 /// options' signal is aborted already: the caller fails it with TROUPE_ABORT_ERR once it is what it
 /// is to be.
 int trp_socket_make(const troupe_socket_options_t *options,
-                    const troupe_socket_handlers_t *handlers, void *context, bool made,
+                    const troupe_socket_handlers_t *handlers, void *context, bool made, int fd,
                     trp_socket_t **result, bool *aborted);
 
 /// A server accepted it: `detail` is of its EVENT_CONNECTION. NULL: no memory; the I/O actor still

@@ -191,11 +191,11 @@ int program_listen(troupe_server_t server, const program_target_t *target, unsig
 }
 
 int program_serve(const char *name, troupe_main_fn main, void *argument, size_t argument_size,
-                  unsigned copies, unsigned grace_ms) {
+                  unsigned copies, unsigned io_threads, unsigned grace_ms) {
   program_block_signals();
   program_raise_file_limit();
   troupe_system_t *system = NULL;
-  int error = troupe_system_new(NULL, &system);
+  int error = troupe_system_new(&(troupe_system_options_t){.io_threads = io_threads}, &system);
   if (error < 0) {
     program_fail("cannot start: %s", troupe_error_message(error));
   }

@@ -61,10 +61,11 @@ extern bool program_replays;
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies);
 
 /* What main() of a server does once it has read its options: starts a system, and copies of an
-   actor in it, each with its own copy of the argument; then program_run(). Returns the exit status.
+   actor in it, each with its own copy of the argument, over so many I/O threads; then
+   program_run(). Returns the exit status.
  */
 int program_serve(const char *name, troupe_main_fn main, void *argument, size_t argument_size,
-                  unsigned copies, unsigned grace_ms);
+                  unsigned copies, unsigned io_threads, unsigned grace_ms);
 
 /* Blocks SIGINT and SIGTERM: called first, before any thread is there. */
 void program_block_signals(void);

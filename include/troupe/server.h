@@ -28,7 +28,8 @@ typedef struct troupe_server_handlers {
   /// It listens: once for each listen. Node: 'listening'.
   void (*on_listening)(troupe_server_t server, void *context);
   /// A connection came. Give the socket its handlers here, unless the server's options have some
-  /// for all. Node: 'connection'.
+  /// for all. With several I/O threads those that come at once may be told in another order than
+  /// they were accepted in. Node: 'connection'.
   void (*on_connection)(troupe_server_t server, troupe_socket_t socket, void *context);
   /// Connections were dropped. Node: 'drop'.
   void (*on_drop)(troupe_server_t server, const troupe_drop_t *drop, void *context);
@@ -217,6 +218,16 @@ typedef void (*troupe_connections_fn)(troupe_server_t server, uint64_t count, vo
 /// Events:    after 0: `on_count` once, unless the server is freed before.
 TROUPE_API int troupe_server_get_connections(troupe_server_t server, troupe_connections_fn on_count,
                                              void *context);
+
+/// Asks for the same of all servers that share the address of this one, itself included; 0, if it
+/// does not listen. Node has no such call: there, each worker counts its own.
+///
+/// Thread:    owner.
+/// Blocks:    never.
+/// Returns:   as troupe_server_get_connections().
+/// Events:    likewise.
+TROUPE_API int troupe_server_get_group_connections(troupe_server_t server,
+                                                   troupe_connections_fn on_count, void *context);
 
 /// Sets how many connections there may be at a time; 0: unlimited, below 0: none at all. At any
 /// time. Node: server.maxConnections.

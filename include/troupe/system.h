@@ -11,19 +11,20 @@ typedef struct troupe_system troupe_system_t;
 
 /// Right when zeroed.
 typedef struct troupe_system_options {
-  unsigned io_threads; ///< I/O actors; 0 means 1, and more than 1 is refused as yet
+  unsigned io_threads; ///< I/O actors, at most 63; 0 means 1. Each has a thread of its own, and
+                       ///< serves a share of the sockets
   int spin_us; ///< how long a thread looks for work before it sleeps. 0: the default; below 0: not
                ///< at all
   uint64_t seed; ///< of the actors' troupe_random(); 0: from the operating system
 } troupe_system_options_t;
 
-/// Starts a system: its I/O actor runs when this returns. The library installs no signal handlers;
+/// Starts a system: its I/O actors run when this returns. The library installs no signal handlers;
 /// its threads block all asynchronous signals.
 ///
 /// Ownership: `options` is borrowed until the call returns, NULL: defaults. `*system` is owned;
 ///            free it with troupe_system_free().
 /// Thread:    any.
-/// Blocks:    until the I/O actor runs.
+/// Blocks:    until the I/O actors run.
 /// Returns:   0, or
 ///            TROUPE_EINVAL            an option is out of range, or `system` is NULL,
 ///            TROUPE_EAGAIN, TROUPE_ENOMEM, TROUPE_EMFILE   no thread, memory or descriptors for
@@ -88,9 +89,9 @@ typedef struct {
 /// Reads the counters.
 ///
 /// Thread:    any.
-/// Blocks:    for a turn of the I/O actor, a second at most.
+/// Blocks:    for a turn of each I/O actor, a second at most for each.
 /// Returns:   0, or
-///            TROUPE_ETIMEDOUT   the I/O actor did not answer,
+///            TROUPE_ETIMEDOUT   an I/O actor did not answer,
 ///            TROUPE_ESTOPPED    the system ends,
 ///            TROUPE_EINVAL      no system, or `counters` is NULL.
 TROUPE_API int troupe_system_counters(troupe_system_t *system, troupe_system_counters_t *counters);
@@ -100,7 +101,7 @@ TROUPE_API int troupe_system_counters(troupe_system_t *system, troupe_system_cou
 ///
 /// Ownership: `*system` is consumed when 0 is returned; NULL is fine.
 /// Thread:    any, but no actor's.
-/// Blocks:    until the I/O actor has ended.
+/// Blocks:    until the I/O actors have ended.
 /// Returns:   0, or
 ///            TROUPE_EBUSY          actors still run; nothing was freed,
 ///            TROUPE_EWRONGTHREAD   called by an actor.

@@ -207,7 +207,7 @@ static void what_they_cannot_do_they_say(void **state) {
       {{"--port", "-1"}, "--port wants a whole number from 0 to 65535, not '-1'"},
       {{"--port", "1x"}, "not '1x'"},
       {{"--actors", "99999999999999999999"}, "--actors wants"},
-      {{"--io-threads", "2"}, "more than one I/O thread is not supported yet"},
+      {{"--io-threads", "64"}, "--io-threads wants a whole number from 1 to 63, not '64'"},
       {{"--path", ""}, "--path wants 1 to 108 bytes"},
       {{"--replay"}, "--replay wants files"},
       {{"x"}, "unexpected 'x'"},

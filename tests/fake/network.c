@@ -86,6 +86,53 @@ static int fake_accept(trp_transport_t *transport, trp_handle_t *listener,
   return 0;
 }
 
+/// What has left one network and not yet come to another, by its descriptor.
+static struct {
+  troupe_address_t local, remote;
+  bool tcp, used;
+} parted[FAKE_PARTED_MAX];
+
+static int fake_let_go(trp_transport_t *transport, trp_handle_t *handle) {
+  (void)transport;
+  assert_true(handle->open);
+  assert_int_equal(handle->wanted, 0);
+  int fd = 0;
+  while (fd < FAKE_PARTED_MAX && parted[fd].used) {
+    fd++;
+  }
+  assert_true(fd < FAKE_PARTED_MAX);
+  parted[fd].used = true;
+  parted[fd].local = handle->local;
+  parted[fd].remote = handle->remote;
+  parted[fd].tcp = handle->tcp;
+  handle->open = false;
+  return fd;
+}
+
+static int fake_take(trp_transport_t *transport, int fd, bool tcp, trp_handle_t **handle) {
+  fake_network_t *network = network_of(transport);
+  assert_true(fd >= 0 && fd < FAKE_PARTED_MAX && parted[fd].used);
+  assert_int_equal(parted[fd].tcp, tcp);
+  parted[fd].used = false;
+  if (network->take_error != 0) {
+    return network->take_error;
+  }
+  trp_handle_t *made = make(network, FAKE_STREAM);
+  made->local = parted[fd].local;
+  made->remote = parted[fd].remote;
+  made->tcp = tcp;
+  *handle = made;
+  return 0;
+}
+
+size_t fake_parted(void) {
+  size_t count = 0;
+  for (int i = 0; i < FAKE_PARTED_MAX; i++) {
+    count += parted[i].used;
+  }
+  return count;
+}
+
 static int fake_connect(trp_transport_t *transport, const troupe_address_t *remote,
                         const troupe_address_t *local, trp_handle_t **handle,
                         const char **syscall) {
@@ -275,6 +322,8 @@ static const trp_transport_ops_t fake_ops = {
     .adopt = fake_adopt,
     .adopt_listen = fake_adopt_listen,
     .accept = fake_accept,
+    .let_go = fake_let_go,
+    .take = fake_take,
     .connect = fake_connect,
     .connected = fake_connected,
     .read = fake_read,

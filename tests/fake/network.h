@@ -5,7 +5,7 @@
 
 #include "actors/net/transport.h"
 
-enum { FAKE_HANDLES_MAX = 512, FAKE_OUTPUT_MAX = 1 << 20 };
+enum { FAKE_HANDLES_MAX = 512, FAKE_OUTPUT_MAX = 1 << 20, FAKE_PARTED_MAX = 512 };
 
 typedef enum fake_kind { FAKE_STREAM, FAKE_ATTEMPT, FAKE_LISTENER } fake_kind_t;
 
@@ -57,6 +57,7 @@ typedef struct fake_network {
   int connect_error; // of the next call of connect, once
   const char *connect_syscall;
   int adopt_error; // of all
+  int take_error;  // of all that come from another network
   trp_fd_kind_t adopt_kind;
   uint16_t next_port;
   // How often they were called.
@@ -84,6 +85,9 @@ void fake_knock(trp_handle_t *listener, unsigned count, const char *ip);
 
 /// The k-th look-up ends, with an error or with addresses: IP literals, NULL behind the last.
 void fake_resolved(fake_network_t *network, int k, int error, const char *const *ips);
+
+/// Connections that one network has let go and no other has taken.
+size_t fake_parted(void);
 
 troupe_address_t fake_address(const char *ip, int port);
 

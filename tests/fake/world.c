@@ -50,6 +50,12 @@ static int fake_send(trp_inbox_t *inbox, trp_out_t *out) {
   if (world->send_error != 0) {
     return world->send_error;
   }
+  if (trp_id_is_io_actor(out->to)) {
+    assert_non_null(world->on_sibling);
+    uint64_t to = out->to;
+    world->on_sibling(world->context, world, to, cross(world, out));
+    return 0;
+  }
   fake_actor_t *actor = NULL;
   for (int i = 0; i < FAKE_ACTORS_MAX; i++) {
     if (out->to == fake_actor_id(i)) {
@@ -82,20 +88,29 @@ static int fake_reach(trp_inbox_t *inbox, uint64_t to) {
 static const trp_inbox_ops_t inbox_ops = {
     .send = fake_send, .reach = fake_reach, .forget = fake_forget};
 
-int fake_world_setup(void **state) {
+fake_world_t *fake_world_new(unsigned self, unsigned io_actors) {
   fake_world_t *world = calloc(1, sizeof *world);
   assert_non_null(world);
+  world->self = trp_id_actor(self);
   fake_network_start(&world->network);
   world->inbox.ops = &inbox_ops;
   assert_int_equal(trp_pool_new(&world->pool), 0);
   assert_int_equal(
-      trp_net_new(trp_id_actor(1), &world->network.base, &world->inbox, world->pool, &world->net),
-      0);
+      trp_net_new(world->self, &world->network.base, &world->inbox, world->pool, &world->net), 0);
   for (int i = 0; i < FAKE_ACTORS_MAX; i++) {
     world->actors[i].id = fake_actor_id(i);
     world->actors[i].next_sequence = 1;
-    trp_out_init(&world->actors[i].out, fake_actor_id(i), trp_id_actor(1), world->pool);
+    trp_out_init(&world->actors[i].out, fake_actor_id(i), world->self, world->pool);
   }
+  if (io_actors > 1) {
+    assert_int_equal(trp_net_join(world->net, io_actors), 0);
+    assert_int_equal(trp_net_meet(world->net), 0);
+  }
+  return world;
+}
+
+int fake_world_setup(void **state) {
+  fake_world_t *world = fake_world_new(1, 1);
   for (int i = 0; i < 2; i++) {
     fake_hello(world, i, 0);
     fake_do(world, i);
@@ -112,6 +127,11 @@ int fake_world_teardown(void **state) {
     fake_do(world, i);
   }
   fake_turn(world);
+  fake_world_free(world);
+  return 0;
+}
+
+void fake_world_free(fake_world_t *world) {
   const trp_net_counters_t *counters = trp_net_counters(world->net);
   if (counters->actors == 0) {
     assert_int_equal(counters->sockets, 0);
@@ -129,7 +149,6 @@ int fake_world_teardown(void **state) {
   free(world->kept);
   trp_pool_close(&world->pool);
   free(world);
-  return 0;
 }
 
 trp_message_t *fake_say(fake_world_t *world, int actor, Troupe__Wire__Kind kind, uint64_t subject) {

@@ -28,6 +28,7 @@ typedef struct fake_actor {
 } fake_actor_t;
 
 typedef struct fake_world {
+  uint64_t self; // the I/O actor
   fake_network_t network;
   trp_inbox_t inbox;
   trp_pool_t *pool;
@@ -39,8 +40,15 @@ typedef struct fake_world {
   int reach_error; // likewise
   void (*on_event)(void *context, int actor, const trp_message_t *message); // NULL is fine
   void *context;
+  // Takes a batch for another I/O actor; it stays the world's. NULL: there is no other.
+  void (*on_sibling)(void *context, struct fake_world *world, uint64_t to, trp_in_t *in);
   uint64_t forgotten; // the last id that inbox.forget() was called with
 } fake_world_t;
+
+/// One of several I/O actors; nobody has said hello.
+fake_world_t *fake_world_new(unsigned self, unsigned io_actors);
+/// Fails the test if something is left.
+void fake_world_free(fake_world_t *world);
 
 /// For cmocka: *state is the world; the actors 0 and 1 have said hello.
 int fake_world_setup(void **state);
@@ -76,7 +84,7 @@ fake_event_t fake_last(fake_world_t *world, Troupe__Wire__Kind kind);
 
 uint64_t fake_actor_id(int actor);
 uint64_t fake_id(int actor, unsigned counter); // s1, s2, … of this actor
-uint64_t fake_connection(unsigned counter);    // c1, c2, …
+uint64_t fake_connection(unsigned counter);    // c1, c2, …, of the I/O actor 1
 
 /// A connected socket s`counter` of the actor, with nothing left to be read of it.
 trp_handle_t *fake_connected(fake_world_t *world, int actor, unsigned counter);

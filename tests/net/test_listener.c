@@ -280,6 +280,23 @@ static void an_actor_that_dispatches_nothing_stops_the_accepting(void **state) {
   assert_int_equal(count_told(world, 0, "connection"), TRP_ACCEPT_CREDIT + TRP_ACCEPT_STEP);
 }
 
+static void every_command_of_a_server_says_how_many_it_has_dispatched(void **state) {
+  fake_world_t *world = *state;
+  listen_at(world, 0, 1, "127.0.0.1", 80);
+  fake_knock(fake_handle(&world->network, 0), 300, "9.9.9.9");
+  fake_turn(world);
+  fake_turn(world);
+  assert_int_equal(count_told(world, 0, "connection"), TRP_ACCEPT_CREDIT);
+  trp_message_t *message = fake_say(world, 0, TRP_KIND(COMMAND_COUNT), fake_id(0, 1));
+  message->count = fake_take(world, 0, sizeof *message->count);
+  *message->count = (Troupe__Wire__Count)TROUPE__WIRE__COUNT__INIT;
+  message->detail_case = TRP_DETAIL(COUNT);
+  message->through = 10;
+  fake_do(world, 0);
+  fake_turn(world);
+  assert_int_equal(count_told(world, 0, "connection"), TRP_ACCEPT_CREDIT + 10);
+}
+
 static void with_one_full_the_other_gets_them_and_with_all_full_they_are_dropped(void **state) {
   fake_world_t *world = *state;
   listen_at(world, 0, 1, "127.0.0.1", 80);
@@ -646,6 +663,7 @@ int main(void) {
       with_world(the_copies_of_one_spawn_share_the_port_that_the_system_picked),
       with_world(a_server_can_share_with_another_and_stand_by),
       with_world(an_actor_that_dispatches_nothing_stops_the_accepting),
+      with_world(every_command_of_a_server_says_how_many_it_has_dispatched),
       with_world(with_one_full_the_other_gets_them_and_with_all_full_they_are_dropped),
       with_world(an_actor_that_is_deaf_does_not_drown_in_drops),
       with_world(blocked_peers_are_hung_up_on_in_silence),

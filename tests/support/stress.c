@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-static const unsigned io_actor_counts[] = {1};
+static const unsigned io_actor_counts[] = {1, 3};
 
 enum { PERIOD = 251, SEND_SIZE = 64 * 1024 };
 
