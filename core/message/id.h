@@ -43,7 +43,7 @@ static inline uint32_t trp_id_io(uint64_t id) {
 }
 
 static inline bool trp_id_is_actor(uint64_t id) {
-  return id != 0 && (id & TRP_ID_COUNTER_MAX) == 0;
+  return id != 0 && (id & TRP_ID_COUNTER_MAX) == 0 && trp_id_io(id) == 0;
 }
 
 static inline bool trp_id_is_io_actor(uint64_t id) {

@@ -20,12 +20,23 @@ typedef union {
 } made_t;
 
 static int compare_details(const ProtobufCMessage *expected, const ProtobufCMessage *got);
+static int compare_fields(const ProtobufCMessage *expected, const ProtobufCMessage *got,
+                          const char *const *ignore);
 static const ProtobufCMessage *without_place(const ProtobufCMessage *detail, made_t *copy);
 static void explain_payload(trp_text_t *text, trp_said_t expected, trp_said_t got);
 static void explain_detail(trp_text_t *text, const ProtobufCMessage *expected,
                            const ProtobufCMessage *got);
 
-trp_difference_t trp_compare(trp_said_t expected, trp_said_t got) {
+static bool is_ignored(const char *const *ignore, const char *name) {
+  for (; ignore != NULL && *ignore != NULL; ignore++) {
+    if (strcmp(*ignore, name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *const *ignore) {
   const trp_message_t *e = expected.message;
   const trp_message_t *g = got.message;
   if (e->kind != g->kind) {
@@ -34,8 +45,9 @@ trp_difference_t trp_compare(trp_said_t expected, trp_said_t got) {
   if (e->subject != g->subject) {
     return TRP_DIFFERENT_SUBJECT;
   }
-  if (e->length != g->length ||
-      (e->length > 0 && memcmp(expected.payload, got.payload, e->length) != 0)) {
+  if ((e->length != g->length ||
+       (e->length > 0 && memcmp(expected.payload, got.payload, e->length) != 0)) &&
+      !is_ignored(ignore, "payload")) {
     return TRP_DIFFERENT_PAYLOAD;
   }
   if (e->detail_case != g->detail_case) {
@@ -43,18 +55,20 @@ trp_difference_t trp_compare(trp_said_t expected, trp_said_t got) {
   }
   const ProtobufCMessage *detail = trp_message_detail(e);
   if (detail != NULL) {
-    int different = compare_details(detail, trp_message_detail(g));
+    int different = ignore == NULL ? compare_details(detail, trp_message_detail(g))
+                                   : compare_fields(detail, trp_message_detail(g), ignore);
     if (different != 0) {
       return different < 0 ? TRP_DIFFERENT_UNKNOWN : TRP_DIFFERENT_DETAIL;
     }
   }
-  if (e->flags != g->flags) {
+  if (e->flags != g->flags && !is_ignored(ignore, "flags")) {
     return TRP_DIFFERENT_FLAGS;
   }
-  if (e->epoch != g->epoch) {
+  if (e->epoch != g->epoch && !is_ignored(ignore, "epoch")) {
     return TRP_DIFFERENT_EPOCH;
   }
-  return e->through != g->through ? TRP_DIFFERENT_THROUGH : TRP_SAME;
+  return e->through != g->through && !is_ignored(ignore, "through") ? TRP_DIFFERENT_THROUGH
+                                                                    : TRP_SAME;
 }
 
 void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected,
@@ -137,6 +151,64 @@ static const ProtobufCMessage *without_place(const ProtobufCMessage *detail, mad
     return detail;
   }
   return &copy->base;
+}
+
+/// Of one value: 1 when it differs.
+static int compare_values(const ProtobufCFieldDescriptor *field, const char *expected,
+                          const char *got, const char *const *ignore) {
+  if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+    const ProtobufCMessage *was = NULL;
+    const ProtobufCMessage *is = NULL;
+    memcpy(&was, expected, sizeof was);
+    memcpy(&is, got, sizeof is);
+    return was == NULL || is == NULL ? was != is : compare_fields(was, is, ignore);
+  }
+  if (field->type == PROTOBUF_C_TYPE_STRING) {
+    const char *was = NULL;
+    const char *is = NULL;
+    memcpy(&was, expected, sizeof was);
+    memcpy(&is, got, sizeof is);
+    return strcmp(was == NULL ? "" : was, is == NULL ? "" : is) != 0;
+  }
+  if (field->type == PROTOBUF_C_TYPE_BYTES) {
+    ProtobufCBinaryData was;
+    ProtobufCBinaryData is;
+    memcpy(&was, expected, sizeof was);
+    memcpy(&is, got, sizeof is);
+    return was.len != is.len || (was.len > 0 && memcmp(was.data, is.data, was.len) != 0);
+  }
+  return memcmp(expected, got, trp_field_size(field)) != 0;
+}
+
+/// Field by field, so that some can be left out. Both have the same descriptor.
+static int compare_fields(const ProtobufCMessage *expected, const ProtobufCMessage *got,
+                          const char *const *ignore) {
+  for (unsigned i = 0; i < expected->descriptor->n_fields; i++) {
+    const ProtobufCFieldDescriptor *field = &expected->descriptor->fields[i];
+    const char *was = (const char *)expected + field->offset;
+    const char *is = (const char *)got + field->offset;
+    if (is_ignored(ignore, field->name)) {
+      continue;
+    }
+    size_t count = 1;
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+      size_t other = 0;
+      memcpy(&count, (const char *)expected + field->quantifier_offset, sizeof count);
+      memcpy(&other, (const char *)got + field->quantifier_offset, sizeof other);
+      if (count != other) {
+        return 1;
+      }
+      memcpy(&was, was, sizeof was);
+      memcpy(&is, is, sizeof is);
+    }
+    for (size_t k = 0; k < count; k++) {
+      size_t at = k * trp_field_size(field);
+      if (compare_values(field, was + at, is + at, ignore) != 0) {
+        return 1;
+      }
+    }
+  }
+  return 0;
 }
 
 static void show(trp_text_t *text, const char *label, const uint8_t *bytes, size_t from,

@@ -23,7 +23,8 @@ typedef enum trp_difference {
   TRP_DIFFERENT_UNKNOWN, // there is no memory to compare the details
 } trp_difference_t;
 
-trp_difference_t trp_compare(trp_said_t expected, trp_said_t got);
+/// `ignore` are names of fields that are not compared, ended by NULL; NULL: none.
+trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *const *ignore);
 
 /// Says what differs, over several lines, each ended and indented by two spaces.
 void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected,

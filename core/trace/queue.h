@@ -10,6 +10,7 @@ typedef struct trp_item {
   uint64_t sequence;
   int64_t clock_ns;
   uint64_t subject;
+  uint16_t type; // of the record
   size_t events; // of a batch that was given out
   size_t length;
   uint8_t body[];

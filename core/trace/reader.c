@@ -40,7 +40,9 @@ int trp_reader_open(const char *path, trp_reader_t **reader) {
   made->fd = -1;
   int error = open_file(made, path);
   if (error == 0) {
-    made->capacity = WINDOW_SIZE;
+    // A small file needs no large window; should it grow, so does the window.
+    made->capacity = made->size < WINDOW_SIZE ? (size_t)made->size + TRP_TRACE_HEADER_SIZE
+                                              : WINDOW_SIZE;
     made->window = malloc(made->capacity);
     error = made->window == NULL ? TROUPE_ENOMEM : read_header(made);
   }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "core/message/id.h"
+#include "core/trace/view.h"
 
 enum {
   CONTEXT_EVENTS = 5,  // shown before the one after which it differs
@@ -77,7 +78,7 @@ static trp_in_t *open_batches(const trp_recent_t *recent, size_t *count) {
   for (trp_item_t *item = recent->items.first; opened != NULL && item != NULL; item = item->next) {
     trp_in_t *in = &opened[*count];
     trp_in_init(in);
-    if (trp_parse_batch(item->body, item->length, in) != 0) {
+    if (trp_parse_record(item->type, item->body, item->length, in) != 0) {
       trp_in_free(in);
       break;
     }
@@ -93,6 +94,9 @@ static size_t list_events(const trp_recent_t *recent, const trp_in_t *opened, si
   for (size_t i = 0; i < batches; i++) {
     const trp_wire_batch_t *batch = opened[i].batch;
     for (size_t k = 0; k < batch->n_messages && count < recent->events; k++) {
+      if (recent->left_out != NULL && recent->left_out(recent->context, batch->messages[k])) {
+        continue;
+      }
       events[count] = (event_t){.number = recent->all_events - recent->events + count + 1,
                                 .clock_ns = opened[i].received_ns,
                                 .sender = batch->sender,
@@ -131,6 +135,11 @@ static size_t find(const event_t *events, size_t count, size_t last_batch, trp_c
   return at;
 }
 
+/// The clock of a file may say anything.
+static double seconds_between(int64_t from_ns, int64_t to_ns) {
+  return (double)(int64_t)((uint64_t)to_ns - (uint64_t)from_ns) / 1e9;
+}
+
 static void print_events(const event_t *events, size_t at, const trp_start_t *start,
                          trp_text_t *text) {
   size_t first = at < CONTEXT_EVENTS ? 0 : at - CONTEXT_EVENTS;
@@ -140,7 +149,7 @@ static void print_events(const event_t *events, size_t at, const trp_start_t *st
     }
     const event_t *event = &events[i - 1];
     trp_text_add(text, "  %4" PRIu64 "  %+.6f s  ", event->number,
-                 (double)(event->clock_ns - start->clock_ns) / 1e9);
+                 seconds_between(start->clock_ns, event->clock_ns));
     trp_print_message(text, event->message, event->payload);
     if (event->sender != start->id && !trp_id_is_io_actor(event->sender)) {
       trp_text_add(text, ", from ");

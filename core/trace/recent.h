@@ -12,6 +12,9 @@ typedef struct trp_recent {
   trp_queue_t items;
   size_t batches, events; // in them
   uint64_t all_events;    // that were ever given out
+  // Whether a message was not given out; NULL: all were.
+  bool (*left_out)(void *context, const trp_message_t *message);
+  void *context;
 } trp_recent_t;
 
 /// What is known of the cause of something: the event, by its sender and its number for that one;

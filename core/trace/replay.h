@@ -23,9 +23,14 @@
 ///   a command too many is found at once, too.
 typedef struct trp_replay trp_replay_t;
 
-/// Opens a trace; its start record is read. The errors are troupe_replay()'s; `report->text` says
-/// why. Blocks on the disk.
-int trp_replay_open(const char *path, troupe_replay_report_t *report, trp_replay_t **replay);
+struct trp_accept;
+
+/// Opens a trace; its start record is read. With `accept` (borrowed until it is closed; NULL is fine)
+/// nothing is compared, and all that is done is written there. The errors are troupe_replay()'s;
+/// `report->text` says why. Blocks on the disk.
+int trp_replay_open(const char *path, const troupe_replay_options_t *options,
+                    struct trp_accept *accept, troupe_replay_report_t *report,
+                    trp_replay_t **replay);
 
 /// Borrowed from the replay. The argument is aligned for everything.
 const trp_start_t *trp_replay_start(const trp_replay_t *replay);

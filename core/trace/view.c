@@ -148,6 +148,58 @@ static int unpack(trp_view_t *view, const uint8_t *bytes, size_t length) {
   return 0;
 }
 
+/// One frame for each payload.
+static int parse_cut(const trp_view_t *view, const uint8_t *body, trp_in_t *in) {
+  trp_frame_t *envelope = trp_frame_copy(body + 4, trp_get_u32(body));
+  if (envelope == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  trp_wire_batch_t *batch = NULL;
+  int error = trp_in_push(in, envelope);
+  if (error == 0) {
+    error = trp_codec_unpack(envelope->bytes, envelope->size, &in->arena, &batch);
+  } else {
+    trp_frame_release(envelope);
+  }
+  uint32_t frames = 0;
+  for (size_t i = 0; error == 0 && i < batch->n_messages; i++) {
+    trp_message_t *message = batch->messages[i];
+    const trp_viewed_t *payload = &view->payloads[i];
+    if (payload->bytes == NULL) {
+      continue;
+    }
+    if (payload->kept < message->length) {
+      message->kind = TRP_KIND(KIND_NONE); // nobody can be told half of it
+      message->frame = message->offset = message->length = 0;
+      continue;
+    }
+    trp_frame_t *frame = trp_frame_copy(payload->bytes, payload->kept);
+    error = frame == NULL ? TROUPE_ENOMEM : trp_in_push(in, frame);
+    if (error != 0) {
+      trp_frame_release(frame);
+      return error;
+    }
+    message->frame = ++frames;
+    message->offset = 0;
+  }
+  in->batch = error == 0 ? batch : NULL;
+  return error;
+}
+
+int trp_parse_record(uint16_t type, const uint8_t *body, size_t length, trp_in_t *in) {
+  if (type != TRP_RECORD_IN_CUT && type != TRP_RECORD_OUT_CUT) {
+    return trp_parse_batch(body, length, in);
+  }
+  trp_view_t view;
+  trp_view_init(&view);
+  int error = trp_view_open(&view, type, body, length);
+  if (error == 0) {
+    error = parse_cut(&view, body, in);
+  }
+  trp_view_free(&view);
+  return error == TROUPE_EBADMESSAGE ? TROUPE_EBADTRACE : error;
+}
+
 static uint64_t mix(uint64_t hash, uint64_t word) {
   hash ^= word * UINT64_C(0x9fb21c651e98df25);
   hash = hash << 29 | hash >> 35;

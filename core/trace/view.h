@@ -30,6 +30,12 @@ void trp_view_free(trp_view_t *view);
 /// TROUPE_EBADTRACE or TROUPE_ENOMEM.
 int trp_view_open(trp_view_t *view, uint16_t type, const uint8_t *body, size_t length);
 
+/// Fills `in` (which was reset) with copies of a batch's frames, as trp_parse_batch() does, of any of
+/// the four kinds. A message whose payload was cut becomes KIND_NONE.
+/// Returns 0, TROUPE_EBADTRACE or
+/// TROUPE_ENOMEM.
+int trp_parse_record(uint16_t type, const uint8_t *body, size_t length, trp_in_t *in);
+
 /// The hash that stands for bytes which are not there.
 uint64_t trp_payload_hash(const void *bytes, size_t length);
 

@@ -50,6 +50,24 @@ int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *co
   return error == 0 ? 0 : fail(writer, error);
 }
 
+int trp_writer_put_body(trp_writer_t *writer, trp_record_head_t head, const uint8_t *body,
+                        size_t length) {
+  int error = look_for_hole(writer, &head);
+  head.length = length;
+  head.checksum = trp_crc(trp_record_checksum(&head), body, length);
+  uint8_t bytes[TRP_RECORD_HEAD_SIZE];
+  trp_format_head(bytes, &head);
+  if (error == 0) {
+    error = append(writer, bytes, sizeof bytes);
+  }
+  if (error == 0) {
+    error = append(writer, body, length);
+  }
+  writer->records++;
+  writer->bytes += sizeof bytes + length;
+  return error == 0 ? 0 : fail(writer, error);
+}
+
 int trp_writer_skip(trp_writer_t *writer, const trp_record_head_t *head) {
   int error = look_for_hole(writer, head);
   return error == 0 ? 0 : fail(writer, error);

@@ -26,6 +26,10 @@ int trp_writer_open(trp_writer_t *writer, int fd, uint32_t flags);
 int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
                    size_t frame_count);
 
+/// Writes a record whose body is there already, as it lies in a file.
+int trp_writer_put_body(trp_writer_t *writer, trp_record_head_t head, const uint8_t *body,
+                        size_t length);
+
 /// A record is not written, and not missed.
 int trp_writer_skip(trp_writer_t *writer, const trp_record_head_t *head);
 

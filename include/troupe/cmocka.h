@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -13,17 +14,29 @@
 
 TROUPE_BEGIN
 
-/// Replays a trace as troupe_replay() does, and prints to cmocka's error output what is wrong, if
+/// Replays a trace as troupe_replay_with() does, and prints to cmocka's error output what is wrong, if
 /// something is.
 ///
 /// Ownership: everything is borrowed until the call returns.
 /// Thread:    any that is no actor.
 /// Blocks:    until the trace ends, or the first difference.
-/// Returns:   troupe_replay()'s result.
+/// Returns:   troupe_replay_with()'s result.
 static inline int troupe_replay_and_explain(troupe_main_fn main_function, void *argument,
-                                            const char *path) {
+                                            const char *path,
+                                            const troupe_replay_options_t *options) {
   troupe_replay_report_t report;
-  int result = troupe_replay(main_function, argument, path, &report);
+  troupe_replay_options_t again;
+  int result = troupe_replay_with(main_function, argument, path, options, &report);
+  if (result == TROUPE_EDIFFERS && (options == NULL || !options->twice)) {
+    // Is it the actor that is not the same each time?
+    if (options != NULL) {
+      again = *options;
+    } else {
+      memset(&again, 0, sizeof again);
+    }
+    again.twice = true;
+    result = troupe_replay_with(main_function, argument, path, &again, &report);
+  }
   if (result != 0) {
     print_error("ERROR: %s does not replay: %s (%s)\n", path, troupe_error_name(result),
                 troupe_error_message(result));
@@ -43,14 +56,27 @@ static inline int troupe_replay_and_explain(troupe_main_fn main_function, void *
 TROUPE_END
 
 /// Fails the running test unless the actor's main function, run on the trace, does what it did when
-/// the trace was recorded. The first difference is printed.
+/// the trace was recorded. The first difference is printed, with whether the actor does the same each
+/// time: when it differs main is called again.
 ///
 /// Ownership: as troupe_replay().
 /// Thread:    the test's.
 /// Blocks:    until the trace ends, or the first difference.
 #define troupe_assert_replays(main_function, argument, path)                                       \
   do {                                                                                             \
-    if (troupe_replay_and_explain((main_function), (argument), (path)) != 0) {                     \
+    if (troupe_replay_and_explain((main_function), (argument), (path), NULL) != 0) {               \
+      fail();                                                                                      \
+    }                                                                                              \
+  } while (0)
+
+/// The same with options, which are those of troupe_replay_with().
+///
+/// Ownership: as troupe_replay_with().
+/// Thread:    the test's.
+/// Blocks:    until the trace ends, or the first difference.
+#define troupe_assert_replays_with(main_function, argument, path, options)                         \
+  do {                                                                                             \
+    if (troupe_replay_and_explain((main_function), (argument), (path), (options)) != 0) {          \
       fail();                                                                                      \
     }                                                                                              \
   } while (0)

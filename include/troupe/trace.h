@@ -88,16 +88,50 @@ TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_
 TROUPE_API int troupe_actor_on_recording_stopped(void (*on_stopped)(int error, void *context),
                                                  void *context);
 
+/// What is compared in a replay.
+typedef enum troupe_verdict {
+  TROUPE_VERDICT_EXACT = 0,  ///< every command, in its order for each receiver; where batches end
+                             ///< plays no part
+  TROUPE_VERDICT_STREAM = 1, ///< of each connection the bytes that it was sent and how it ended,
+                             ///< whatever the pieces; messages to other actors
+} troupe_verdict_t;
+
+/// How to replay. Right when zeroed.
+typedef struct troupe_replay_options {
+  troupe_verdict_t verdict;
+  const char *const *ignore; ///< borrowed; names of fields that are not compared, ended by NULL:
+      ///< "through", "payload", "timeout_ms" … as differences and dumps name
+      ///< them. NULL: none
+  const char *accept; ///< borrowed; when something differs, the trace with what the actor does now
+                      ///< is written there, and the result is 0: the new truth. It may be the trace
+                      ///< itself. NULL: nothing is written
+  bool twice;         ///< replay twice more, and say so when the actor does not do the same both
+                      ///< times: it reads a clock, or shares something with others
+} troupe_replay_options_t;
+
 /// How a replay went.
 typedef struct troupe_replay_report {
   uint64_t events;   ///< events that were dispatched
   uint64_t commands; ///< commands that were compared
   int status;        ///< what main returned
-  char text[4096]; ///< in words: what differs first, and where; or why the trace cannot be replayed
+  uint64_t
+      connections;   ///< of a trace that is not complete: those that are whole, and were replayed
+  uint64_t left_out; ///< and those that are not
+  bool accepted;     ///< the new truth was written
+  bool not_deterministic; ///< replayed twice, it did different things
+  char
+      text[4096]; ///< in words: what differs first, and where; or why the trace cannot be replayed;
+                  ///< or what of it was
 } troupe_replay_report_t;
 
 /// Runs an actor's main function on a trace, in this thread, without sockets and on the trace's
-/// clock, and compares what it does with what it did. Not in an actor's thread.
+/// clock, and compares what it does with what it did. Not in an actor's thread. In a debugger it is
+/// one thread that never waits.
+///
+/// Of a trace that is not complete (recording began late, chose connections, or lost something) the
+/// connections that are whole are replayed: those that were accepted while it was recorded, and of
+/// which nothing is missing. What is about others is left out, and the text says which were taken.
+/// An actor that makes connections of its own cannot be replayed from such a trace.
 ///
 /// Ownership: everything is borrowed until the call returns. `argument` as it was given to
 /// troupe_spawn() (NULL with `argument_size` set there: the trace's
@@ -106,13 +140,27 @@ typedef struct troupe_replay_report {
 /// Blocks:    until the trace ends, or the first difference.
 /// Returns:   0: it did the same, or
 ///            TROUPE_EDIFFERS         it did not; `report->text` says what,
-///            TROUPE_EINCOMPLETE      the trace did not begin with the actor, or has a gap,
+///            TROUPE_EINCOMPLETE      the trace does not begin with the actor, or has a gap, and no
+///                connection in it is whole,
 ///            TROUPE_EBADTRACE        the file is no trace or is damaged before its first event,
 ///            TROUPE_ETRACEVERSION    it was written by a later version,
 ///            TROUPE_EWRONGTHREAD     called in an actor,
 ///            TROUPE_ENOENT, TROUPE_EACCES, TROUPE_EIO, TROUPE_ENOMEM, …   it cannot be read.
 TROUPE_API int troupe_replay(troupe_main_fn main, void *argument, const char *path,
                              troupe_replay_report_t *report);
+
+/// The same with options. Main is called as often as is needed for them, each time with `argument`.
+///
+/// Ownership: as troupe_replay(); `options` is borrowed, NULL: defaults.
+/// Thread:    any that is no actor.
+/// Blocks:    until the trace ends, or the first difference.
+/// Returns:   as troupe_replay(); or
+///            TROUPE_EDIFFERS     with `twice`, too, when the actor is not deterministic,
+///            TROUPE_EINCOMPLETE  with `accept`, too, when the trace is not complete,
+///            TROUPE_ENOSPC, TROUPE_EACCES, …   the new truth cannot be written.
+TROUPE_API int troupe_replay_with(troupe_main_fn main, void *argument, const char *path,
+                                  const troupe_replay_options_t *options,
+                                  troupe_replay_report_t *report);
 
 TROUPE_END
 

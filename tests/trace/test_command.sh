@@ -230,6 +230,14 @@ sed -i 's/"127.0.0.1", 0/"127.0.0.2", 0/' handlers.c
 compile -shared -fPIC handlers.c -o libother.so
 ends 1 trace replay --library ./libother.so --main shout handled/shout-0.trace
 says 'does not do what it did'
+ends 1 trace replay --library ./libother.so --main shout --twice --ignore host handled/shout-0.trace
+ends 0 trace replay --library ./libother.so --main shout --ignore host --ignore bytes handled/shout-0.trace
+ends 0 trace replay --library ./libother.so --main shout --stream handled/shout-0.trace
+cp handled/shout-0.trace accepted.trace
+ends 0 trace replay --library ./libother.so --main shout --accept accepted.trace
+says 'accepted.trace: accepted'
+ends 0 trace replay --library ./libother.so --main shout accepted.trace
+ends 1 trace replay --library ./libhandlers.so --main shout accepted.trace
 ends 5 trace replay --library ./libmissing.so --main shout handled/shout-0.trace
 ends 5 trace replay --library ./libhandlers.so --main nobody handled/shout-0.trace
 complains "has no 'nobody'"

@@ -1,5 +1,5 @@
 /* troupe trace replay: runs an actor's main function on traces. The function comes from a shared
- * object; so does troupe_replay(), so that the two belong together however the object was linked. */
+ * object; so does troupe_replay_with(), so that the two belong together however the object was linked. */
 #include <dlfcn.h>
 #include <string.h>
 
@@ -9,7 +9,9 @@
 #include "tools/trace/source.h"
 
 typedef int (*replay_fn)(troupe_main_fn main, void *argument, const char *path,
-                         troupe_replay_report_t *report);
+                         const troupe_replay_options_t *options, troupe_replay_report_t *report);
+
+enum { IGNORED_MAX = 64 };
 
 static void help(void) {
   puts("usage: troupe trace replay --library FILE --main NAME [OPTION]... FILE...\n"
@@ -19,6 +21,10 @@ static void help(void) {
        "  --main NAME         the function, int NAME(void *argument)\n"
        "  --argument NAME     an object in it whose address is main's argument (default: what the\n"
        "                      trace has, when the actor was spawned with argument_size)\n"
+       "  --stream            compare the bytes of each connection, whatever the pieces\n"
+       "  --ignore FIELD      do not compare this field: through, payload, no_delay, ...\n"
+       "  --accept            where something differs, what it does now becomes the trace\n"
+       "  --twice             replay it twice more, and say so when it is not deterministic\n"
        "  --help              this text\n\n"
        "Ends with 0 when it does the same, 1 when it does not, 4 when a trace is not complete.");
 }
@@ -35,12 +41,15 @@ static bool find(void *library, const char *path, const char *name, void *to, si
 }
 
 static int replay(replay_fn replay_one, troupe_main_fn main_function, void *argument,
-                  const char *path) {
+                  const char *path, const troupe_replay_options_t *options, bool accept) {
   static troupe_replay_report_t report;
-  int result = replay_one(main_function, argument, path, &report);
+  troupe_replay_options_t its = *options;
+  its.accept = accept ? path : NULL;
+  int result = replay_one(main_function, argument, path, &its, &report);
   if (result == 0) {
-    printf("%s: the same, %llu events, %llu commands\n", path, (unsigned long long)report.events,
-           (unsigned long long)report.commands);
+    printf("%s: %s, %llu events, %llu commands\n%s", path,
+           report.accepted ? "accepted" : "the same", (unsigned long long)report.events,
+           (unsigned long long)report.commands, report.text);
     return END_FINE;
   }
   printf("%s: %s (%s)\n%s", path, troupe_error_message(result), troupe_error_name(result),
@@ -49,12 +58,20 @@ static int replay(replay_fn replay_one, troupe_main_fn main_function, void *argu
 }
 
 int trace_replay(int argc, char **argv) {
-  enum { LIBRARY = 1, MAIN, ARGUMENT, HELP };
+  enum { LIBRARY = 1, MAIN, ARGUMENT, STREAM, IGNORE, ACCEPT, TWICE, HELP };
   static const struct option options[] = {{"library", required_argument, NULL, LIBRARY},
                                           {"main", required_argument, NULL, MAIN},
                                           {"argument", required_argument, NULL, ARGUMENT},
+                                          {"stream", no_argument, NULL, STREAM},
+                                          {"ignore", required_argument, NULL, IGNORE},
+                                          {"accept", no_argument, NULL, ACCEPT},
+                                          {"twice", no_argument, NULL, TWICE},
                                           {"help", no_argument, NULL, HELP},
                                           {0}};
+  static const char *ignored[IGNORED_MAX + 1];
+  troupe_replay_options_t how = {0};
+  int ignored_count = 0;
+  bool accept = false;
   const char *path = NULL;
   const char *name = NULL;
   const char *argument_name = NULL;
@@ -68,6 +85,22 @@ int trace_replay(int argc, char **argv) {
       break;
     case ARGUMENT:
       argument_name = optarg;
+      break;
+    case STREAM:
+      how.verdict = TROUPE_VERDICT_STREAM;
+      break;
+    case IGNORE:
+      if (ignored_count == IGNORED_MAX) {
+        usage_error("more than %d times --ignore", IGNORED_MAX);
+      }
+      ignored[ignored_count++] = optarg;
+      how.ignore = ignored;
+      break;
+    case ACCEPT:
+      accept = true;
+      break;
+    case TWICE:
+      how.twice = true;
       break;
     case HELP:
       help();
@@ -91,15 +124,15 @@ int trace_replay(int argc, char **argv) {
       (argument_name != NULL && !find(library, path, argument_name, &argument, sizeof argument))) {
     return END_FAILED;
   }
-  void *own = dlsym(library, "troupe_replay");
+  void *own = dlsym(library, "troupe_replay_with");
   if (own != NULL) {
     memcpy(&replay_one, &own, sizeof replay_one);
   } else {
-    replay_one = troupe_replay;
+    replay_one = troupe_replay_with;
   }
   int worst = END_FINE;
   for (int i = optind; i < argc; i++) {
-    int code = replay(replay_one, main_function, argument, argv[i]);
+    int code = replay(replay_one, main_function, argument, argv[i], &how, accept);
     worst = code > worst ? code : worst;
   }
   // The object stays: its threads' and the process's destructors may be in it.

@@ -179,7 +179,8 @@ const troupe_trace_entry_t *source_next(source_t *source) {
 }
 
 double source_seconds(const source_t *source, const troupe_trace_entry_t *entry) {
-  return (double)(entry->clock_ns - source->first_ns) / 1e9;
+  // The clock of a file may say anything.
+  return (double)(int64_t)((uint64_t)entry->clock_ns - (uint64_t)source->first_ns) / 1e9;
 }
 
 static bool is_actor(const troupe_trace_entry_t *entry, const char *wanted) {

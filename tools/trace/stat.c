@@ -202,7 +202,8 @@ static int stat_file(char *path, const filter_t *filter, bool list) {
   if (source.count == 1) {
     print_state(info);
   }
-  printf("  %.6f s, %llu events, %llu commands\n", (double)(sums->ended_ns - sums->begun_ns) / 1e9,
+  printf("  %.6f s, %llu events, %llu commands\n",
+         (double)(int64_t)((uint64_t)sums->ended_ns - (uint64_t)sums->begun_ns) / 1e9,
          (unsigned long long)sums->events, (unsigned long long)sums->commands);
   printf("  %llu connections begun, %llu bytes in, %llu bytes out\n",
          (unsigned long long)sums->begun, (unsigned long long)sums->in,
