@@ -94,7 +94,8 @@ struct troupe_system {
   uint64_t seed;
   trp_defaults_t defaults;
   trp_recorder_t *recorder;
-  atomic_uint recording; // changes when recording begins or ends
+  trp_flight_t *flight;  // likewise under the mutex
+  atomic_uint recording; // changes when recording, or the flight recorder, begins or ends
   pthread_mutex_t mutex;
   pthread_cond_t changed; // an actor came to run, ended, or its thread was joined
   record_t *records;      // the newest first
@@ -210,6 +211,7 @@ int troupe_system_free(troupe_system_t **system) {
   if (s->recorder != NULL) {
     trp_recorder_stop(&s->recorder, NULL);
   }
+  trp_flight_release(s->flight);
   s->ground->ops->free(s->ground, deadline_ns(s, IO_STOP_MS));
   pthread_cond_destroy(&s->changed);
   pthread_mutex_destroy(&s->mutex);
@@ -449,21 +451,40 @@ static void told_taken(void *context, Troupe__Wire__Kind kind, size_t length) {
   give_back(posted_of(record, kind), length);
 }
 
+/// Makes the actor's tap what it is to be now. `late`: the actor runs already. In its thread, with
+/// the mutex held, so that recording does not stop in between. An actor whose trace cannot be begun
+/// runs all the same; the recorder's report tells.
+static void set_tap(record_t *record, bool late) {
+  troupe_system_t *system = record->system;
+  trp_recorder_t *recorder = system->recorder;
+  if (recorder != NULL && !trp_recorder_wants(recorder, record->start.name)) {
+    recorder = NULL;
+  }
+  bool keeps = record->tap != NULL && recorder != NULL && trp_tap_is_of(record->tap, recorder);
+  if (late && !keeps && recorder != NULL && !trp_recorder_wants_running(recorder)) {
+    recorder = NULL;
+  }
+  if (record->tap == NULL && (recorder != NULL || system->flight != NULL)) {
+    record->tap = trp_tap_new(record->inbox);
+  }
+  if (record->tap == NULL) {
+    return;
+  }
+  if (!keeps) {
+    trp_tap_end_record(record->tap);
+    if (recorder != NULL) {
+      (void)trp_tap_record(record->tap, recorder, &record->start, late);
+    }
+  }
+  trp_tap_fly(record->tap, system->flight, &record->start);
+}
+
 /// Recording began or ended while the actor runs: in its thread.
 static trp_tap_t *look_at_recording(void *context) {
   record_t *record = context;
-  troupe_system_t *system = record->system;
-  trp_tap_close(&record->tap);
-  pthread_mutex_lock(&system->mutex);
-  trp_recorder_t *recorder = system->recorder;
-  if (recorder != NULL && trp_recorder_wants_running(recorder) &&
-      trp_recorder_wants(recorder, record->start.name)) {
-    record->tap = trp_tap_new(record->inbox);
-    if (record->tap != NULL) {
-      (void)trp_tap_record(record->tap, recorder, &record->start, true); // the report tells
-    }
-  }
-  pthread_mutex_unlock(&system->mutex);
+  pthread_mutex_lock(&record->system->mutex);
+  set_tap(record, true);
+  pthread_mutex_unlock(&record->system->mutex);
   return record->tap;
 }
 
@@ -476,12 +497,8 @@ static int open_actor(record_t *record) {
     return error;
   }
   record->start.clock_ns = trp_inbox_now(record->inbox);
-  // Under the mutex, so that recording does not stop in between. An actor whose trace cannot be
-  // begun runs all the same; the recorder's report tells.
   pthread_mutex_lock(&system->mutex);
-  if (system->recorder != NULL && trp_recorder_wants(system->recorder, record->start.name)) {
-    trp_tap_open(system->recorder, &record->start, record->inbox, &record->tap);
-  }
+  set_tap(record, false);
   unsigned recording = atomic_load(&system->recording);
   pthread_mutex_unlock(&system->mutex);
   record->execution = (trp_execution_t){
@@ -1196,4 +1213,42 @@ int troupe_record_stop(troupe_system_t *system, troupe_record_report_t *report) 
   }
   trp_recorder_stop(&recorder, report);
   return 0;
+}
+
+int troupe_flight_start(troupe_system_t *system, const troupe_flight_options_t *options) {
+  trp_flight_t *flight = NULL;
+  if (system == NULL) {
+    return TROUPE_EINVAL;
+  }
+  pthread_mutex_lock(&system->mutex);
+  bool already = system->flight != NULL; // its file is not to be replaced
+  pthread_mutex_unlock(&system->mutex);
+  int error = already ? (int)TROUPE_EALREADY : trp_flight_open(options, &flight);
+  if (error != 0) {
+    return error;
+  }
+  pthread_mutex_lock(&system->mutex);
+  already = system->flight != NULL;
+  if (!already) {
+    system->flight = flight;
+    atomic_fetch_add(&system->recording, 1);
+  }
+  pthread_mutex_unlock(&system->mutex);
+  if (already) {
+    trp_flight_release(flight);
+    return TROUPE_EALREADY;
+  }
+  return 0;
+}
+
+int troupe_flight_stop(troupe_system_t *system) {
+  pthread_mutex_lock(&system->mutex);
+  trp_flight_t *flight = system->flight;
+  system->flight = NULL;
+  if (flight != NULL) {
+    atomic_fetch_add(&system->recording, 1);
+  }
+  pthread_mutex_unlock(&system->mutex);
+  trp_flight_release(flight);
+  return flight == NULL ? TROUPE_ESTALE : 0;
 }

@@ -7,6 +7,7 @@
 
 #include "core/actor/start.h"
 #include "core/message/pipes.h"
+#include "core/trace/flight.h"
 #include "core/trace/tap.h"
 
 typedef struct trp_recorder trp_recorder_t;
@@ -40,6 +41,13 @@ int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *
 
 /// The last record is handed over. In the actor's thread; does nothing when nothing is recorded.
 void trp_tap_end_record(trp_tap_t *tap);
+
+/// Whether what is recorded goes to this one; NULL: nothing is recorded.
+bool trp_tap_is_of(const trp_tap_t *tap, trp_recorder_t *recorder);
+
+/// From here on the last of what crosses is in a ring of the flight recorder, too, if one is free.
+/// NULL: no more. In the actor's thread.
+void trp_tap_fly(trp_tap_t *tap, trp_flight_t *flight, const trp_start_t *start);
 
 /// The first two in one. On an error there is no tap.
 int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t *inbox,

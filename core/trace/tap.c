@@ -7,6 +7,7 @@
 
 struct trp_tap {
   trp_backlog_t *backlog; // NULL: nothing is recorded
+  trp_ring_t *ring;       // of the flight recorder; NULL: there is none
   trp_inbox_t *inbox;
   uint32_t number;
   uint64_t sequence;     // of the last record
@@ -90,16 +91,41 @@ void trp_tap_close(trp_tap_t **tap) {
   }
   *tap = NULL;
   trp_tap_end_record(t);
+  if (t->ring != NULL) {
+    trp_ring_give(t->ring);
+  }
   free(t->frames);
   free(t);
 }
 
+bool trp_tap_is_of(const trp_tap_t *tap, trp_recorder_t *recorder) {
+  return tap->backlog == (recorder == NULL ? NULL : trp_recorder_backlog(recorder));
+}
+
+void trp_tap_fly(trp_tap_t *tap, trp_flight_t *flight, const trp_start_t *start) {
+  if ((tap->ring == NULL ? NULL : trp_ring_flight(tap->ring)) == flight) {
+    return;
+  }
+  if (tap->ring != NULL) {
+    trp_ring_give(tap->ring);
+  }
+  tap->ring = flight == NULL ? NULL : trp_ring_take(flight, start);
+}
+
 void trp_tap_in(trp_tap_t *tap, const trp_in_t *in) {
   tap->clock_ns = in->received_ns;
+  if (tap->ring != NULL) {
+    trp_ring_batch(tap->ring, TRP_RECORD_IN, tap->clock_ns, in->batch->sender, in->envelope,
+                   in->batch->messages, in->batch->n_messages, in->frames);
+  }
   record(tap, TRP_RECORD_IN, in->batch->sender, in->envelope, in->frames, in->frame_count);
 }
 
 void trp_tap_out(trp_tap_t *tap, const trp_out_t *out) {
+  if (tap->ring != NULL) {
+    trp_ring_batch(tap->ring, TRP_RECORD_OUT, tap->clock_ns, out->to, out->envelope, out->messages,
+                   out->count, out->frames);
+  }
   record(tap, TRP_RECORD_OUT, out->to, out->envelope, out->frames, out->frame_count);
 }
 
@@ -136,6 +162,9 @@ static int record_start(trp_tap_t *tap, const trp_start_t *start, bool late) {
 
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value) {
   uint8_t bytes[TRP_RECORD_VALUE_SIZE];
+  if (tap->ring != NULL) {
+    trp_ring_value(tap->ring, (uint16_t)type, tap->clock_ns, subject, value);
+  }
   if (tap->backlog == NULL) {
     return;
   }
