@@ -198,8 +198,11 @@ static int compare_fields(const ProtobufCMessage *expected, const ProtobufCMessa
       if (count != other) {
         return 1;
       }
-      memcpy(&was, was, sizeof was);
-      memcpy(&is, is, sizeof is);
+      const char *items = NULL;
+      memcpy(&items, was, sizeof items);
+      was = items;
+      memcpy(&items, is, sizeof items);
+      is = items;
     }
     for (size_t k = 0; k < count; k++) {
       size_t at = k * trp_field_size(field);
