@@ -66,10 +66,10 @@ void trp_stream_give(trp_stream_t *stream, const trp_command_t *command) {
   stream->frozen = stream->stalled = false;
   stream->stopped = trp_stream_credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST;
   stream->grows |= stream->stopped;
-  if (wire->options != NULL) {
-    trp_options_merge(&stream->options, wire->options);
-    trp_stream_arm(stream);
-  }
+  trp_options_merge(&stream->options, wire->options);
+  stream->active_ns = net->now_ns; // the new owner's time begins
+  stream->timeout_told = false;
+  trp_stream_arm(stream);
   trp_stream_mark(stream);
 }
 
@@ -101,6 +101,10 @@ static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_com
   handed->unread = unread;
   handed->ended = give_message->give->ended || !trp_stream_receives(stream->state);
   handed->finished = trp_stream_has_ended(stream->state);
+  handed->fin_sent = stream->state == TRP_STREAM_ENDED;
+  handed->last = stream->state == TRP_STREAM_FINISHING;
+  handed->high_water_mark = give_message->give->high_water_mark;
+  handed->write_limit = give_message->give->write_limit;
   handed->paused = give_message->give->paused;
   handed->local = trp_address_to_wire(out, &local);
   handed->remote = trp_address_to_wire(out, &remote);

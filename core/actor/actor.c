@@ -439,6 +439,13 @@ static void dispatch(trp_actor_t *actor, trp_in_t *in, trp_message_t *message) {
   case TRP_KIND(EVENT_DOWN):
     trp_watch_event(actor, message);
     break;
+  case TRP_KIND(EVENT_HANDED):
+    if (actor->receiver == NULL || actor->grace_over) {
+      trp_actor_turn_away(actor, message);
+    } else {
+      actor->receiver->type->event(actor->receiver, in, message);
+    }
+    break;
   default: {
     if (message->kind == TRP_KIND(EVENT_ABORT)) {
       trp_actor_taken(actor, message->kind, 0);
@@ -650,6 +657,21 @@ uint64_t trp_actor_new_id(trp_actor_t *actor, int io) {
 
 int trp_actor_io_of_fd(const trp_actor_t *actor, int fd) {
   return (int)((unsigned)fd % actor->start.io_actors) + 1;
+}
+
+void trp_actor_set_receiver(trp_actor_t *actor, trp_object_t *receiver) {
+  actor->receiver = receiver;
+}
+
+trp_object_t *trp_actor_receiver(const trp_actor_t *actor) {
+  return actor->receiver;
+}
+
+void trp_actor_turn_away(trp_actor_t *actor, const trp_message_t *message) {
+  trp_message_t *command = trp_actor_command(actor, TRP_KIND(COMMAND_DESTROY), message->subject);
+  if (command != NULL) {
+    command->epoch = message->epoch;
+  }
 }
 
 const trp_start_t *trp_actor_start(const trp_actor_t *actor) {

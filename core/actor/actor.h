@@ -89,6 +89,14 @@ trp_message_t *trp_actor_command(trp_actor_t *actor, Troupe__Wire__Kind kind, ui
 /// trp_out_undo().
 trp_out_t *trp_actor_out(trp_actor_t *actor, uint64_t subject);
 
+/// The object that gets the sockets which other actors give to this one; NULL: they are turned away.
+void trp_actor_set_receiver(trp_actor_t *actor, trp_object_t *receiver);
+trp_object_t *trp_actor_receiver(const trp_actor_t *actor);
+
+/// A socket has come that nobody wants, or that there is no memory for. Without memory to say so,
+/// too, it stays open until its peer closes it or the actor ends. `message` is its event.
+void trp_actor_turn_away(trp_actor_t *actor, const trp_message_t *message);
+
 /// Wraps every call of application code: `trp_actor_enter(); handler(...); trp_actor_leave();`.
 /// What was put off runs, and removed objects are released, when the outermost callback has been
 /// left. So a pointer to an object stays valid after a callback until its own caller returns.

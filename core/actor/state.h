@@ -51,6 +51,7 @@ struct trp_actor {
   void *on_stop_context;
   void (*on_recording_stopped)(int error, void *context);
   void *on_recording_stopped_context;
+  trp_object_t *receiver; // of sockets that are given to it; in `objects`
 };
 
 /// timer.c

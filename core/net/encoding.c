@@ -232,6 +232,11 @@ int trp_decoder_feed(trp_decoder_t *decoder, const void *bytes, size_t length, t
   return 0;
 }
 
+bool trp_decoder_owes(const trp_decoder_t *decoder) {
+  // One byte of utf16le is no text, as in Node.
+  return decoder->held_count >= (decoder->encoding == TROUPE_ENCODING_UTF16LE ? 2 : 1);
+}
+
 int trp_decoder_flush(trp_decoder_t *decoder, trp_text_t *text) {
   if (decoder->held_count == 0) {
     return 0;

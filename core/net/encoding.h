@@ -39,6 +39,9 @@ int trp_decoder_feed(trp_decoder_t *decoder, const void *bytes, size_t length, t
 /// be fed again, for another stream. Returns as trp_decoder_feed().
 int trp_decoder_flush(trp_decoder_t *decoder, trp_text_t *text);
 
+/// Whether a flush would give text.
+bool trp_decoder_owes(const trp_decoder_t *decoder);
+
 /// Frees what the decoder has; zeroed is fine.
 void trp_decoder_free(trp_decoder_t *decoder);
 

@@ -565,20 +565,31 @@ int trp_listening_command(listening_t *listening, Troupe__Wire__Kind kind,
 }
 
 static void stop(trp_object_t *object, bool at_once) {
-  (void)at_once;
   server_t *server = server_of(object);
+  if (at_once) {
+    server->grace_over = true;
+    refresh(server);
+  }
   if (server->current != NULL) {
     (void)troupe_server_close(trp_server_handle(server)); // without memory, the actor's end does it
   }
 }
 
+void trp_server_given_away(trp_actor_t *actor, uint64_t id) {
+  trp_object_t *object = trp_object_find(actor, id, &server_type);
+  if (object != NULL) {
+    server_of(object)->given_away = true;
+    refresh(server_of(object));
+  }
+}
+
 /// It holds the actor while something is still to come of it, and a stopping actor waits for what
-/// it closes.
+/// it closes, but without end not for connections that are another actor's.
 static void refresh(server_t *server) {
   bool closes = server->close_owed && !server->object.dead;
   bool active = server->current != NULL || closes;
   trp_object_hold(&server->object, active && !server->unref && !server->object.dead);
-  trp_object_drain(&server->object, closes);
+  trp_object_drain(&server->object, closes && !(server->grace_over && server->given_away));
 }
 
 // ---- What comes ----

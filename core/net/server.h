@@ -57,11 +57,16 @@ struct trp_server {
   trp_abort_link_t signal;     // of the current listen
   bool abort_owed;             // there was no memory to close it
   bool unref;
-  bool freed; // goes after on_close
+  bool freed;      // goes after on_close
+  bool given_away; // a connection of it: the last one may end in another actor, at any time
+  bool grace_over;
 };
 
 /// Finds the server of a handle for a public function: 0, TROUPE_EWRONGTHREAD or TROUPE_ESTALE.
 int trp_server_get(troupe_server_t handle, trp_server_t **server);
+
+/// A connection that this server of the actor accepted, if it has such a one, is another actor's.
+void trp_server_given_away(trp_actor_t *actor, uint64_t id);
 
 troupe_server_t trp_server_handle(const trp_server_t *server);
 

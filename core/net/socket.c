@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/message/credit.h"
+#include "core/message/id.h"
 #include "core/net/server.h"
 #include "core/net/wire_address.h"
 #include "core/net/wire_error.h"
@@ -29,6 +30,8 @@ static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t 
                             bool *aborted);
 static void abort_socket(void *owner);
 static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id);
+static int link_as(trp_socket_t *socket, uint64_t id);
+static void leave(trp_socket_t *socket);
 static int send_commands(trp_socket_t *socket, unsigned actions);
 static int send_bare(trp_socket_t *socket, Troupe__Wire__Kind kind, uint32_t flags);
 static void tell_connect(trp_socket_t *socket);
@@ -41,6 +44,7 @@ static void closed(trp_socket_t *socket, const trp_message_t *message);
 static void looked_up(trp_socket_t *socket, const trp_message_t *message);
 static void attempted(trp_socket_t *socket, const trp_message_t *message);
 static void remember_attempt(trp_socket_t *socket, const troupe_address_t *address);
+static void catch_up(trp_socket_t *socket);
 
 static const trp_object_type_t socket_type = {
     .event = event, .later = later, .stop = stop, .release = release, .describe = describe};
@@ -190,6 +194,35 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   return socket;
 }
 
+trp_socket_t *trp_socket_take_over(trp_actor_t *actor, uint64_t wire,
+                                   const Troupe__Wire__Handed *detail) {
+  // A handle of its own: one that the actor knew this socket by when it was here before stays
+  // stale.
+  uint64_t id = trp_actor_new_id(actor, (int)trp_id_io(wire));
+  trp_socket_t *socket = id == 0 ? NULL : allocate(actor, id);
+  if (socket == NULL) {
+    return NULL;
+  }
+  if (link_as(socket, wire) != 0) {
+    trp_object_remove(&socket->object);
+    return NULL;
+  }
+  socket->state = !detail->finished  ? TRP_SOCKET_OPEN
+                  : detail->last     ? TRP_SOCKET_LAST_WRITES
+                  : detail->fin_sent ? TRP_SOCKET_FINISHED
+                                     : TRP_SOCKET_ENDED;
+  socket->connected = true;
+  socket->paused = detail->paused;
+  trp_socket_take_options(socket, detail->options);
+  socket->high_water_mark = detail->high_water_mark;
+  socket->write_limit = detail->write_limit;
+  trp_endpoint_set(&socket->local, detail->local);
+  trp_endpoint_set(&socket->remote, detail->remote);
+  socket->is_unix = !is_ip(&socket->local);
+  trp_socket_refresh(socket);
+  return socket;
+}
+
 /// In the actor's table, with what all sockets have.
 static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id) {
   trp_socket_t *socket = calloc(1, sizeof *socket);
@@ -209,7 +242,7 @@ static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id) {
 
 int troupe_socket_free(troupe_socket_t handle) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0) {
     return error;
   }
@@ -232,6 +265,7 @@ static void release(trp_object_t *object) {
   trp_endpoint_clear(&socket->remote);
   if (socket->extra != NULL) {
     trp_abort_unlink(&socket->extra->signal);
+    trp_socket_drop_give(socket);
     trp_text_reader_free(socket->extra->reader);
     free(socket->extra->attempted);
     free(socket->extra);
@@ -256,6 +290,11 @@ int trp_socket_get(troupe_socket_t handle, trp_socket_t **socket) {
   return error;
 }
 
+int trp_socket_get_own(troupe_socket_t handle, trp_socket_t **socket) {
+  int error = trp_socket_get(handle, socket);
+  return error == 0 && (*socket)->giving ? (int)TROUPE_EGIVING : error;
+}
+
 trp_extra_t *trp_socket_extra(trp_socket_t *socket) {
   if (socket->extra == NULL) {
     socket->extra = calloc(1, sizeof *socket->extra);
@@ -266,9 +305,11 @@ trp_extra_t *trp_socket_extra(trp_socket_t *socket) {
 int trp_socket_link(trp_socket_t *socket) {
   trp_actor_t *actor = socket->object.actor;
   uint64_t id = trp_actor_new_id(actor, TRP_ANY_IO);
-  if (id == 0) {
-    return TROUPE_EOVERFLOW;
-  }
+  return id == 0 ? (int)TROUPE_EOVERFLOW : link_as(socket, id);
+}
+
+static int link_as(trp_socket_t *socket, uint64_t id) {
+  trp_actor_t *actor = socket->object.actor;
   link_t *link = calloc(1, sizeof *link);
   if (link == NULL) {
     return TROUPE_ENOMEM;
@@ -317,7 +358,8 @@ int trp_socket_enact(trp_socket_t *socket, trp_socket_step_t step) {
     return error;
   }
   // While the last callbacks before on_close run, it cannot be connected again.
-  socket->state = (uint8_t)(step.actions & TRP_SOCKET_TELL_CLOSE ? TRP_SOCKET_GONE : step.next);
+  const unsigned last = TRP_SOCKET_TELL_CLOSE | TRP_SOCKET_TELL_GIVEN;
+  socket->state = (uint8_t)(step.actions & last ? TRP_SOCKET_GONE : step.next);
   trp_socket_refresh(socket);
   if (step.actions & TRP_SOCKET_FORGET) {
     trp_socket_forget_unread(socket);
@@ -337,6 +379,13 @@ int trp_socket_enact(trp_socket_t *socket, trp_socket_step_t step) {
   }
   if (step.actions & TRP_SOCKET_SETTLE) {
     settle(socket);
+  }
+  if (step.actions & TRP_SOCKET_TELL_GIVEN) {
+    trp_socket_abandon_waiters(socket);
+    leave(socket);
+    trp_socket_tell_given(socket); // still as one that is destroyed: it cannot be connected again
+    socket->state = (uint8_t)step.next;
+    trp_object_remove(&socket->object);
   }
   if (step.actions & TRP_SOCKET_TELL_CLOSE) {
     socket->state = (uint8_t)step.next;
@@ -391,6 +440,10 @@ void trp_socket_fail(trp_socket_t *socket, int code, troupe_error_t *error) {
     trp_error_free(error);
     return;
   }
+  if (socket->giving) {
+    trp_socket_give_destroy(socket, code, error);
+    return;
+  }
   TROUPE_ASSERT(socket->error == NULL);
   socket->failure = code;
   socket->error = error;
@@ -430,6 +483,7 @@ static void tell_end(trp_socket_t *socket) {
 /// The callbacks of writes first, then the error, as in Node. Nothing of it happens twice.
 static void settle(trp_socket_t *socket) {
   trp_socket_fail_waiters(socket);
+  trp_socket_settle_give(socket);
   if (socket->failure == 0 || socket->failure_told) {
     return;
   }
@@ -442,8 +496,8 @@ static void settle(trp_socket_t *socket) {
   socket->error = NULL;
 }
 
-/// The end, unless on_close connects it again.
-static void close_up(trp_socket_t *socket) {
+/// There is no connection (any more) here.
+static void leave(trp_socket_t *socket) {
   trp_socket_unlink(socket);
   trp_socket_stop_timer(socket);
   if (socket->extra != NULL) {
@@ -451,6 +505,11 @@ static void close_up(trp_socket_t *socket) {
   }
   trp_endpoint_clear(&socket->local);
   trp_endpoint_clear(&socket->remote);
+}
+
+/// The end, unless on_close connects it again.
+static void close_up(trp_socket_t *socket) {
+  leave(socket);
   bool had_error = socket->had_error;
   TRP_SOCKET_TELL(socket, on_close, (trp_socket_handle(socket), had_error, socket->context));
   if (socket->state == TRP_SOCKET_CLOSED && (!socket->made || socket->freed)) {
@@ -495,8 +554,15 @@ static void event(trp_object_t *object, const trp_in_t *in, const trp_message_t 
   case TRP_KIND(EVENT_CLOSE):
     closed(socket, message);
     break;
+  case TRP_KIND(EVENT_FROZEN):
+  case TRP_KIND(EVENT_GIVEN):
+  case TRP_KIND(EVENT_GIVE_FAILED):
+    trp_socket_give_event(socket, message);
+    break;
   case TRP_KIND(EVENT_TIMEOUT):
-    if (!trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+    if (socket->giving) {
+      socket->timeout_waits = true;
+    } else if (!trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
       TRP_SOCKET_TELL(socket, on_timeout, (trp_socket_handle(socket), socket->context));
     }
     break;
@@ -563,6 +629,7 @@ static void closed(trp_socket_t *socket, const trp_message_t *message) {
     // Its own view of how it ended counts.
   } else if ((socket->unread != NULL || socket->end_waits) && !had_error) {
     socket->close_waits = true;
+    trp_socket_give_over(socket);
     return;
   } else {
     socket->had_error = had_error;
@@ -638,9 +705,26 @@ static void remember_attempt(trp_socket_t *socket, const troupe_address_t *addre
   }
 }
 
+/// What came while it was given to another actor, which then did not get it.
+static void catch_up(trp_socket_t *socket) {
+  if (socket->wants_drain && trp_socket_is_connected((trp_socket_state_t)socket->state)) {
+    trp_socket_acknowledge(socket, socket->acknowledged);
+  }
+  bool tells = socket->timeout_waits && !socket->giving &&
+               !trp_socket_is_destroyed((trp_socket_state_t)socket->state);
+  socket->timeout_waits = false;
+  if (tells) {
+    TRP_SOCKET_TELL(socket, on_timeout, (trp_socket_handle(socket), socket->context));
+  }
+}
+
 /// What was put off, in the order in which Node does it.
 static void later(trp_object_t *object) {
   trp_socket_t *socket = socket_of(object);
+  if (socket->giving) {
+    return; // again, if it stays
+  }
+  catch_up(socket);
   if (socket->ends_itself) {
     socket->ends_itself = false;
     if (!trp_socket_has_ended((trp_socket_state_t)socket->state) &&
@@ -668,7 +752,7 @@ static void stop(trp_object_t *object, bool at_once) {
 
 int troupe_socket_destroy(troupe_socket_t handle, int error) {
   trp_socket_t *socket = NULL;
-  int result = trp_socket_get(handle, &socket);
+  int result = trp_socket_get_own(handle, &socket);
   if (result != 0) {
     return result;
   }
@@ -681,7 +765,7 @@ int troupe_socket_destroy(troupe_socket_t handle, int error) {
 
 int troupe_socket_destroy_soon(troupe_socket_t handle) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0) {
     return error;
   }
@@ -694,7 +778,7 @@ int troupe_socket_destroy_soon(troupe_socket_t handle) {
 
 int troupe_socket_reset_and_destroy(troupe_socket_t handle) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0) {
     return error;
   }

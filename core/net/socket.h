@@ -1,5 +1,6 @@
 /// Private. What a socket is made of, for the files of core/net that share the work: socket.c (its
-/// life and its events), connect.c, socket_write.c, socket_read.c, socket_text.c, socket_options.c.
+/// life and its events), connect.c, socket_write.c, socket_read.c, socket_text.c, socket_options.c,
+/// socket_give.c.
 ///
 /// Everything runs in the actor's thread, inside a public call or a dispatch. Nothing blocks.
 #ifndef TRP_SOCKET_H_INCLUDED
@@ -80,6 +81,7 @@ typedef struct trp_lookup {
 } trp_lookup_t;
 
 typedef struct trp_text_reader trp_text_reader_t;
+typedef struct trp_give trp_give_t;
 
 /// What few sockets need.
 typedef struct trp_extra {
@@ -93,6 +95,7 @@ typedef struct trp_extra {
   troupe_timer_t timer;  // the timeout while the I/O actor does not know the socket
   trp_abort_link_t signal;
   trp_text_reader_t *reader; // NULL: it gives out bytes
+  trp_give_t *give;          // NULL: it is not given away
 } trp_extra_t;
 
 struct trp_socket {
@@ -143,13 +146,17 @@ struct trp_socket {
   bool close_waits : 1; // EVENT_CLOSE came; unread bytes are before it
   bool failure_told : 1;
   bool had_error : 1;
-  bool owes_destroy : 1; // there was no memory for the command
+  bool owes_destroy : 1;  // there was no memory for the command
+  bool giving : 1;        // to another actor: nothing is told, and no call changes it
+  bool timeout_waits : 1; // came meanwhile
 };
 
 // ---- socket.c ----
 
 /// The socket of a handle: 0, TROUPE_ESTALE or TROUPE_EWRONGTHREAD.
 int trp_socket_get(troupe_socket_t handle, trp_socket_t **socket);
+/// The same for a call that changes the connection: TROUPE_EGIVING, too.
+int trp_socket_get_own(troupe_socket_t handle, trp_socket_t **socket);
 static inline troupe_socket_t trp_socket_handle(const trp_socket_t *socket) {
   return (troupe_socket_t){.id = socket->object.id};
 }
@@ -166,6 +173,10 @@ int trp_socket_make(const troupe_socket_options_t *options,
 /// has it.
 trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_t *options,
                                 uint64_t server, const Troupe__Wire__Connection *detail);
+
+/// Another actor gave it: as trp_socket_accept(). What it had is the caller's to fill in.
+trp_socket_t *trp_socket_take_over(trp_actor_t *actor, uint64_t wire,
+                                   const Troupe__Wire__Handed *detail);
 
 /// Carries out a step of the table, but for REFUSE, ASK, SEND_CONNECT and TAKE, which are their
 /// callers'. 0, or TROUPE_ENOMEM: nothing was done.
@@ -220,14 +231,17 @@ trp_early_t *trp_socket_add_early(trp_socket_t *socket, troupe_chunk_t *chunk);
 
 /// Bytes up to `through` are with the kernel: on_drain, and the callbacks of their writes.
 void trp_socket_acknowledge(trp_socket_t *socket, uint64_t through);
-void trp_socket_finish_waiters(trp_socket_t *socket); // FIN is sent
-void trp_socket_fail_waiters(trp_socket_t *socket);   // with the socket's failure
+void trp_socket_finish_waiters(trp_socket_t *socket);  // FIN is sent
+void trp_socket_fail_waiters(trp_socket_t *socket);    // with the socket's failure
+void trp_socket_abandon_waiters(trp_socket_t *socket); // it is given away
 
 // ---- socket_read.c ----
 
 void trp_socket_data(trp_socket_t *socket, const trp_in_t *in, const trp_message_t *message);
 void trp_socket_read_on(trp_socket_t *socket); // gives out what waited, as far as that is wanted
 void trp_socket_forget_unread(trp_socket_t *socket);
+/// Behind all that waits already. False: no memory.
+bool trp_socket_keep(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t done);
 
 // ---- socket_text.c ----
 
@@ -237,8 +251,21 @@ void trp_socket_give_text(trp_socket_t *socket, const void *bytes, size_t length
 /// What is left of it at the peer's end, if somebody takes it. False: there is some, and nobody
 /// does.
 bool trp_socket_give_last_text(trp_socket_t *socket, bool takes);
+/// The bytes that came and of which no text was given out yet: written to `bytes` if it is not NULL.
+size_t trp_socket_held_bytes(const trp_socket_t *socket, uint8_t *bytes);
 void trp_socket_forget_text(trp_socket_t *socket); // what is held is of an earlier connection
 void trp_text_reader_free(trp_text_reader_t *reader);
+
+// ---- socket_give.c ----
+
+void trp_socket_give_event(trp_socket_t *socket, const trp_message_t *message);
+/// It is closed, and there are still bytes to be given out here.
+void trp_socket_give_over(trp_socket_t *socket);
+/// It is given and to be destroyed: which of the two, the I/O actor says. `words` is consumed.
+void trp_socket_give_destroy(trp_socket_t *socket, int code, troupe_error_t *words);
+void trp_socket_settle_give(trp_socket_t *socket); // with the socket's failure, if it is given
+void trp_socket_tell_given(trp_socket_t *socket);
+void trp_socket_drop_give(trp_socket_t *socket); // without a word
 
 // ---- socket_options.c ----
 
@@ -250,6 +277,8 @@ bool trp_deadlines_any(const troupe_deadlines_t *deadlines); // whether one is s
 /// For the wire: all three, as they are counted by an I/O actor from now on.
 void trp_deadlines_put(const troupe_deadlines_t *deadlines, Troupe__Wire__Options *options);
 void trp_linger_put(unsigned linger_ms, Troupe__Wire__Options *options);
+/// The other way round: those that a socket had in the actor that gave it.
+void trp_socket_take_options(trp_socket_t *socket, const Troupe__Wire__Options *options);
 int trp_socket_start_timer(trp_socket_t *socket); // for the timeout of one that the I/O actor does
                                                   // not know
 void trp_socket_stop_timer(trp_socket_t *socket);

@@ -19,7 +19,7 @@ int troupe_socket_resume(troupe_socket_t handle) {
 
 static int set_paused(troupe_socket_t handle, bool paused) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0 || socket->paused == paused) {
     return error;
   }
@@ -89,10 +89,30 @@ Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t 
   return options;
 }
 
+static int8_t choice_from(Troupe__Wire__Choice choice) {
+  return choice == TROUPE__WIRE__CHOICE__CHOICE_UNSET ? TROUPE_DEFAULT
+         : choice == TROUPE__WIRE__CHOICE__CHOICE_ON  ? TROUPE_ON
+                                                      : TROUPE_OFF;
+}
+
+void trp_socket_take_options(trp_socket_t *socket, const Troupe__Wire__Options *options) {
+  if (options == NULL) {
+    return;
+  }
+  socket->no_delay = choice_from(options->no_delay);
+  socket->keep_alive = choice_from(options->keep_alive);
+  socket->keep_alive_delay_s = options->keep_alive_initial_delay_s;
+  socket->allow_half_open = choice_from(options->allow_half_open) == TROUPE_ON;
+  socket->timeout_ms = options->set_timeout ? options->timeout_ms : 0;
+}
+
 /// A command that changes options, if the I/O actor knows the socket: `*options` is NULL if it does
 /// not.
 static int send_options(trp_socket_t *socket, Troupe__Wire__Options **options) {
   *options = NULL;
+  if (socket->giving) {
+    return TROUPE_EGIVING;
+  }
   if (!trp_socket_is_known((trp_socket_state_t)socket->state) || socket->close_waits) {
     return 0;
   }

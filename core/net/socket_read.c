@@ -10,7 +10,6 @@ static bool takes(const trp_socket_t *socket);
 static bool give(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t *done);
 static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t *done);
 static bool next_buffer(trp_socket_t *socket, trp_extra_t *extra);
-static bool keep(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t done);
 static void consume(trp_socket_t *socket, uint64_t cost);
 
 void trp_socket_data(trp_socket_t *socket, const trp_in_t *in, const trp_message_t *message) {
@@ -30,7 +29,7 @@ void trp_socket_data(trp_socket_t *socket, const trp_in_t *in, const trp_message
   }
   if (all) {
     consume(socket, trp_data_cost(message->length));
-  } else if (!keep(socket, &chunk, done)) {
+  } else if (!trp_socket_keep(socket, &chunk, done)) {
     trp_socket_fail(socket, TROUPE_ENOMEM, NULL);
   }
 }
@@ -56,6 +55,9 @@ void trp_socket_read_on(trp_socket_t *socket) {
     }
     consume(socket, cost);
   }
+  if (socket->giving) {
+    return;
+  }
   if (socket->unread == NULL && socket->end_waits &&
       trp_socket_give_last_text(socket, takes(socket))) {
     socket->end_waits = false;
@@ -80,7 +82,7 @@ void trp_socket_forget_unread(trp_socket_t *socket) {
 /// Whether somebody wants bytes now.
 static bool takes(const trp_socket_t *socket) {
   bool into_buffer = socket->extra != NULL && socket->extra->onread != NULL;
-  return !socket->paused && (into_buffer || socket->handlers->on_data != NULL) &&
+  return !socket->paused && !socket->giving && (into_buffer || socket->handlers->on_data != NULL) &&
          trp_socket_receives((trp_socket_state_t)socket->state);
 }
 
@@ -147,8 +149,7 @@ static bool next_buffer(trp_socket_t *socket, trp_extra_t *extra) {
   return extra->onread_buffer != NULL;
 }
 
-/// Behind all that waits already. False: no memory.
-static bool keep(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t done) {
+bool trp_socket_keep(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t done) {
   trp_unread_t *unread = malloc(sizeof *unread);
   troupe_chunk_t *kept = unread == NULL ? NULL : trp_chunk_keep(chunk);
   if (kept == NULL) {

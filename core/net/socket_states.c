@@ -28,6 +28,9 @@ typedef struct {
   ON(DESTROY, DESTROYED, DROPPED), ON(DROP, GONE, LOCALLY), ON(FAIL, DESTROYED, FAILED),           \
       ON(CLOSE, CLOSED, CLOSED)
 
+// Once it is connected it may also go to another actor.
+#define CONNECTED_ENDS ENDS_LIKE_ALL, ON(GIVEN, CLOSED, TRP_SOCKET_FORGET | TRP_SOCKET_TELL_GIVEN)
+
 static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
     {
         [STATE(IDLE)] =
@@ -122,7 +125,7 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(LAST, LAST_WRITES, TRP_SOCKET_SEND_LAST),
                 ON(RESET, DESTROYED, RESET),
                 ON(PEER_END, PEER_ENDED, TRP_SOCKET_TELL_END),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(ENDED)] =
             {
@@ -131,7 +134,7 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(RESET, DESTROYED, RESET),
                 ON(PEER_END, BOTH_ENDED, TRP_SOCKET_TELL_END),
                 ON(FINISH, FINISHED, TRP_SOCKET_TELL_FINISH),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(FINISHED)] =
             {
@@ -139,7 +142,7 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(LAST, DESTROYED, DROPPED),
                 ON(RESET, DESTROYED, RESET),
                 ON(PEER_END, DONE, TRP_SOCKET_TELL_END),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(LAST_WRITES)] =
             {
@@ -148,7 +151,7 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(RESET, DESTROYED, RESET),
                 ON(PEER_END, BOTH_ENDED, TRP_SOCKET_TELL_END),
                 ON(FINISH, DESTROYED, TRP_SOCKET_FORGET | TRP_SOCKET_TELL_FINISH),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(PEER_ENDED)] =
             {
@@ -156,7 +159,7 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(END, BOTH_ENDED, TRP_SOCKET_SEND_END),
                 ON(LAST, BOTH_ENDED, TRP_SOCKET_SEND_LAST),
                 ON(RESET, DESTROYED, RESET),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(BOTH_ENDED)] =
             {
@@ -164,14 +167,14 @@ static const entry_t table[TRP_SOCKET_STATES][TRP_SOCKET_EVENTS] =
                 ON(LAST, BOTH_ENDED, NOTHING),
                 ON(RESET, DESTROYED, RESET),
                 ON(FINISH, DONE, TRP_SOCKET_TELL_FINISH),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(DONE)] =
             {
                 ON(END, DONE, NOTHING),
                 ON(LAST, DESTROYED, DROPPED),
                 ON(RESET, DESTROYED, RESET),
-                ENDS_LIKE_ALL,
+                CONNECTED_ENDS,
             },
         [STATE(RESETTING)] =
             {
@@ -302,6 +305,10 @@ bool trp_socket_is_active(trp_socket_state_t state) {
 
 bool trp_socket_is_known(trp_socket_state_t state) {
   return state >= STATE(CONNECTING) && state <= STATE(DONE);
+}
+
+bool trp_socket_is_connected(trp_socket_state_t state) {
+  return state >= STATE(OPEN) && state <= STATE(DONE);
 }
 
 bool trp_socket_receives(trp_socket_state_t state) {

@@ -50,6 +50,7 @@ typedef enum trp_socket_event {
   TRP_SOCKET_FINISH,    // All is written, and FIN after it.
   TRP_SOCKET_FAIL,      // It failed.
   TRP_SOCKET_CLOSE,     // It is closed, and all that the peer sent was consumed or does not count.
+  TRP_SOCKET_GIVEN,     // It is another actor's.
   TRP_SOCKET_EVENTS
 } trp_socket_event_t;
 
@@ -70,7 +71,8 @@ typedef enum trp_socket_action {
   TRP_SOCKET_TELL_END = 4096,
   TRP_SOCKET_TELL_FINISH = 8192, // the callbacks of end()
   TRP_SOCKET_SETTLE = 16384,     // callbacks of writes that wait get the error, then it is told
-  TRP_SOCKET_TELL_CLOSE = 32768,
+  TRP_SOCKET_TELL_GIVEN = 32768, // instead of a close
+  TRP_SOCKET_TELL_CLOSE = 65536,
 } trp_socket_action_t;
 
 typedef struct trp_socket_step {
@@ -97,6 +99,9 @@ bool trp_socket_is_active(trp_socket_state_t state);
 
 /// Whether the I/O actor knows it, so that commands have a sense.
 bool trp_socket_is_known(trp_socket_state_t state);
+
+/// Whether it is connected, and nobody here has destroyed it.
+bool trp_socket_is_connected(trp_socket_state_t state);
 
 /// Whether bytes of the peer are given out.
 bool trp_socket_receives(trp_socket_state_t state);

@@ -1,6 +1,7 @@
 /// Text instead of bytes: what comes is decoded before it is given out, what is written is encoded
 /// first. <troupe/encoding.h> says by which rules.
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/net/encoding.h"
 #include "core/net/socket.h"
@@ -22,7 +23,7 @@ static int encode(troupe_encoding_t encoding, const char *text, size_t length, t
 
 int troupe_socket_set_encoding(troupe_socket_t handle, troupe_encoding_t encoding) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0) {
     return error;
   }
@@ -67,12 +68,13 @@ bool trp_socket_give_last_text(trp_socket_t *socket, bool takes) {
     return true;
   }
   trp_text_reader_t *reader = socket->extra->reader;
+  // Not flushed before somebody takes it: until then the bytes may go to another actor.
+  if ((reader->text.length > 0 || trp_decoder_owes(&reader->decoder)) && !takes) {
+    return false;
+  }
   if (trp_decoder_flush(&reader->decoder, &reader->text) != 0) {
     trp_socket_fail(socket, TROUPE_ENOMEM, NULL);
     return true;
-  }
-  if (reader->text.length > 0 && !takes) {
-    return false;
   }
   tell_text(socket);
   return true;
@@ -95,6 +97,21 @@ static void tell_text(trp_socket_t *socket) {
   } else {
     trp_text_free(&text);
   }
+}
+
+size_t trp_socket_held_bytes(const trp_socket_t *socket, uint8_t *bytes) {
+  if (!trp_socket_is_text(socket)) {
+    return 0;
+  }
+  const trp_text_reader_t *reader = socket->extra->reader;
+  // Text is here only when the encoding was changed within a character.
+  if (bytes != NULL && reader->text.length > 0) {
+    memcpy(bytes, reader->text.bytes, reader->text.length);
+  }
+  if (bytes != NULL) {
+    memcpy(bytes + reader->text.length, reader->decoder.held, reader->decoder.held_count);
+  }
+  return reader->text.length + reader->decoder.held_count;
 }
 
 void trp_socket_forget_text(trp_socket_t *socket) {

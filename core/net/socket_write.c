@@ -68,7 +68,7 @@ int troupe_socket_write_chunk(troupe_socket_t handle, const troupe_chunk_t *chun
 
 /// What can be said against a write before anything is made for it.
 static int begin(troupe_socket_t handle, const void *bytes, size_t length, trp_socket_t **result) {
-  int error = trp_socket_get(handle, result);
+  int error = trp_socket_get_own(handle, result);
   if (error != 0) {
     return error;
   }
@@ -142,7 +142,7 @@ static int count_write(trp_socket_t *socket, uint32_t length, troupe_written_fn 
 
 int troupe_socket_end(troupe_socket_t handle, troupe_written_fn on_finished, void *context) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0) {
     return error;
   }
@@ -172,7 +172,7 @@ int troupe_socket_end(troupe_socket_t handle, troupe_written_fn on_finished, voi
 int troupe_socket_end_with(troupe_socket_t handle, const void *bytes, size_t length,
                            troupe_written_fn on_finished, void *context) {
   trp_socket_t *socket = NULL;
-  int error = trp_socket_get(handle, &socket);
+  int error = trp_socket_get_own(handle, &socket);
   if (error != 0 || (on_finished != NULL && (error = reserve_waiter(socket)) != 0)) {
     return error;
   }
@@ -203,7 +203,7 @@ void trp_socket_acknowledge(trp_socket_t *socket, uint64_t through) {
   if (through > socket->acknowledged) {
     socket->acknowledged = through;
   }
-  if (socket->wants_drain && socket->acknowledged == socket->bytes_written) {
+  if (socket->wants_drain && socket->acknowledged == socket->bytes_written && !socket->giving) {
     socket->wants_drain = false;
     if (!trp_socket_has_ended((trp_socket_state_t)socket->state)) {
       TRP_SOCKET_TELL(socket, on_drain, (trp_socket_handle(socket), socket->context));
@@ -233,6 +233,12 @@ void trp_socket_fail_waiters(trp_socket_t *socket) {
   }
   while (first_waiter(socket) != NULL) {
     call_first(socket, code);
+  }
+}
+
+void trp_socket_abandon_waiters(trp_socket_t *socket) {
+  while (first_waiter(socket) != NULL) {
+    call_first(socket, TROUPE_EGIVING);
   }
 }
 

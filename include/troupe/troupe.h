@@ -12,6 +12,7 @@
 #include <troupe/encoding.h>
 #include <troupe/error.h>
 #include <troupe/handle.h>
+#include <troupe/handoff.h>
 #include <troupe/here.h>
 #include <troupe/ip.h>
 #include <troupe/server.h>

@@ -117,6 +117,32 @@ static void a_call_without_memory_has_done_nothing(void **state) {
   assert_true(strstr(scene.client.log, "finished end close ") != NULL);
 }
 
+static void on_given(troupe_socket_t socket, int error, void *context) {
+  (void)socket;
+  side_t *side = context;
+  scene_note(side, "%s:", troupe_error_name(error));
+  scene_event(side, "given");
+}
+
+static void give_without_memory(side_t *side, const char *event) {
+  if (is(event, "ready")) {
+    troupe_actor_t nobody = {.id = UINT64_C(4000000) << 36}; // an actor's number, but nobody's
+    WITHOUT_MEMORY(side,
+                   troupe_socket_give(side->socket, nobody, much, sizeof much, on_given, side));
+  } else if (is(event, "given")) {
+    troupe_socket_end(side->socket, NULL, NULL);
+  }
+}
+
+static void a_give_without_memory_is_made_later(void **state) {
+  (void)state;
+  scene_t scene = {.client.hook = give_without_memory};
+  play(&scene);
+  assert_int_equal(scene.client.result, 0);
+  assert_true(scene.client.step >= 2 || !OWN_MALLOC);
+  assert_log(scene.client, "attempt connect ready TROUPE_ENOACTOR:given end close ");
+}
+
 static int serve_without_memory(void *argument) {
   scene_t *scene = argument;
   side_t *side = &scene->server_side;
@@ -263,6 +289,7 @@ static void bytes_that_cannot_be_kept_end_the_socket(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test(a_call_without_memory_has_done_nothing),
+      trp_test(a_give_without_memory_is_made_later),
       trp_test(a_server_without_memory_listens_later),
       trp_test(limits_without_memory_are_set_later),
       trp_test(a_look_up_without_memory_is_made_later),

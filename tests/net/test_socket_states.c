@@ -181,6 +181,18 @@ static void forbidden_steps_change_nothing(void **state) {
   assert_int_equal(played.refused, 2);
 }
 
+static void a_socket_is_given_away_only_while_it_is_connected(void **state) {
+  (void)state;
+  for (int from = 0; from < TRP_SOCKET_STATES; from++) {
+    trp_socket_step_t step = trp_socket_next((trp_socket_state_t)from, TRP_SOCKET_GIVEN);
+    bool may = trp_socket_is_connected((trp_socket_state_t)from);
+    assert_int_equal((step.actions & TRP_SOCKET_TELL_GIVEN) != 0, may);
+    assert_int_equal((step.actions & TRP_SOCKET_REFUSE) == 0, may);
+    assert_false(step.actions & TRP_SOCKET_TELL_CLOSE);
+    assert_int_equal(step.next, may ? TRP_SOCKET_CLOSED : from);
+  }
+}
+
 /* A state is left only towards its end, and everything that a step may ask for is asked somewhere.
  */
 static void a_thousand_random_lives_all_close_exactly_once(void **state) {
@@ -198,7 +210,7 @@ static void a_thousand_random_lives_all_close_exactly_once(void **state) {
       assert_true(step.next < TRP_SOCKET_STATES);
       assert_false(trp_socket_is_destroyed(now) && !trp_socket_is_destroyed(step.next));
       assert_false(trp_socket_has_ended(now) && !trp_socket_has_ended(step.next));
-      closes += (step.actions & TRP_SOCKET_TELL_CLOSE) != 0;
+      closes += (step.actions & (TRP_SOCKET_TELL_CLOSE | TRP_SOCKET_TELL_GIVEN)) != 0;
       seen |= step.actions;
       now = step.next;
     }
@@ -221,6 +233,7 @@ int main(void) {
       trp_test(only_open_sides_take_writes),
       trp_test(a_closed_socket_connects_again_and_no_other),
       trp_test(forbidden_steps_change_nothing),
+      trp_test(a_socket_is_given_away_only_while_it_is_connected),
       trp_test(a_thousand_random_lives_all_close_exactly_once),
   };
   return TRP_RUN_TESTS("socket_states", tests);
