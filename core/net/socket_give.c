@@ -287,7 +287,11 @@ static int attach_load(const trp_socket_t *socket, const load_t *load, trp_out_t
 
 // ---- Getting ----
 
-int troupe_actor_on_handed(troupe_handed_fn on_handed, void *context) {
+int(troupe_actor_on_handed)(troupe_handed_fn on_handed, void *context) {
+  return troupe_actor_on_handed_at(NULL, on_handed, context);
+}
+
+int troupe_actor_on_handed_at(const char *made_at, troupe_handed_fn on_handed, void *context) {
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
     return TROUPE_EWRONGTHREAD;
@@ -319,6 +323,7 @@ int troupe_actor_on_handed(troupe_handed_fn on_handed, void *context) {
     trp_actor_set_receiver(actor, &receiver->object);
     trp_object_hold(&receiver->object, true);
   }
+  receiver->object.made_at = made_at;
   receiver->call = on_handed;
   receiver->context = context;
   return 0;
@@ -339,6 +344,7 @@ static void handed(trp_object_t *object, const trp_in_t *in, const trp_message_t
     trp_actor_turn_away(actor, message);
     return;
   }
+  socket->object.made_at = object->made_at;
   troupe_chunk_t chunk;
   trp_chunk_borrow(&chunk, trp_in_frame(in, message), message->offset + message->handed->unread,
                    message->length - message->handed->unread);

@@ -72,7 +72,15 @@ typedef void (*troupe_handed_fn)(troupe_socket_t socket, troupe_actor_t from,
 ///            TROUPE_EOVERFLOW      the actor has used up its ids,
 ///            TROUPE_EWRONGTHREAD   this thread is no actor.
 TROUPE_API int troupe_actor_on_handed(troupe_handed_fn on_handed, void *context);
+/// The same, told where it is called, which is where the actor's list of handles says that sockets
+/// which were given to it were made.
+TROUPE_API int troupe_actor_on_handed_at(const char *made_at, troupe_handed_fn on_handed,
+                                         void *context);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_actor_on_handed(...) troupe_actor_on_handed_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif
