@@ -122,7 +122,8 @@ TROUPE_BEGIN
   X(ECONNECTDEADLINE, -4310, "TROUPE_ECONNECTDEADLINE", "not connected before the deadline")       \
   X(EFIRSTBYTEDEADLINE, -4311, "TROUPE_EFIRSTBYTEDEADLINE", "no byte came before the deadline")    \
   X(EWRITESTALLDEADLINE, -4312, "TROUPE_EWRITESTALLDEADLINE",                                      \
-    "the peer took no byte before the deadline")
+    "the peer took no byte before the deadline")                                                   \
+  X(ERESTARTS, -4313, "TROUPE_ERESTARTS", "children failed more often than their supervisor allows")
 
 enum {
 #define TROUPE_ERROR_ENUM(symbol, value, name, message) TROUPE_##symbol = value,

@@ -18,6 +18,7 @@
 #include <troupe/server.h>
 #include <troupe/socket.h>
 #include <troupe/socket_address.h>
+#include <troupe/supervisor.h>
 #include <troupe/system.h>
 #include <troupe/timer.h>
 #include <troupe/trace.h>
