@@ -113,7 +113,8 @@ static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_com
   handed->bytes_written = stream->accepted;
   handed->options = options;
   handed->consumed = stream->consumed;
-  if (handed->local == NULL || handed->remote == NULL) {
+  if (handed->local == NULL || handed->remote == NULL ||
+      !trp_put_credentials(out, net->transport, stream->handle, &handed->credentials)) {
     goto no_memory;
   }
   if (give_message->frame != 0 &&

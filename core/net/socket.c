@@ -219,6 +219,7 @@ trp_socket_t *trp_socket_take_over(trp_actor_t *actor, uint64_t wire,
   trp_endpoint_set(&socket->local, detail->local);
   trp_endpoint_set(&socket->remote, detail->remote);
   socket->is_unix = !is_ip(&socket->local);
+  trp_socket_take_credentials(socket, detail->credentials);
   trp_socket_refresh(socket);
   return socket;
 }

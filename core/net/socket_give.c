@@ -230,6 +230,7 @@ static Troupe__Wire__Give *make_give(const trp_socket_t *socket, trp_out_t *out,
   if (give->options == NULL) {
     return NULL;
   }
+  give->options->connect_deadline_ms = socket->deadlines.connect_ms; // whole again
   give->to = socket->extra->give->to;
   give->unread = (uint32_t)unread;
   give->ended = socket->end_waits;

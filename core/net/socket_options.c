@@ -104,6 +104,12 @@ void trp_socket_take_options(trp_socket_t *socket, const Troupe__Wire__Options *
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_s;
   socket->allow_half_open = choice_from(options->allow_half_open) == TROUPE_ON;
   socket->timeout_ms = options->set_timeout ? options->timeout_ms : 0;
+  socket->linger_ms = options->linger_ms;
+  if (options->set_deadlines) {
+    socket->deadlines = (troupe_deadlines_t){.connect_ms = options->connect_deadline_ms,
+                                             .first_byte_ms = options->first_byte_deadline_ms,
+                                             .write_stall_ms = options->write_stall_deadline_ms};
+  }
 }
 
 /// A command that changes options, if the I/O actor knows the socket: `*options` is NULL if it does

@@ -30,7 +30,7 @@ typedef void (*troupe_given_fn)(troupe_socket_t socket, int error, void *context
 ///
 /// What goes along: bytes that came and were not given out, whole or in part (those that
 /// troupe_socket_set_encoding() holds back included); the end of the peer, even if it was told here
-/// before; whether it is paused; the options, timeout and marks. What stays: handlers, context,
+/// before; whether it is paused; the options, timeout, deadlines and marks. What stays: handlers, context,
 /// encoding, `onread`, the signal, unref.
 ///
 /// What this actor read out of the socket belongs into the message: the library cannot take it

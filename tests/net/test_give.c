@@ -585,14 +585,22 @@ static void set_options_and_give(side_t *side, const char *event) {
   if (is(event, "accepted")) {
     expect(side, troupe_socket_set_timeout(side->socket, 20) == 0);
     expect(side, troupe_socket_set_no_delay(side->socket, true) == 0);
+    expect(side, troupe_socket_set_linger(side->socket, 500) == 0);
+    troupe_deadlines_t deadlines = {.connect_ms = 1, .first_byte_ms = 100000};
+    expect(side, troupe_socket_set_deadlines(side->socket, &deadlines) == 0);
     expect(side, give(side, "") == 0);
+    expect(side, troupe_socket_set_deadlines(side->socket, NULL) == TROUPE_EGIVING);
+    expect(side, troupe_socket_set_linger(side->socket, 1) == TROUPE_EGIVING);
   }
 }
 
 static void see_options(side_t *side, const char *event) {
   if (is(event, "handed")) {
     troupe_address_t local, remote;
+    troupe_deadlines_t deadlines;
     expect(side, troupe_socket_timeout(side->socket) == 20);
+    expect(side, troupe_socket_deadlines(side->socket, &deadlines) == 0);
+    expect(side, deadlines.connect_ms == 1 && deadlines.first_byte_ms == 100000);
     expect(side, troupe_socket_local_address(side->socket, &local) == 0);
     expect(side, troupe_socket_remote_address(side->socket, &remote) == 0);
     expect(side, local.port != 0 && remote.port != 0 && local.port != remote.port);
