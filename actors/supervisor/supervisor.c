@@ -193,7 +193,7 @@ static int hold_addresses(supervisor_t *supervisor) {
   return 0;
 }
 
-/// Waits for them.
+/// Waits for them, and for the last instructions of those whose end was told.
 static void end_children(supervisor_t *supervisor) {
   struct troupe_system *system = trp_actor_system(supervisor->object.actor);
   size_t count = supervisor->options.child_count;
@@ -201,8 +201,10 @@ static void end_children(supervisor_t *supervisor) {
   stop_children(supervisor, supervisor->options.grace_ms);
   for (size_t i = count; i-- > 0;) {
     child_t *child = &supervisor->children[i];
-    if (child->up) {
+    if (child->actor.id != 0) {
       (void)troupe_actor_join(system, child->actor, -1, NULL);
+    }
+    if (child->up) {
       (void)troupe_unwatch(child->actor);
     }
   }
