@@ -1,6 +1,7 @@
 // Two steps, because bytes are on their way while the decision travels: the socket is frozen, which
 // is told behind all data, and only then, when the giver has every byte in its hands, it is given
-// together with those that nobody has read.
+// together with those that nobody has read. When the giver has consumed all that was ever sent to
+// it, there are none, and one step is enough.
 
 #include "actors/net/handoff.h"
 
@@ -13,13 +14,18 @@ static bool hand_over(trp_stream_t *stream, trp_owner_t *receiver, const trp_com
                       uint32_t unread);
 static void refuse_give(trp_stream_t *stream, int code);
 
-void trp_stream_freeze(trp_stream_t *stream) {
+void trp_stream_freeze(trp_stream_t *stream, const trp_command_t *command) {
   if (stream->handle == NULL) {
     refuse_give(stream, TROUPE_ENOTCONN);
     return;
   }
   if (stream->frozen) {
     stream->net->counters.refused++;
+    return;
+  }
+  if (command->message->detail_case == TRP_DETAIL(GIVE) && stream->sent_cost == stream->consumed) {
+    stream->frozen = true;
+    trp_stream_give(stream, command);
     return;
   }
   if (trp_stream_tell(stream, TRP_KIND(EVENT_FROZEN)) == NULL) {

@@ -4,8 +4,9 @@
 
 #include "actors/net/stream.h"
 
-/// COMMAND_FREEZE: no byte is read any more; EVENT_FROZEN follows behind all that were.
-void trp_stream_freeze(trp_stream_t *stream);
+/// COMMAND_FREEZE: no byte is read any more; EVENT_FROZEN follows behind all that were. With a give
+/// in it, and nothing on its way to the giver, it is that at once.
+void trp_stream_freeze(trp_stream_t *stream, const trp_command_t *command);
 
 /// COMMAND_GIVE: another owner and another epoch, or EVENT_GIVE_FAILED and everything as before the
 /// freeze.

@@ -707,7 +707,7 @@ void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
     change_options(stream, message->options);
     break;
   case TRP_KIND(COMMAND_FREEZE):
-    trp_stream_freeze(stream);
+    trp_stream_freeze(stream, command);
     break;
   case TRP_KIND(COMMAND_GIVE):
     trp_stream_give(stream, command);

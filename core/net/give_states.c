@@ -26,6 +26,7 @@ static const entry_t table[TRP_GIVE_STATES][TRP_GIVE_EVENTS] = {
         {
             ON(DESTROY, FREEZING_LOST, NOTHING),
             ON(FROZEN, SENT, TRP_GIVE_SEND_GIVE),
+            ON(ACCEPTED, GIVEN, TRP_GIVE_TELL_GIVEN), // there were none
             ON(REFUSED, NONE, TRP_GIVE_TELL_FAILED),
             ON(OVER, NONE, TRP_GIVE_TELL_FAILED),
         },
@@ -33,6 +34,7 @@ static const entry_t table[TRP_GIVE_STATES][TRP_GIVE_EVENTS] = {
         {
             ON(DESTROY, FREEZING_LOST, NOTHING),
             ON(FROZEN, NONE, TRP_GIVE_DESTROY_NOW),
+            ON(ACCEPTED, GIVEN, TRP_GIVE_TELL_GIVEN),
             ON(REFUSED, NONE, TRP_GIVE_DESTROY_NOW),
             ON(OVER, NONE, TRP_GIVE_DESTROY_NOW),
         },

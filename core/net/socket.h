@@ -259,6 +259,7 @@ void trp_text_reader_free(trp_text_reader_t *reader);
 // ---- socket_give.c ----
 
 void trp_socket_give_event(trp_socket_t *socket, const trp_message_t *message);
+void trp_socket_give_consumed(trp_socket_t *socket); // more was, since the give
 /// It is closed, and there are still bytes to be given out here.
 void trp_socket_give_over(trp_socket_t *socket);
 /// It is given and to be destroyed: which of the two, the I/O actor says. `words` is consumed.

@@ -19,6 +19,8 @@ struct trp_give {
   trp_give_state_t state;
   uint64_t to;
   troupe_chunk_t *message; // NULL: none
+  trp_message_t *freeze;   // with the give in it; NULL: without
+  uint64_t freeze_serial;  // of the batch that it is in
   troupe_given_fn call;
   void *context;
   int error;             // what on_given gets if the socket ends without having failed
@@ -40,8 +42,11 @@ typedef struct {
 } load_t;
 
 static void enact(trp_socket_t *socket, trp_give_step_t step, int error);
+static int send_freeze(trp_socket_t *socket, trp_give_t *give);
+static trp_message_t *unsent_freeze(const trp_socket_t *socket);
 static int send_give(trp_socket_t *socket);
-static Troupe__Wire__Give *make_give(const trp_socket_t *socket, trp_out_t *out, size_t unread);
+static Troupe__Wire__Give *make_give(const trp_socket_t *socket, uint64_t to, trp_out_t *out,
+                                     size_t unread);
 static load_t weigh(const trp_socket_t *socket);
 static int attach_load(const trp_socket_t *socket, const load_t *load, trp_out_t *out,
                        trp_message_t *message);
@@ -79,21 +84,60 @@ int troupe_socket_give(troupe_socket_t handle, troupe_actor_t to, const void *me
   if (give == NULL) {
     return TROUPE_ENOMEM;
   }
+  give->to = to.id;
   if ((length > 0 && troupe_chunk_new(&give->message, message, length) != 0) ||
-      trp_socket_command(socket, TRP_KIND(COMMAND_FREEZE)) == NULL) {
+      send_freeze(socket, give) != 0) {
     troupe_chunk_free(&give->message);
     free(give);
     return TROUPE_ENOMEM;
   }
-  socket->told = socket->consumed;
   give->state = trp_give_next(TRP_GIVE_NONE, TRP_GIVE_BEGIN).next;
-  give->to = to.id;
   give->call = on_given;
   give->context = context;
   give->error = TROUPE_ENOTCONN;
   extra->give = give;
   socket->giving = true;
   return 0;
+}
+
+/// Where nothing is left to be read here the whole give goes along: if nothing is on its way either,
+/// that is all it takes.
+static int send_freeze(trp_socket_t *socket, trp_give_t *give) {
+  trp_message_t *message = trp_socket_command(socket, TRP_KIND(COMMAND_FREEZE));
+  if (message == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  socket->told = socket->consumed;
+  if (socket->unread != NULL || socket->end_waits || trp_socket_held_bytes(socket, NULL) > 0) {
+    return 0;
+  }
+  trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
+  Troupe__Wire__Give *detail = make_give(socket, give->to, out, 0);
+  if (detail == NULL ||
+      (give->message != NULL && trp_chunk_attach(give->message, out, message) != 0)) {
+    trp_out_undo(out);
+    return TROUPE_ENOMEM;
+  }
+  message->detail_case = TRP_DETAIL(GIVE);
+  message->give = detail;
+  give->freeze = message;
+  give->freeze_serial = out->serial;
+  return 0;
+}
+
+/// The command, while it can still be changed.
+static trp_message_t *unsent_freeze(const trp_socket_t *socket) {
+  const trp_give_t *give = socket->extra->give;
+  const trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
+  bool here = give->freeze != NULL && give->freeze_serial == out->serial && out->envelope == NULL;
+  return here ? give->freeze : NULL;
+}
+
+void trp_socket_give_consumed(trp_socket_t *socket) {
+  trp_message_t *message = unsent_freeze(socket);
+  if (message != NULL) {
+    message->through = socket->told = socket->consumed;
+  }
 }
 
 static void advance(trp_socket_t *socket, trp_give_event_t what, int error) {
@@ -160,6 +204,11 @@ void trp_socket_give_destroy(trp_socket_t *socket, int code, troupe_error_t *wor
   }
   give->reason = code;
   give->words = words;
+  trp_message_t *message = unsent_freeze(socket);
+  if (message != NULL) { // it shall not leave
+    message->detail_case = TROUPE__WIRE__MESSAGE__DETAIL__NOT_SET;
+    message->give = NULL;
+  }
 }
 
 void trp_socket_settle_give(trp_socket_t *socket) {
@@ -209,7 +258,7 @@ static int send_give(trp_socket_t *socket) {
   }
   trp_out_t *out = trp_actor_out(socket->object.actor, socket->wire);
   load_t load = weigh(socket);
-  Troupe__Wire__Give *give = make_give(socket, out, load.unread);
+  Troupe__Wire__Give *give = make_give(socket, socket->extra->give->to, out, load.unread);
   if (give == NULL || attach_load(socket, &load, out, message) != 0) {
     trp_out_undo(out);
     return TROUPE_ENOMEM;
@@ -220,7 +269,8 @@ static int send_give(trp_socket_t *socket) {
   return 0;
 }
 
-static Troupe__Wire__Give *make_give(const trp_socket_t *socket, trp_out_t *out, size_t unread) {
+static Troupe__Wire__Give *make_give(const trp_socket_t *socket, uint64_t to, trp_out_t *out,
+                                     size_t unread) {
   Troupe__Wire__Give *give = trp_out_take(out, sizeof *give);
   if (give == NULL) {
     return NULL;
@@ -231,7 +281,7 @@ static Troupe__Wire__Give *make_give(const trp_socket_t *socket, trp_out_t *out,
     return NULL;
   }
   give->options->connect_deadline_ms = socket->deadlines.connect_ms; // whole again
-  give->to = socket->extra->give->to;
+  give->to = to;
   give->unread = (uint32_t)unread;
   give->ended = socket->end_waits;
   give->consumed = socket->consumed;

@@ -171,6 +171,9 @@ bool trp_socket_keep(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t
 /// events and their order only, so that a replay does the same.
 static void consume(trp_socket_t *socket, uint64_t cost) {
   socket->consumed += cost;
+  if (socket->giving) {
+    trp_socket_give_consumed(socket);
+  }
   if (socket->consumed - socket->told < TRP_CREDIT_STEP ||
       !trp_socket_is_known((trp_socket_state_t)socket->state) || socket->end_waits) {
     return;

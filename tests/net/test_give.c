@@ -803,11 +803,47 @@ static void stop_while_it_is_given(side_t *side, const char *event) {
   }
 }
 
-static void an_actor_that_ends_while_it_gives_takes_the_connection_along(void **state) {
+static void say_hello(side_t *side, const char *event) {
+  if (is(event, "handed")) {
+    expect(side, troupe_socket_end_with(side->socket, "hello", 5, NULL, NULL) == 0);
+  }
+}
+
+static void hear_hello(int fd) {
+  receive_text(fd, "hello");
+  receive_end(fd);
+  trp_test_end(fd);
+}
+
+static void a_connection_that_was_given_outlives_an_actor_that_ends_at_once(void **state) {
   (void)state;
-  play_t play = {.giver.hook = stop_while_it_is_given, .stops = true};
-  play_it(&play, receive_end);
+  play_t play = {.giver.hook = stop_while_it_is_given, .taker.hook = say_hello};
+  play_it(&play, hear_hello);
   assert_string_equal(play.giver.log, "accepted ");
+  assert_string_equal(play.taker.log, "handed end close ");
+}
+
+static void give_late(side_t *side, const char *event) {
+  if (is(event, "there")) {
+    expect(side, give(side, "") == 0);
+    expect(side, troupe_actor_end(0) == 0);
+  } else if (is(event, "accepted")) {
+    troupe_socket_set_handlers(side->socket, &without_data, side);
+    wait_for_bytes(side, 12);
+  }
+}
+
+static void send_and_be_cut_off(int fd) {
+  send_text(fd, "never before");
+  char byte;
+  assert_true(trp_test_receive(fd, &byte, 1, LIMIT_MS) <= 0);
+}
+
+static void bytes_that_wait_in_an_actor_that_ends_go_with_it(void **state) {
+  (void)state;
+  play_t play = {.giver.hook = give_late, .stops = true};
+  play_it(&play, send_and_be_cut_off);
+  assert_string_equal(play.giver.log, "accepted there ");
   assert_string_equal(play.taker.log, "");
 }
 
@@ -907,7 +943,8 @@ int main(void) {
       trp_test(a_give_that_failed_can_be_tried_again),
       trp_test(a_drain_that_is_owed_comes_after_a_give_that_failed),
       trp_test(a_signal_that_is_aborted_before_the_socket_left_destroys_it),
-      trp_test(an_actor_that_ends_while_it_gives_takes_the_connection_along),
+      trp_test(a_connection_that_was_given_outlives_an_actor_that_ends_at_once),
+      trp_test(bytes_that_wait_in_an_actor_that_ends_go_with_it),
       trp_test(connections_for_an_actor_that_wants_none_are_closed),
       trp_test(a_connection_counts_in_its_server_wherever_it_lives),
   };

@@ -64,6 +64,42 @@ static void a_socket_goes_with_its_unread_bytes_and_a_message(void **state) {
   assert_string_equal(handle->output, "answer");
 }
 
+static void freeze_and_give(fake_world_t *world, uint64_t through) {
+  trp_message_t *message = fake_say(world, 0, TRP_KIND(COMMAND_FREEZE), fake_id(0, 1));
+  message->through = through;
+  message->give = fake_take(world, 0, sizeof *message->give);
+  *message->give = (Troupe__Wire__Give)TROUPE__WIRE__GIVE__INIT;
+  message->give->to = fake_actor_id(1);
+  message->detail_case = TRP_DETAIL(GIVE);
+  assert_int_equal(trp_out_copy(&world->actors[0].out, message, "take it", 7), 0);
+  fake_do(world, 0);
+}
+
+static void one_step_is_enough_when_nothing_is_on_its_way(void **state) {
+  fake_world_t *world = *state;
+  trp_handle_t *handle = fake_connected(world, 0, 1);
+  fake_arrives(handle, "read");
+  fake_turn(world);
+  freeze_and_give(world, trp_data_cost(4));
+  fake_arrives(handle, "more");
+  fake_turn(world);
+  fake_expect(world, 0, "s1 data read\ns1 given\n");
+  fake_expect(world, 1, "s1 handed from a64 unread 0 take it\ns1 data more\n");
+}
+
+static void bytes_on_their_way_make_it_two_steps(void **state) {
+  fake_world_t *world = *state;
+  trp_handle_t *handle = fake_connected(world, 0, 1);
+  fake_arrives(handle, "read");
+  fake_turn(world);
+  freeze_and_give(world, trp_data_cost(4) - 1);
+  fake_expect(world, 0, "s1 data read\ns1 frozen\n");
+  give(world, 0, fake_actor_id(1), "read", "");
+  fake_do(world, 0);
+  fake_expect(world, 0, "s1 given\n");
+  fake_expect(world, 1, "s1 handed from a64 unread 4 read\n");
+}
+
 static void unflushed_bytes_of_the_old_owner_go_first(void **state) {
   fake_world_t *world = *state;
   trp_handle_t *handle = fake_connected(world, 0, 1);
@@ -312,6 +348,8 @@ static void no_byte_is_lost_or_doubled_in_many_hand_offs(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       with_world(a_socket_goes_with_its_unread_bytes_and_a_message),
+      with_world(one_step_is_enough_when_nothing_is_on_its_way),
+      with_world(bytes_on_their_way_make_it_two_steps),
       with_world(unflushed_bytes_of_the_old_owner_go_first),
       with_world(a_receiver_that_is_gone_leaves_the_socket_where_it_is),
       with_world(a_give_without_a_freeze_or_to_oneself_fails),
