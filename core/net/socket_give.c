@@ -161,6 +161,7 @@ static void enact(trp_socket_t *socket, trp_give_step_t step, int error) {
   if (step.actions & TRP_GIVE_TELL_FAILED) {
     end_give(socket, error);
     trp_object_later(&socket->object); // for all that was put off meanwhile
+    return;
   }
   if (step.actions & TRP_GIVE_DESTROY_NOW) {
     troupe_error_t *words = give->words;
@@ -196,12 +197,12 @@ void trp_socket_give_over(trp_socket_t *socket) {
 
 void trp_socket_give_destroy(trp_socket_t *socket, int code, troupe_error_t *words) {
   trp_give_t *give = socket->extra->give;
-  trp_give_state_t before = give->state;
-  advance(socket, TRP_GIVE_DESTROY, 0);
-  if (give->state == before) {
+  trp_give_step_t step = trp_give_next(give->state, TRP_GIVE_DESTROY);
+  if (step.next == give->state) {
     trp_error_free(words); // the first reason counts
     return;
   }
+  give->state = step.next;
   give->reason = code;
   give->words = words;
   trp_message_t *message = unsent_freeze(socket);
