@@ -214,5 +214,5 @@ int main(int argc, char **argv) {
   if (optind < argc) {
     program_usage_error("unexpected '%s'", argv[optind]);
   }
-  return program_serve("supervisor", supervisor_actor, NULL, 0, 1, GRACE_MS);
+  return program_serve("supervisor", supervisor_actor, NULL, 0, 1, 0, GRACE_MS);
 }
