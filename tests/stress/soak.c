@@ -23,7 +23,6 @@
 
 enum {
   ACTORS = 4,
-  IO_ACTORS = 1,
   PEERS = 64,   // at a time, on plain sockets
   CALLERS = 16, // at a time, in the calling actor
   LONGEST = 3 * 1024 * 1024,
@@ -36,6 +35,7 @@ typedef enum { ECHO = 'e', COUNT = 'c', DESTROY = 'd', RESET = 'r' } plan_t;
 
 static struct {
   uint64_t seed;
+  unsigned io_actors;
   test_service_t tcp, local;
   atomic_bool quiet;   // nobody begins anything new
   atomic_uint calling; // connections of the calling actor that are open
@@ -515,7 +515,7 @@ static void check_call(int error, const char *what) {
 }
 
 static void start_system(caller_t *callers) {
-  troupe_system_options_t options = {.io_threads = IO_ACTORS, .seed = soak.seed};
+  troupe_system_options_t options = {.io_threads = soak.io_actors, .seed = soak.seed};
   check_call(troupe_system_new(&options, &soak.tcp.system), "starting a system");
   check_call(troupe_spawn(soak.tcp.system,
                           &(troupe_spawn_options_t){
@@ -550,15 +550,18 @@ int main(int argc, char **argv) {
   char folder[] = "/tmp/troupe-soak-XXXXXX", path[64];
   int seconds = argc > 1 ? atoi(argv[1]) : 0;
   struct timespec now;
-  if (seconds < 1 || argc > 3) {
-    fprintf(stderr, "usage: %s SECONDS [SEED]\n", argv[0]);
+  if (seconds < 1 || argc > 4) {
+    fprintf(stderr, "usage: %s SECONDS [SEED [IO_ACTORS]]; seed 0: another each time\n", argv[0]);
     return 2;
   }
   clock_gettime(CLOCK_REALTIME, &now);
-  soak.seed = argc > 2 ? strtoull(argv[2], NULL, 10)
-                       : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+  soak.seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+  if (soak.seed == 0) {
+    soak.seed = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+  }
+  soak.io_actors = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 1;
   setvbuf(stdout, NULL, _IOLBF, 0);
-  printf("soak: %d seconds, seed %" PRIu64 "\n", seconds, soak.seed);
+  printf("soak: %d seconds, seed %" PRIu64 ", %u I/O actors\n", seconds, soak.seed, soak.io_actors);
   signal(SIGPIPE, SIG_DFL); // nobody may cause one
   if (stress_set_up(NULL) != 0 || mkdtemp(folder) == NULL) {
     fail_loudly("it cannot be set up");
