@@ -81,6 +81,7 @@ static inline void world_prepare(uv_prepare_t *prepare) {
 static inline void world_guard(uv_timer_t *guard) {
   world_t *world = guard->data;
   world->time_is_over = true;
+  uv_stop(&world->loop); // as above: on a slow machine it is due before the loop first waits
 }
 
 static inline void open_world(world_t *world) {
