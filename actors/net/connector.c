@@ -19,7 +19,7 @@ static bool tries_several(const trp_connector_t *connector);
 static void proceed(trp_connector_t *connector, const troupe_address_t *addresses, size_t count);
 static void advance(trp_connector_t *connector);
 static bool begin_attempt(trp_attempt_t *attempt);
-static void fail_attempt(trp_attempt_t *attempt, int code);
+static void fail_attempt(trp_attempt_t *attempt, int code, bool tell);
 static void drop_attempt(trp_attempt_t *attempt);
 static void run_due(trp_due_t *due);
 static void succeed(trp_attempt_t *attempt);
@@ -106,7 +106,7 @@ void trp_connector_ready(trp_attempt_t *attempt) {
   }
   trp_connector_t *connector = attempt->connector;
   drop_attempt(attempt);
-  fail_attempt(attempt, result);
+  fail_attempt(attempt, result, true);
   // Who comes next does not wait for the newest one any longer, but still does if it was another
   // that failed.
   if (attempt == &connector->attempts[connector->next - 1] || connector->active == 0) {
@@ -375,7 +375,7 @@ static bool begin_attempt(trp_attempt_t *attempt) {
     }
     attempt->tells_local = true;
   }
-  fail_attempt(attempt, error);
+  fail_attempt(attempt, error, connector->many || is_delayed(attempt, error));
   return false;
 }
 
@@ -385,11 +385,14 @@ static bool is_delayed(const trp_attempt_t *attempt, int code) {
   return code == TROUPE_ECONNREFUSED || attempt->address.family == TROUPE_FAMILY_UNIX;
 }
 
-static void fail_attempt(trp_attempt_t *attempt, int code) {
+/// Of a single attempt that fails at once Node tells nothing but the error.
+static void fail_attempt(trp_attempt_t *attempt, int code, bool tell) {
   attempt->code = code;
   attempt->tells_local |= attempt->connector->local_port != 0 &&
                           attempt->local.family != TROUPE_FAMILY_NONE;
-  tell_attempt(attempt, TRP_KIND(EVENT_CONNECTION_ATTEMPT_FAILED), true);
+  if (tell) {
+    tell_attempt(attempt, TRP_KIND(EVENT_CONNECTION_ATTEMPT_FAILED), true);
+  }
 }
 
 static void drop_attempt(trp_attempt_t *attempt) {

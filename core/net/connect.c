@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/net/defaults.h"
 #include "core/net/hints.h"
@@ -583,6 +586,34 @@ static void free_lookup(trp_lookup_t *lookup) {
 
 // ---- Descriptors ----
 
+/// Whether it may be a stream. Only looked at: it is the I/O actor's to use it.
+static bool may_be_stream(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) {
+    return false;
+  }
+  if (S_ISSOCK(status.st_mode)) {
+    int type = 0;
+    socklen_t length = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+  }
+  return S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && isatty(fd));
+}
+
+/// 0, TROUPE_ERR_INVALID_FD_TYPE or TROUPE_EWRONGTHREAD. What it says is in the trace.
+static int check_descriptor(int fd) {
+  trp_actor_t *actor = trp_actor_current();
+  int64_t result = 0;
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  if (!trp_actor_recall(actor, TRP_CALL_DESCRIPTOR, &result)) {
+    result = may_be_stream(fd) ? 0 : TROUPE_ERR_INVALID_FD_TYPE;
+    trp_actor_called(actor, TRP_CALL_DESCRIPTOR, result);
+  }
+  return (int)result;
+}
+
 int troupe_socket_adopt(int fd, unsigned directions, const troupe_socket_options_t *options,
                         const troupe_socket_handlers_t *handlers, void *context,
                         troupe_socket_t *handle) {
@@ -600,9 +631,13 @@ int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
   if (directions == 0 || directions & ~both) {
     return TROUPE_EINVAL;
   }
+  int error = check_descriptor(fd);
+  if (error != 0) {
+    return error;
+  }
   trp_socket_t *socket = NULL;
   bool aborted = false;
-  int error = trp_socket_make(options, handlers, context, false, fd, &socket, &aborted);
+  error = trp_socket_make(options, handlers, context, false, fd, &socket, &aborted);
   if (error != 0) {
     return error;
   }

@@ -155,6 +155,9 @@ static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t 
     return TROUPE_ENOMEM;
   }
   extra->onread = options->onread;
+  if (options->onread != NULL) {
+    trp_object_later(&socket->object); // asks for the first buffer
+  }
   *aborted = options->signal.id != 0 &&
              !trp_abort_link(&extra->signal, options->signal, abort_socket, socket);
   return 0;
@@ -726,6 +729,7 @@ static void later(trp_object_t *object) {
     return; // again, if it stays
   }
   catch_up(socket);
+  trp_socket_ask_for_buffer(socket);
   if (socket->ends_itself) {
     socket->ends_itself = false;
     if (!trp_socket_has_ended((trp_socket_state_t)socket->state) &&

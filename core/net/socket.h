@@ -242,6 +242,7 @@ void trp_socket_read_on(trp_socket_t *socket); // gives out what waited, as far 
 void trp_socket_forget_unread(trp_socket_t *socket);
 /// Behind all that waits already. False: no memory.
 bool trp_socket_keep(trp_socket_t *socket, const troupe_chunk_t *chunk, uint32_t done);
+void trp_socket_ask_for_buffer(trp_socket_t *socket); // of onread, if it has none
 
 // ---- socket_text.c ----
 

@@ -117,10 +117,11 @@ static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, 
     // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a buffer it was paused
     memcpy(buffer, chunk->bytes + *done, length);
     *done += (uint32_t)length;
-    extra->onread_buffer = NULL; // the next one is asked for after this callback
+    extra->onread_buffer = NULL;
     trp_actor_enter(socket->object.actor);
     bool goes_on = onread->callback(trp_socket_handle(socket), length, buffer, socket->context);
     trp_actor_leave(socket->object.actor);
+    trp_socket_ask_for_buffer(socket);
     if (!goes_on) {
       (void)troupe_socket_pause(trp_socket_handle(socket));
     }
@@ -129,6 +130,14 @@ static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, 
     }
   }
   return *done == chunk->length;
+}
+
+void trp_socket_ask_for_buffer(trp_socket_t *socket) {
+  trp_extra_t *extra = socket->extra;
+  if (extra != NULL && extra->onread != NULL && extra->onread_buffer == NULL &&
+      !trp_socket_is_destroyed((trp_socket_state_t)socket->state)) {
+    (void)next_buffer(socket, extra);
+  }
 }
 
 static bool next_buffer(trp_socket_t *socket, trp_extra_t *extra) {

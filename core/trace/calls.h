@@ -16,6 +16,7 @@
 /// - ABORT: of another actor's token: the result.
 /// - POST: the result.
 /// - COUNTERS: of troupe_system_counters(): its result, then one COUNT for each of the counters.
+/// - DESCRIPTOR: whether a descriptor that is to be adopted is of a fitting kind: the result.
 /// - SCOPE: the index of the interface that an IPv6 literal names ("fe80::1%eth0").
 #define TRP_CALLS(X)                                                                               \
   X(FIND, 1, "troupe_actor_find()")                                                                \
@@ -30,7 +31,8 @@
   X(ABORT, 10, "troupe_abort()")                                                                   \
   X(POST, 11, "troupe_post()")                                                                     \
   X(COUNTERS, 12, "troupe_system_counters()")                                                      \
-  X(COUNT, 13, "troupe_system_counters(), for one of them")
+  X(COUNT, 13, "troupe_system_counters(), for one of them")                                        \
+  X(DESCRIPTOR, 14, "troupe_socket_adopt(), for the descriptor")
 
 enum {
 #define TRP_CALL_ENUM(name, number, words) TRP_CALL_##name = (number),

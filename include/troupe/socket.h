@@ -99,8 +99,9 @@ typedef void (*troupe_written_fn)(troupe_socket_t socket, int error, void *conte
 typedef struct troupe_onread {
   void *buffer; ///< used for every piece; NULL: next_buffer is asked
   size_t size;
-  /// Gives the next buffer and its size: asked before each piece. A NULL
-  /// or empty one pauses the socket.
+  /// Gives the next buffer and its size: asked once the socket is made, and after each piece. While
+  /// it gives a NULL or empty one, it is asked again when a piece has come, and then pauses the
+  /// socket.
   void *(*next_buffer)(troupe_socket_t socket, size_t *size, void *context);
   /// A piece came, at most as long as the buffer. False pauses the socket; what is left comes after
   /// troupe_socket_resume().
@@ -326,10 +327,12 @@ enum {
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ERR_OUT_OF_RANGE  `fd` is negative,
+///            TROUPE_ERR_INVALID_FD_TYPE   `fd` is neither a stream socket nor a pipe nor a
+///                                     terminal, or is not open; it stays the caller's,
 ///            TROUPE_EINVAL            `directions` is not made of TROUPE_READABLE and
 ///                                     TROUPE_WRITABLE; and those of troupe_socket_new().
-/// Events:    a descriptor of another kind: on_error with TROUPE_ERR_INVALID_FD_TYPE (which Node
-///            throws) and on_close.
+/// Events:    after 0, of a socket that is not connected: on_error with TROUPE_ENOTCONN and
+///            on_close.
 TROUPE_API int troupe_socket_adopt(int fd, unsigned directions,
                                    const troupe_socket_options_t *options,
                                    const troupe_socket_handlers_t *handlers, void *context,

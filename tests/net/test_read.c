@@ -243,7 +243,7 @@ static void a_function_gives_the_next_buffer(void **state) {
   scene_t scene = {
       .reset = gather_anew, .client_options.onread = &onread_function, .accepted.hook = answer};
   play(&scene);
-  assert_log(scene.client, "attempt connect ready buffer 2 buffer 4 buffer 1 end close ");
+  assert_log(scene.client, "buffer attempt connect ready 2 buffer 4 buffer 1 buffer end close ");
   assert_memory_equal(gathered, "welcome", 7);
 }
 

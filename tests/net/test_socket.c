@@ -1,4 +1,6 @@
 /* Sockets over real connections: the order of events, and every way to end. */
+#include <fcntl.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -536,16 +538,31 @@ static void adopt_a_file(side_t *side, const char *event) {
                                      &scene_handlers, side, &side->socket);
 }
 
-static void a_file_is_no_socket(void **state) {
+static void what_is_no_stream_is_refused_and_stays_the_callers(void **state) {
   (void)state;
   FILE *file = tmpfile();
   assert_non_null(file);
-  pair[0] = dup(fileno(file));
+  const int fds[] = {fileno(file), open("/dev/null", O_RDWR | O_CLOEXEC),
+                     socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), INT_MAX};
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+    pair[0] = fds[i];
+    scene_t scene = {.without_server = true, .start = adopt_a_file};
+    play(&scene);
+    assert_int_equal(scene.client.result, TROUPE_ERR_INVALID_FD_TYPE);
+    assert_log(scene.client, "");
+  }
+  assert_int_equal(close(fds[1]), 0);
+  assert_int_equal(close(fds[2]), 0);
   fclose(file);
+}
+
+static void a_socket_without_a_peer_fails_as_an_event(void **state) {
+  (void)state;
+  pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   scene_t scene = {.without_server = true, .start = adopt_a_file};
   play(&scene);
   assert_int_equal(scene.client.result, 0);
-  assert_log(scene.client, "ERR_INVALID_FD_TYPE:error close! ");
+  assert_log(scene.client, "ENOTCONN:error close! ");
 }
 
 static void unref_it(side_t *side, const char *event) {
@@ -596,7 +613,8 @@ int main(void) {
       trp_test(both_ends_know_their_addresses),
       trp_test(a_timeout_leaves_the_connection_alone),
       trp_test(descriptors_are_open_at_once),
-      trp_test(a_file_is_no_socket),
+      trp_test(what_is_no_stream_is_refused_and_stays_the_callers),
+      trp_test(a_socket_without_a_peer_fails_as_an_event),
       trp_test(an_actor_ends_although_an_unrefd_socket_is_open),
       trp_test(an_idle_socket_is_small),
   };
