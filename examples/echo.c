@@ -122,6 +122,7 @@ static void help(void) {
        "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
        "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
        "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"
+       "  --spin-us U      how long a thread looks for work before it sleeps (default: 20)\n"
        "  --work-us U      compute for U microseconds for each message (default: 0)\n"
        "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
        "  --upper          answer in capital letters\n"
@@ -138,6 +139,7 @@ int main(int argc, char **argv) {
     SYSTEMD,
     ACTORS,
     IO_THREADS,
+    SPIN,
     WORK,
     RECORD,
     REPLAY,
@@ -152,6 +154,7 @@ int main(int argc, char **argv) {
       {"systemd", optional_argument, NULL, SYSTEMD},
       {"actors", required_argument, NULL, ACTORS},
       {"io-threads", required_argument, NULL, IO_THREADS},
+      {"spin-us", required_argument, NULL, SPIN},
       {"work-us", required_argument, NULL, WORK},
       {"record", required_argument, NULL, RECORD},
       {"replay", no_argument, NULL, REPLAY},
@@ -162,6 +165,7 @@ int main(int argc, char **argv) {
   config_t config = {.actors = 1};
   unsigned io_threads = 1;
   const char *record = NULL;
+  int spin_us = 0;
   bool replays = false;
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
@@ -185,6 +189,11 @@ int main(int argc, char **argv) {
       break;
     case IO_THREADS:
       io_threads = (unsigned)program_number("--io-threads", optarg, 1, IO_THREADS_MAX);
+      break;
+    case SPIN:
+      spin_us = (int)program_number("--spin-us", optarg, 0, 1000);
+      // 0 means the default to the library, and not at all to whoever types it.
+      spin_us = spin_us == 0 ? -1 : spin_us;
       break;
     case WORK:
       config.work_us = (unsigned)program_number("--work-us", optarg, 0, 1000000);
@@ -221,7 +230,8 @@ int main(int argc, char **argv) {
   program_block_signals();
   program_raise_file_limit();
   troupe_system_t *system = NULL;
-  int error = troupe_system_new(&(troupe_system_options_t){.io_threads = io_threads}, &system);
+  const troupe_system_options_t threads = {.io_threads = io_threads, .spin_us = spin_us};
+  int error = troupe_system_new(&threads, &system);
   if (error < 0) {
     program_fail("cannot start: %s", troupe_error_message(error));
   }
