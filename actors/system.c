@@ -24,6 +24,7 @@
 #include "core/net/abort.h"
 #include "core/net/defaults.h"
 #include "core/support/map.h"
+#include "core/support/spin.h"
 #include "core/support/thread.h"
 #include "core/trace/calls.h"
 #include "core/trace/recorder.h"
@@ -136,6 +137,13 @@ static void tell_change(troupe_system_t *system) {
   system->ground->ops->wake(system->ground, &system->changed);
 }
 
+static int64_t spin_ns_of(const troupe_system_options_t *options) {
+  if (options->spin_us == 0) {
+    return TRP_SPIN_DEFAULT_NS;
+  }
+  return options->spin_us < 0 ? 0 : (int64_t)options->spin_us * 1000;
+}
+
 int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system) {
   static const troupe_system_options_t defaults = {0};
   if (options == NULL) {
@@ -171,8 +179,7 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
     goto no_cond;
   }
   error = trp_real_ground_new(options->io_threads == 0 ? 1 : options->io_threads,
-                              options->spin_us > 0 ? (int64_t)options->spin_us * 1000 : 0,
-                              stop_by_signal, made, &made->ground);
+                              spin_ns_of(options), stop_by_signal, made, &made->ground);
   if (error != 0) {
     goto no_ground;
   }

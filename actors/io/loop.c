@@ -8,6 +8,7 @@
 #include "actors/io/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/support/assert.h"
+#include "core/support/spin.h"
 #include "core/support/thread.h"
 
 enum {
@@ -94,9 +96,14 @@ struct trp_io {
   call_t *calls, **last_call; // taken, and not carried out yet
   bool awaits;                // a snapshot could not be answered yet
   uint64_t handled;           // batches and calls
-  uint64_t spun_activity;     // up to where activity was seen by spins(),
-  int64_t active_ns;          // and when
-  uint64_t trim_activity;     // as of the last look of the timer
+  // Looking before sleeping. What was sent to actors is answered soon; what is answered, peers
+  // answer when it pleases them: two kinds of wait.
+  trp_spin_t spin[2];
+  trp_spin_t *spinning; // that of this wait; NULL: it sleeps
+  int64_t spins_until_ns;
+  uint64_t spun_activity; // up to where activity was seen by spins(),
+  uint64_t spun_events;   // and what had been sent by then
+  uint64_t trim_activity; // as of the last look of the timer
   bool loop_is_open;
   bool trimming;
   bool full; // the budget stopped receive_all(): there is more in the inbox
@@ -413,18 +420,26 @@ static uint64_t activity(const trp_io_t *io) {
   return io->handled + trp_uv_transport_activity(io->transport);
 }
 
-/// Whether so little time has gone by since something happened that the loop looks again instead of
-/// sleeping: waking a core up takes longer than that.
+/// Whether the loop looks again instead of sleeping: see core/support/spin.h.
 static bool spins(trp_io_t *io) {
   if (io->options.spin_ns <= 0) {
     return false;
   }
-  int64_t now_ns = (int64_t)uv_hrtime();
   if (activity(io) != io->spun_activity) {
+    uint64_t events = trp_net_counters(io->net)->events;
+    trp_spin_t *next = &io->spin[events != io->spun_events ? 0 : 1];
+    if (io->spinning != NULL) {
+      trp_spin_ends(io->spinning, true);
+    }
     io->spun_activity = activity(io);
-    io->active_ns = now_ns;
+    io->spun_events = events;
+    io->spinning = trp_spin_begins(next) ? next : NULL;
+    io->spins_until_ns = io->spinning == NULL ? 0 : (int64_t)uv_hrtime() + io->options.spin_ns;
+  } else if (io->spinning != NULL && (int64_t)uv_hrtime() >= io->spins_until_ns) {
+    trp_spin_ends(io->spinning, false);
+    io->spinning = NULL;
   }
-  return now_ns - io->active_ns < io->options.spin_ns;
+  return io->spinning != NULL;
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
@@ -458,9 +473,13 @@ static void on_check(uv_check_t *check) {
   trp_net_flush(io->net);
 }
 
-/// That there is an active uv_idle is all that it is for.
+/// While there is an active uv_idle the loop does not sleep. Between two looks whoever else wants
+/// this core may have it.
 static void on_idle(uv_idle_t *idle) {
-  (void)idle;
+  const trp_io_t *io = idle->data;
+  if (!io->full) {
+    sched_yield();
+  }
 }
 
 /// Gives memory back once nothing has happened for a while. Wakes the loop once after the last

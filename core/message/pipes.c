@@ -4,6 +4,7 @@
 #include "core/message/pipes.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,13 @@
 #include "core/message/id.h"
 #include "core/message/sanitizers.h"
 #include "core/support/map.h"
+#include "core/support/spin.h"
 
 enum {
   KEY_COUNT = 1024,
   ENDPOINT_SIZE = 48,
   LONGEST_MS = 3600000,
   SPIN_ROUNDS = 32, // looks between two looks at the clock
-  IDLE_SPINS = 8,
-  SPIN_SELDOM = 16,
 };
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -64,7 +64,7 @@ typedef struct {
   peer_t *peers;  // sorted by id
   size_t peer_count, peer_capacity;
   int64_t spin_ns;
-  int idle_spins; // how often in a row spinning was in vain
+  trp_spin_t spin;
 } pipes_t;
 
 static void drop_bell(bell_t *bell);
@@ -245,32 +245,24 @@ static void drop_bell(bell_t *bell) {
   }
 }
 
-/// Looks for a message for a short while without any system call: waking a sleeping core takes
-/// longer than many an answer. When that was in vain several times, it is tried more seldom, so
-/// that an actor with little to do costs little.
+/// Looks for a message for a short while without waiting for it: see core/support/spin.h. Between
+/// two looks whoever else wants this core may have it.
 static void spin(pipes_t *pipes, int64_t deadline_ns) {
-  if (pipes->spin_ns <= 0 || trp_pipes_pending(&pipes->base)) {
-    return;
-  }
-  if (pipes->idle_spins >= IDLE_SPINS && pipes->idle_spins++ % SPIN_SELDOM != 0) {
+  if (pipes->spin_ns <= 0 || trp_pipes_pending(&pipes->base) || !trp_spin_begins(&pipes->spin)) {
     return;
   }
   int64_t until = now(&pipes->base) + pipes->spin_ns;
   if (until > deadline_ns) {
     until = deadline_ns;
   }
+  bool found = false;
   do {
-    for (int i = 0; i < SPIN_ROUNDS; i++) {
-      if (trp_pipes_pending(&pipes->base)) {
-        pipes->idle_spins = 0;
-        return;
-      }
+    for (int i = 0; i < SPIN_ROUNDS && !found; i++) {
       TRP_RELAX();
+      found = trp_pipes_pending(&pipes->base);
     }
-  } while (now(&pipes->base) < until);
-  if (pipes->idle_spins < IDLE_SPINS) {
-    pipes->idle_spins++;
-  }
+  } while (!found && sched_yield() == 0 && now(&pipes->base) < until);
+  trp_spin_ends(&pipes->spin, found);
 }
 
 static int set_timeout(pipes_t *pipes, int64_t deadline_ns) {

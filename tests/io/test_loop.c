@@ -565,9 +565,12 @@ static void while_it_spins_it_does_not_sleep(void **state) {
   setting_t setting;
   trp_net_counters_t counters;
   open_setting_with(&setting, (trp_io_options_t){.spin_ns = 50000000});
-  assert_int_equal(0, trp_io_counters(setting.io, deadline_after(LIMIT_MS), &counters));
+  // It has to find a few times what it looks for, or it looks no more.
   trp_io_call_t call = {.kind = TRP_KIND(EVENT_STOP), .actor = trp_id_actor(FIRST_USER)};
-  assert_int_equal(0, trp_io_post(setting.io, &call));
+  for (int i = 0; i < 64; i++) {
+    assert_int_equal(0, trp_io_post(setting.io, &call));
+    assert_int_equal(0, trp_io_counters(setting.io, deadline_after(LIMIT_MS), &counters));
+  }
   int64_t cpu = cpu_ns();
   struct timespec pause = {.tv_nsec = 200000000};
   nanosleep(&pause, NULL);

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "tests/support/service.h"
+#include "tests/support/stress.h"
 
 enum {
   CONNECTIONS = 200,
@@ -153,11 +153,14 @@ static void four_actors_with_a_hundred_idle_connections_hardly_wake_up(void **st
   // What is given back after a while of idleness is given back first.
   nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
   int64_t before = trp_test_context_switches();
+  int64_t cpu_before_us = stress_cpu_us();
   nanosleep(&(struct timespec){.tv_sec = WINDOW_S}, NULL);
   int64_t switches = trp_test_context_switches() - before;
+  int64_t cpu_us = stress_cpu_us() - cpu_before_us;
   // One of them is this thread's own sleep.
   if (trp_test_slow() == 1) {
     assert_in_range(switches, 0, WINDOW_S);
+    assert_in_range(cpu_us, 0, 2000);
   }
   for (int i = 0; i < IDLE; i++) {
     test_service_echoes(fds[i]);
