@@ -338,7 +338,7 @@ function goals_of_echo(    p, c, ratio, lowest, worst) {
   for (p = 1; p <= placement_count; p++) {
     lowest = 0
     for (c = 1; c <= cell_count; c++) {
-      if (cells[c] ~ /^(one|few|many|flight|4k|64k-8|64k-64)$/) {
+      if (cells[c] ~ /^(one|few|many|flight|4k|64k-8|64k-64|churn)$/) {
         ratio = median("rate", place(placements[p], cells[c], "troupe"), place(placements[p], cells[c], "ref_uv"))
         if (ratio > 0 && (lowest == 0 || ratio < lowest)) {
           lowest = ratio
