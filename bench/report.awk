@@ -1,12 +1,13 @@
 # Turns the single measurements that bench/run has written into the tables that people read. Runs in any awk.
 
 BEGIN {
-  server_count = split("ref_uv troupe troupe2 recording node go erlang", servers, " ")
+  server_count = split("ref_uv troupe troupe2 recording node troupe_net go erlang", servers, " ")
   label["troupe"] = "troupe, 1 actor"
   label["troupe2"] = "troupe, 2 actors"
   label["recording"] = "troupe, recording"
   label["ref_uv"] = "libuv (reference)"
   label["node"] = "Node.js"
+  label["troupe_net"] = "Node.js, troupe-net"
   label["go"] = "Go"
   label["erlang"] = "Erlang"
 }
@@ -294,7 +295,7 @@ function print_memory(    s, at, count) {
 # ---- goals
 
 function print_goals() {
-  if (!any_troupe()) {
+  if (!any_troupe("troupe") && !any_troupe("troupe_net")) {
     return
   }
   print "### Goals"
@@ -304,13 +305,14 @@ function print_goals() {
   goals_of_others()
   goals_of_work()
   goals_of_record_and_idle()
+  goals_of_binding()
   end_table(2)
 }
 
-function any_troupe(    at, part) {
+function any_troupe(name,    at, part) {
   for (at in rounds) {
     split(at, part, SUBSEP)
-    if (part[3] == "troupe") {
+    if (part[3] == name) {
       return 1
     }
   }
@@ -397,5 +399,27 @@ function goals_of_record_and_idle(    p, with, without, bytes) {
   if (("memory" SUBSEP "idle" SUBSEP "troupe") in rounds) {
     bytes = median("bytes", place("memory", "idle", "troupe"))
     add_row("at most 1 KiB of user memory per idle connection", "1 actor", sprintf("%.0f B", bytes), verdict(bytes <= 1024))
+  }
+}
+
+# Echo in JavaScript: the same program over troupe-net and over Node's own net.
+function goals_of_binding(    p, c, ratio, goal, bytes, own) {
+  for (p = 1; p <= placement_count; p++) {
+    for (c = 1; c <= cell_count; c++) {
+      if (cells[c] ~ /^(one|few|many|64k-8|64k-64)$/) {
+        goal = cells[c] == "one" ? 0.8 : 1
+        ratio = median("rate", place(placements[p], cells[c], "troupe_net"), place(placements[p], cells[c], "node"))
+        if (ratio > 0) {
+          add_row("troupe-net: at least " goal " x Node's net", placements[p] ", " cells[c], sprintf("%.2f", ratio), \
+            verdict(ratio >= goal))
+        }
+      }
+    }
+  }
+  if (("memory" SUBSEP "idle" SUBSEP "troupe_net") in rounds && ("memory" SUBSEP "idle" SUBSEP "node") in rounds) {
+    bytes = median("bytes", place("memory", "idle", "troupe_net"))
+    own = median("bytes", place("memory", "idle", "node"))
+    add_row("troupe-net: memory of an idle connection not above Node's", sprintf("Node: %.0f B", own), sprintf("%.0f B", bytes), \
+      verdict(bytes <= own))
   }
 }

@@ -2,7 +2,7 @@
 // usage: node echo.js [--host H] [--port P] [--work-us U]
 'use strict';
 
-const net = require('net');
+const net = require(process.env.TROUPE_BENCH_NET || 'net'); // or a module that stands in for it
 const { parseArgs } = require('util');
 
 const { values } = parseArgs({

@@ -29,8 +29,9 @@ others() {
 
 mapfile -t not_io < <(others actors actors/io)
 mapfile -t not_message < <(others core core/message)
-forbid "uv.h belongs in actors/io alone" "${include}[<\"]uv[./]" \
-  core ${not_io[@]+"${not_io[@]}"} include bindings tools examples
+mapfile -t not_node < <(others bindings bindings/node)
+forbid "uv.h belongs in actors/io alone (and in the Node binding, which has Node's)" "${include}[<\"]uv[./]" \
+  core ${not_io[@]+"${not_io[@]}"} include ${not_node[@]+"${not_node[@]}"} tools examples
 forbid "zmq.h belongs in core/message alone" "${include}[<\"](zmq|czmq)" \
   actors ${not_message[@]+"${not_message[@]}"} include bindings tools examples
 forbid "core knows nothing of actors" "${include}[<\"]actors/" core

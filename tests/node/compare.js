@@ -2,21 +2,24 @@
 // different objects interleave is left to chance, the order of one object's events is not.
 //
 //   node compare.js NODE_OUTPUT TROUPE_OUTPUT SCENARIOS...
+//   node compare.js --binding NODE_OUTPUT BINDING_OUTPUT SCENARIOS...
 //
 // A difference must be written down in the scenario, after "differs: REASON", as lines that begin
-// with "- " (Node) and "+ " (troupe); one that is written down must be there. Ends with status 1 if
-// anything else is found.
+// with "- " (Node) and "+ " (troupe); one that is written down must be there. Those of the Node
+// binding stand after "binding differs: REASON". Ends with status 1 if anything else is found.
 'use strict';
 
 const fs = require('node:fs');
 const path = require('node:path');
 
-const [nodeOutput, troupeOutput, ...files] = process.argv.slice(2);
+const binding = process.argv[2] === '--binding';
+const [nodeOutput, troupeOutput, ...files] = process.argv.slice(binding ? 3 : 2);
 
 function readDifferences() {
   const all = new Map();
   for (const file of files) {
     let current = null;
+    let ours = false;
     for (const raw of fs.readFileSync(file, 'utf8').split('\n')) {
       const line = raw.trim();
       if (line.startsWith('scenario ')) {
@@ -26,9 +29,12 @@ function readDifferences() {
         }
         current = { reasons: [], lines: [] };
         all.set(key, current);
-      } else if (line.startsWith('differs')) {
-        current.reasons.push(line.slice(8).trim());
-      } else if (/^[-+] /.test(line)) {
+      } else if (/^(binding )?differs/.test(line)) {
+        ours = line.startsWith('binding') === binding;
+        if (ours) {
+          current.reasons.push(line.slice(line.indexOf(':') + 1).trim());
+        }
+      } else if (/^[-+] /.test(line) && ours) {
         current.lines.push(line);
       }
     }

@@ -1,5 +1,6 @@
-// Plays scenarios with Node's own net module, and prints what it reports. play.c does the same with
-// troupe; README.md tells the language and what is printed.
+// Plays scenarios with Node's own net module, and prints what it reports; or with the module that
+// TROUPE_PLAY_NET names. play.c does the same with troupe; README.md tells the language and what is
+// printed.
 //
 //   node play.js FOLDER PEER SCENARIOS...
 'use strict';
@@ -7,7 +8,7 @@
 const childProcess = require('node:child_process');
 const dns = require('node:dns');
 const fs = require('node:fs');
-const net = require('node:net');
+const net = require(process.env.TROUPE_PLAY_NET || 'node:net');
 const path = require('node:path');
 const readline = require('node:readline');
 
@@ -55,7 +56,7 @@ function readScenarios(file) {
   for (const line of expand(fs.readFileSync(file, 'utf8').split('\n'))) {
     const [word] = line.split(' ', 1);
     const rest = line.slice(word.length + 1).trim();
-    if (line === '' || '#-+'.includes(line[0]) || word.startsWith('differs')) {
+    if (line === '' || '#-+'.includes(line[0]) || word.startsWith('differs') || word === 'binding') {
       continue;
     } else if (word === 'scenario') {
       block = { kind: 'start', conditions: [], actions: [] };

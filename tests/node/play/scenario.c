@@ -197,7 +197,7 @@ static void read_line(reader_t *reader, char *line) {
   char *rest = line + strcspn(line, " ");
   rest += strspn(rest, " ");
   if (strchr("#-+", first[0]) != NULL || strcmp(first, "differs") == 0 ||
-      strcmp(first, "differs:") == 0) {
+      strcmp(first, "binding") == 0 || strcmp(first, "differs:") == 0) {
     return;
   }
   if (strcmp(first, "scenario") == 0) {

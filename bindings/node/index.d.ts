@@ -1,0 +1,2 @@
+// The exports of troupe-net are those of Node's net, and so are their types.
+export * from 'node:net';

@@ -1,0 +1,42 @@
+// The forms in which connect() and listen() take their arguments.
+'use strict';
+
+const kNormalized = Symbol('normalized');
+
+// A number that can be a port, or false.
+function toNumber(value) {
+  const number = Number(value);
+  return number >= 0 ? number : false;
+}
+
+function isPath(value) {
+  return typeof value === 'string' && toNumber(value) === false;
+}
+
+// (options[, callback]), (path[, …][, callback]), (port[, host][, …][, callback]): [options, callback
+// or null].
+function normalize(args) {
+  if (Array.isArray(args[0]) && args[0][kNormalized]) {
+    return args[0];
+  }
+  let options = {};
+  const [first, second] = args;
+  if (args.length > 0) {
+    if (typeof first === 'object' && first !== null) {
+      options = first;
+    } else if (isPath(first)) {
+      options.path = first;
+    } else {
+      options.port = first;
+      if (args.length > 1 && typeof second === 'string') {
+        options.host = second;
+      }
+    }
+  }
+  const last = args.length > 0 ? args[args.length - 1] : undefined;
+  const result = [options, typeof last === 'function' ? last : null];
+  result[kNormalized] = true;
+  return result;
+}
+
+module.exports = { isPath, normalize, toNumber };

@@ -1,0 +1,48 @@
+// What require('troupe-net') gives: the exports of Node's net.
+'use strict';
+
+const { normalize } = require('./arguments');
+const { BlockList } = require('./block_list');
+const defaults = require('./defaults');
+const { Server } = require('./server');
+const { Socket, isIP } = require('./socket');
+const { SocketAddress } = require('./socket_address');
+
+function createServer(options, connectionListener) {
+  return new Server(options, connectionListener);
+}
+
+function connect(...args) {
+  const normalized = normalize(args);
+  const [options] = normalized;
+  const socket = new Socket(options);
+  if (options.timeout) {
+    socket.setTimeout(options.timeout);
+  }
+  return socket.connect(normalized);
+}
+
+module.exports = {
+  _normalizeArgs: normalize,
+  BlockList,
+  SocketAddress,
+  Server,
+  Socket,
+  Stream: Socket,
+  connect,
+  createConnection: connect,
+  createServer,
+  getDefaultAutoSelectFamily: defaults.getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout: defaults.getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamily: defaults.setDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamilyAttemptTimeout: defaults.setDefaultAutoSelectFamilyAttemptTimeout,
+  isIP(input) {
+    return isIP(input);
+  },
+  isIPv4(input) {
+    return isIP(input) === 4;
+  },
+  isIPv6(input) {
+    return isIP(input) === 6;
+  },
+};

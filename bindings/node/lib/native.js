@@ -1,0 +1,181 @@
+// The addon, and the one place where what it tells comes in.
+'use strict';
+
+const { AsyncResource } = require('node:async_hooks');
+const { markAsUntransferable } = require('node:worker_threads');
+const native = require('./load');
+
+// As in src/binding.h.
+const KIND = {
+  DATA: 1, BUFFER: 2, SLAB: 3, END: 4, WRITTEN: 5, FINISHED: 6, CONNECT: 7, ATTEMPT: 8, FAILED: 9, TIMED_OUT: 10,
+  TIMEOUT: 11, ERROR: 12, CLOSE: 13, CONNECTION: 14, SERVER_CLOSE: 15,
+};
+const NUMBERS = 4;
+const ROOM = (4096 + 1024) * NUMBERS;
+const HANDLED = ROOM; // how many events were handled, for the addon
+
+const events = new Int32Array(ROOM + 1);
+const extras = [];
+const handles = []; // by index
+let slab = null;
+let round = 0;
+
+// What stands between a Socket or Server and the library. It is there from connect() or listen()
+// to the close; `_handle` is this while there is a connection.
+class Handle extends AsyncResource {
+  constructor(type, owner) {
+    super(type, { requireManualDestroy: true });
+    this.owner = owner;
+    this.index = -1;
+    this.round = 0;
+    this.reading = false; // somebody wants what comes
+    this.paused = false; // the library was told that nobody does
+    this.backlog = null; // what came meanwhile
+    this.isPipe = false;
+    this.first = null; // what it connects to first
+    this.attempted = false; // the next attempt to connect was told already
+    this.closed = false;
+    this.limit = 0; // bytes that may wait before a write does
+  }
+
+  get fd() {
+    return -1;
+  }
+
+  // What http asks of Node's own handles.
+  getAsyncId() {
+    return this.asyncId();
+  }
+
+  readStart() {
+    this.owner._startReading(this);
+    return 0;
+  }
+
+  readStop() {
+    this.owner._stopReading(this);
+    return 0;
+  }
+
+  hasRef() {
+    return !this.unrefed;
+  }
+
+  open(index) {
+    this.index = index;
+    handles[index] = this;
+  }
+
+  forget() {
+    if (this.index >= 0) {
+      handles[this.index] = undefined;
+      this.index = -1;
+    }
+  }
+}
+
+function take(at) {
+  const value = extras[at];
+  extras[at] = undefined;
+  return value;
+}
+
+function tell(handle, kind, a, b) {
+  const { owner } = handle;
+  switch (kind) {
+    case KIND.DATA:
+      owner._onData(handle, Buffer.from(slab, a, b));
+      break;
+    case KIND.BUFFER:
+      owner._onData(handle, take(a));
+      break;
+    case KIND.END:
+      owner._onEnd(handle);
+      break;
+    case KIND.WRITTEN:
+      owner._onWritten(handle, a);
+      break;
+    case KIND.FINISHED:
+      owner._onFinished(handle, a);
+      break;
+    case KIND.CONNECT:
+      owner._onConnect(handle);
+      break;
+    case KIND.ATTEMPT:
+      owner._onAttempt(handle, 'connectionAttempt', extras[a]);
+      break;
+    case KIND.FAILED:
+      owner._onAttempt(handle, 'connectionAttemptFailed', extras[a]);
+      break;
+    case KIND.TIMED_OUT:
+      owner._onAttempt(handle, 'connectionAttemptTimeout', extras[a]);
+      break;
+    case KIND.TIMEOUT:
+      owner._onTimeout();
+      break;
+    case KIND.ERROR:
+      owner._onError(handle, extras[a]);
+      break;
+    case KIND.CLOSE:
+      owner._onClose(handle);
+      break;
+  }
+}
+
+// Called by the addon with the events from `first` on. A second event of a socket has to wait until
+// what its first one put off has run, which it has when the addon calls again.
+function run(first, count) {
+  round++;
+  for (let i = first; i < count; i++) {
+    const at = i * NUMBERS;
+    const kind = events[at];
+    const index = events[at + 1];
+    const a = events[at + 2];
+    if (kind === KIND.SLAB) {
+      slab = extras[a];
+      markAsUntransferable(slab);
+    } else if (kind === KIND.CONNECTION) {
+      const server = handles[a];
+      events[HANDLED] = i + 1;
+      if (server !== undefined && server.owner._handle === server) {
+        const handle = accept(index, server); // outside of the server's context, as in Node
+        handle.round = round;
+        server.runInAsyncScope(server.owner._onConnection, server.owner, handle);
+      } else {
+        native.socketDestroy(index); // it came while the server was closed
+      }
+      continue;
+    } else {
+      const handle = handles[index];
+      if (handle !== undefined) {
+        if (handle.round === round) {
+          return;
+        }
+        handle.round = round;
+        events[HANDLED] = i + 1;
+        if (kind === KIND.SERVER_CLOSE) {
+          handle.forget();
+          native.serverFree(index);
+        } else {
+          handle.runInAsyncScope(tell, undefined, handle, kind, a, events[at + 3]);
+        }
+      } else if (kind === KIND.CLOSE) {
+        native.socketFree(index);
+      }
+    }
+    events[HANDLED] = i + 1;
+  }
+}
+
+function accept(index, server) {
+  const handle = new Handle(server.isPipe ? 'TROUPEPIPE' : 'TROUPETCP', null);
+  handle.isPipe = server.isPipe;
+  handle.open(index);
+  return handle;
+}
+
+native.start(run, events, extras, {});
+// What was written before process.exit() reaches the kernel, as with Node.
+process.on('exit', native.flush);
+
+module.exports = { Handle, native };

@@ -1,0 +1,464 @@
+// Sockets, as JavaScript uses them: by index. What they tell becomes events.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "binding.h"
+
+static entry_t *entry_of(void *context) {
+  return context;
+}
+
+static void note_names(entry_t *entry) {
+  troupe_socket_t socket = {.id = entry->handle};
+  troupe_address_t address;
+  brief_t *ends[] = {&entry->local, &entry->remote};
+  for (int i = 0; i < 2; i++) {
+    int error = i == 0 ? troupe_socket_local_address(socket, &address)
+                       : troupe_socket_remote_address(socket, &address);
+    *ends[i] = (brief_t){0};
+    if (error == 0) {
+      ends[i]->family = address.family;
+      ends[i]->port = address.port;
+      ends[i]->scope_id = address.scope_id;
+      memcpy(ends[i]->bytes, address.bytes, sizeof ends[i]->bytes);
+    }
+  }
+}
+
+static void tell_address(entry_t *entry, event_kind_t kind, const troupe_address_t *address,
+                         const troupe_error_t *error) {
+  napi_env env = entry->binding->env;
+  napi_handle_scope scope = NULL;
+  napi_open_handle_scope(env, &scope);
+  napi_value extra = value_of_address(env, address);
+  if (error != NULL) {
+    napi_set_element(env, extra, 3, value_of_error(env, error));
+  }
+  event_add_extra(entry->binding, kind, entry->index, extra);
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_attempt(troupe_socket_t socket, const troupe_address_t *address, void *context) {
+  (void)socket;
+  tell_address(entry_of(context), EVENT_ATTEMPT, address, NULL);
+}
+
+static void on_attempt_failed(troupe_socket_t socket, const troupe_address_t *address,
+                              const troupe_error_t *error, void *context) {
+  (void)socket;
+  tell_address(entry_of(context), EVENT_FAILED, address, error);
+}
+
+static void on_attempt_timeout(troupe_socket_t socket, const troupe_address_t *address,
+                               void *context) {
+  (void)socket;
+  tell_address(entry_of(context), EVENT_TIMED_OUT, address, NULL);
+}
+
+static void on_connect(troupe_socket_t socket, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  note_names(entry);
+  event_add(entry->binding, EVENT_CONNECT, entry->index, 0, 0);
+}
+
+static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  event_add_data(entry->binding, entry->index, chunk);
+}
+
+static void on_end(troupe_socket_t socket, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  event_add(entry->binding, EVENT_END, entry->index, 0, 0);
+}
+
+static void on_timeout(troupe_socket_t socket, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  event_add(entry->binding, EVENT_TIMEOUT, entry->index, 0, 0);
+}
+
+static void on_error(troupe_socket_t socket, const troupe_error_t *error, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  napi_env env = entry->binding->env;
+  napi_handle_scope scope = NULL;
+  napi_open_handle_scope(env, &scope);
+  event_add_extra(entry->binding, EVENT_ERROR, entry->index, value_of_error(env, error));
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_close(troupe_socket_t socket, bool had_error, void *context) {
+  entry_t *entry = entry_of(context);
+  entry->closed = true;
+  entry->handle = 0;
+  event_add(entry->binding, EVENT_CLOSE, entry->index, had_error, 0);
+  troupe_socket_free(socket); // one of troupe_socket_new(); no effect on others
+}
+
+static void on_written(troupe_socket_t socket, int error, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  event_add(entry->binding, EVENT_WRITTEN, entry->index, error, 0);
+}
+
+static void on_finished(troupe_socket_t socket, int error, void *context) {
+  (void)socket;
+  entry_t *entry = entry_of(context);
+  event_add(entry->binding, EVENT_FINISHED, entry->index, error, 0);
+}
+
+const troupe_socket_handlers_t socket_handlers = {
+    .on_connection_attempt = on_attempt,
+    .on_connection_attempt_failed = on_attempt_failed,
+    .on_connection_attempt_timeout = on_attempt_timeout,
+    .on_connect = on_connect,
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_timeout = on_timeout,
+    .on_error = on_error,
+    .on_close = on_close,
+};
+
+entry_t *socket_accepted(binding_t *binding, troupe_socket_t socket) {
+  entry_t *entry = entry_new(binding);
+  if (entry == NULL || troupe_socket_set_handlers(socket, &socket_handlers, entry) != 0) {
+    if (entry != NULL) {
+      entry_free(entry);
+    }
+    troupe_socket_set_handlers(socket, NULL, NULL);
+    troupe_socket_destroy(socket, 0);
+    return NULL;
+  }
+  entry->handle = socket.id;
+  note_names(entry);
+  return entry;
+}
+
+// ---- Making and connecting ----
+
+static troupe_choice_t choice_property(napi_env env, napi_value object, const char *name) {
+  return bool_property(env, object, name) ? TROUPE_ON : TROUPE_DEFAULT;
+}
+
+static troupe_socket_options_t options_of(napi_env env, napi_value object) {
+  return (troupe_socket_options_t){
+      .allow_half_open = true, // the stream ends its own side
+      .high_water_mark = (size_t)int_property(env, object, "highWaterMark", 0),
+      .write_limit = TROUPE_WRITE_LIMIT_NONE,
+      .no_delay = choice_property(env, object, "noDelay"),
+      .keep_alive = choice_property(env, object, "keepAlive"),
+      .keep_alive_initial_delay_ms = (unsigned)int_property(env, object, "keepAliveDelay", 0),
+      .timeout_ms = (unsigned)int_property(env, object, "timeout", 0),
+      .paused = bool_property(env, object, "paused"),
+  };
+}
+
+// The index of a new socket, or an error value.
+static napi_value finish_new(binding_t *binding, entry_t *entry, int error,
+                             troupe_socket_t socket) {
+  if (error != 0) {
+    if (entry != NULL) {
+      entry_free(entry);
+    }
+    return value_of_int(binding->env, error);
+  }
+  entry->handle = socket.id;
+  binding_settle(binding);
+  return value_of_int(binding->env, entry->index);
+}
+
+// socketNew(options)
+static napi_value socket_new(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  binding_t *binding = binding_of(env);
+  troupe_socket_options_t options = options_of(env, argument[0]);
+  troupe_socket_t socket = {0};
+  entry_t *entry = entry_new(binding);
+  int error = entry == NULL ? (int)TROUPE_ENOMEM
+                            : troupe_socket_new(&options, &socket_handlers, entry, &socket);
+  return finish_new(binding, entry, error, socket);
+}
+
+// socketAdopt(fd, readable, writable, options)
+static napi_value socket_adopt(napi_env env, napi_callback_info info) {
+  napi_value argument[4];
+  arguments_of(env, info, 4, argument);
+  binding_t *binding = binding_of(env);
+  troupe_socket_options_t options = options_of(env, argument[3]);
+  unsigned directions = (bool_argument(env, argument[1]) ? TROUPE_READABLE : 0) |
+                        (bool_argument(env, argument[2]) ? TROUPE_WRITABLE : 0);
+  troupe_socket_t socket = {0};
+  entry_t *entry = entry_new(binding);
+  int error = entry == NULL ? (int)TROUPE_ENOMEM
+                            : troupe_socket_adopt(int_argument(env, argument[0]), directions,
+                                                  &options, &socket_handlers, entry, &socket);
+  return finish_new(binding, entry, error, socket);
+}
+
+typedef struct answer {
+  troupe_address_t *addresses;
+  size_t count;
+} answer_t;
+
+// Names were looked up before; what was found waits here.
+static void answer_lookup(troupe_socket_t socket, const char *host, int family, unsigned hints,
+                          void *context) {
+  (void)host;
+  (void)family;
+  (void)hints;
+  answer_t *answer = context;
+  if (troupe_socket_answer_lookup(socket, 0, answer->addresses, answer->count) != 0) {
+    troupe_socket_destroy(socket, TROUPE_ENOMEM);
+  }
+  free(answer->addresses);
+  free(answer);
+}
+
+static answer_t *read_answer(napi_env env, napi_value array) {
+  uint32_t count = 0;
+  answer_t *answer = calloc(1, sizeof *answer);
+  if (answer == NULL || napi_get_array_length(env, array, &count) != napi_ok) {
+    free(answer);
+    return NULL;
+  }
+  answer->addresses = calloc(count + 1, sizeof *answer->addresses);
+  for (uint32_t i = 0; i < count && answer->addresses != NULL; i++) {
+    napi_value element = NULL;
+    size_t length = 0;
+    napi_get_element(env, array, i, &element);
+    char *text = text_argument(env, element, &length);
+    if (text != NULL &&
+        troupe_address_parse(&answer->addresses[answer->count], text, length, 0) == 0) {
+      answer->count++;
+    }
+    free(text);
+  }
+  if (answer->addresses == NULL) {
+    free(answer);
+    return NULL;
+  }
+  return answer;
+}
+
+// socketConnect(index, {path | address | host and addresses, port, localAddress, localPort,
+// attemptTimeout}): 0 or an error value.
+static napi_value socket_connect(napi_env env, napi_callback_info info) {
+  napi_value argument[2];
+  arguments_of(env, info, 2, argument);
+  binding_t *binding = binding_of(env);
+  const entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
+  if (entry == NULL) {
+    return value_of_int(env, TROUPE_ESTALE);
+  }
+  napi_value object = argument[1];
+  napi_value addresses = NULL;
+  size_t path_length = 0;
+  size_t length = 0;
+  char *path = text_property(env, object, "path", &path_length);
+  char *host = text_property(env, object, "host", &length);
+  char *local_address = text_property(env, object, "localAddress", &length);
+  answer_t *answer = NULL;
+  bool several = false;
+  napi_get_named_property(env, object, "addresses", &addresses);
+  napi_is_array(env, addresses, &several);
+  if (several) {
+    answer = read_answer(env, addresses);
+  }
+  troupe_connect_options_t options = {
+      .path = path,
+      .path_length = cut_path(path_length),
+      .host = host,
+      .port = (int)int_property(env, object, "port", 0),
+      .local_address = local_address,
+      .local_port = (int)int_property(env, object, "localPort", 0),
+      .auto_select_family = several ? TROUPE_ON : TROUPE_OFF,
+      .auto_select_family_attempt_timeout_ms = (unsigned)int_property(env, object, "attemptTimeout",
+                                                                      0),
+      .lookup = answer == NULL ? NULL : answer_lookup,
+      .lookup_context = answer,
+  };
+  int error = several && answer == NULL
+                  ? (int)TROUPE_ENOMEM
+                  : troupe_socket_connect((troupe_socket_t){.id = entry->handle}, &options);
+  if (error != 0 && answer != NULL) {
+    free(answer->addresses);
+    free(answer);
+  }
+  free(path);
+  free(host);
+  free(local_address);
+  binding_settle(binding);
+  return value_of_int(env, error);
+}
+
+// ---- Writing ----
+
+static void flush_often(binding_t *binding) {
+  if (++binding->unflushed >= FLUSH_WRITES) {
+    binding->unflushed = 0;
+    troupe_flush();
+  }
+}
+
+// socketWrite(index, bytes, limit): 1: less than that waits for the kernel, and the stream may go
+// on; 0: EVENT_WRITTEN follows when these bytes do not wait any more; or an error value.
+static napi_value socket_write(napi_env env, napi_callback_info info) {
+  napi_value argument[3];
+  arguments_of(env, info, 3, argument);
+  binding_t *binding = binding_of(env);
+  entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
+  void *bytes = NULL;
+  size_t length = 0;
+  if (entry == NULL || entry->handle == 0) {
+    return value_of_int(env, TROUPE_ESTALE);
+  }
+  if (napi_get_buffer_info(env, argument[1], &bytes, &length) != napi_ok) {
+    return value_of_int(env, TROUPE_EINVAL);
+  }
+  troupe_socket_t socket = {.id = entry->handle};
+  static const char nothing[1];
+  const void *source = length == 0 ? nothing : bytes;
+  size_t limit = (size_t)int_argument(env, argument[2]);
+  bool wait = troupe_socket_writable_length(socket) + length >= limit;
+  int result = troupe_socket_write(socket, source, length, wait ? on_written : NULL, entry);
+  flush_often(binding);
+  return value_of_int(env, result < 0 ? result : !wait);
+}
+
+// socketQueued(index): bytes that are not with the kernel, as far as is known here.
+static napi_value socket_queued(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  const entry_t *entry = entry_at(binding_of(env), index_argument(env, argument[0]));
+  return value_of_int(env, entry == NULL ? 0
+                                         : (int64_t)troupe_socket_writable_length(
+                                               (troupe_socket_t){.id = entry->handle}));
+}
+
+// socketEnd(index): 0, and EVENT_FINISHED follows; or an error value.
+static napi_value socket_end(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  binding_t *binding = binding_of(env);
+  entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
+  if (entry == NULL || entry->handle == 0) {
+    return value_of_int(env, TROUPE_ESTALE);
+  }
+  int error = troupe_socket_end((troupe_socket_t){.id = entry->handle}, on_finished, entry);
+  binding_settle(binding);
+  return value_of_int(env, error);
+}
+
+// ---- Calls with an index and at most a number ----
+
+typedef int (*socket_call_t)(troupe_socket_t socket, int32_t number, int32_t other);
+
+static napi_value call(napi_env env, napi_callback_info info, socket_call_t function) {
+  napi_value argument[3];
+  arguments_of(env, info, 3, argument);
+  binding_t *binding = binding_of(env);
+  const entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
+  if (entry == NULL || entry->handle == 0) {
+    return value_of_int(env, TROUPE_ESTALE);
+  }
+  int result = function((troupe_socket_t){.id = entry->handle}, int_argument(env, argument[1]),
+                        int_argument(env, argument[2]));
+  binding_settle(binding);
+  return value_of_int(env, result);
+}
+
+#define CALL(name, body)                                                                           \
+  static int name##_call(troupe_socket_t socket, int32_t number, int32_t other) {                  \
+    (void)number;                                                                                  \
+    (void)other;                                                                                   \
+    return body;                                                                                   \
+  }                                                                                                \
+  static napi_value name(napi_env env, napi_callback_info info) {                                  \
+    return call(env, info, name##_call);                                                           \
+  }
+
+CALL(socket_destroy, troupe_socket_destroy(socket, 0))
+CALL(socket_reset, troupe_socket_reset_and_destroy(socket))
+CALL(socket_pause, troupe_socket_pause(socket))
+CALL(socket_resume, troupe_socket_resume(socket))
+CALL(socket_ref, troupe_socket_ref(socket))
+CALL(socket_unref, troupe_socket_unref(socket))
+CALL(socket_no_delay, troupe_socket_set_no_delay(socket, number != 0))
+CALL(socket_keep_alive, troupe_socket_set_keep_alive(socket, number != 0, (unsigned)other))
+CALL(socket_timeout, troupe_socket_set_timeout(socket, (unsigned)number))
+
+// socketFree(index): JavaScript is done with it.
+static napi_value socket_free(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  binding_t *binding = binding_of(env);
+  entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
+  if (entry != NULL) {
+    if (entry->handle != 0) { // it was never connected
+      troupe_socket_t socket = {.id = entry->handle};
+      troupe_socket_set_handlers(socket, NULL, NULL);
+      troupe_socket_free(socket);
+    }
+    entry_free(entry);
+    binding_settle(binding);
+  }
+  return NULL;
+}
+
+// socketName(index, remote): [address, port, family], or undefined.
+static napi_value socket_name(napi_env env, napi_callback_info info) {
+  napi_value argument[2];
+  arguments_of(env, info, 2, argument);
+  const entry_t *entry = entry_at(binding_of(env), index_argument(env, argument[0]));
+  if (entry == NULL) {
+    return NULL;
+  }
+  bool remote = bool_argument(env, argument[1]);
+  troupe_address_t address = {0};
+  const brief_t *brief = remote ? &entry->remote : &entry->local;
+  if (brief->family == TROUPE_FAMILY_NONE) {
+    // Adopted, or not connected: the library may know.
+    troupe_socket_t socket = {.id = entry->handle};
+    int error = remote ? troupe_socket_remote_address(socket, &address)
+                       : troupe_socket_local_address(socket, &address);
+    if (error != 0) {
+      return NULL;
+    }
+  } else {
+    address.family = brief->family;
+    address.port = brief->port;
+    address.scope_id = brief->scope_id;
+    memcpy(address.bytes, brief->bytes, sizeof address.bytes);
+  }
+  return address.family == TROUPE_FAMILY_IPV4 || address.family == TROUPE_FAMILY_IPV6
+             ? value_of_address(env, &address)
+             : NULL;
+}
+
+napi_status sockets_export(napi_env env, napi_value exports) {
+  static const struct {
+    const char *name;
+    napi_callback call;
+  } functions[] = {
+      {"socketNew", socket_new},          {"socketAdopt", socket_adopt},
+      {"socketConnect", socket_connect},  {"socketWrite", socket_write},
+      {"socketQueued", socket_queued},    {"socketEnd", socket_end},
+      {"socketDestroy", socket_destroy},  {"socketReset", socket_reset},
+      {"socketPause", socket_pause},      {"socketResume", socket_resume},
+      {"socketRef", socket_ref},          {"socketUnref", socket_unref},
+      {"socketNoDelay", socket_no_delay}, {"socketKeepAlive", socket_keep_alive},
+      {"socketTimeout", socket_timeout},  {"socketFree", socket_free},
+      {"socketName", socket_name},
+  };
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    if (export_function(env, exports, functions[i].name, functions[i].call) != napi_ok) {
+      return napi_generic_failure;
+    }
+  }
+  return napi_ok;
+}

@@ -1,0 +1,196 @@
+// Processes and workers: what keeps them alive, how they end, and what they leave behind. Each program is run with Node's net
+// and with ours, and must print the same.
+'use strict';
+
+const assert = require('node:assert');
+const { spawn } = require('node:child_process');
+const path = require('node:path');
+const test = require('node:test');
+
+const ours = path.join(__dirname, '..');
+
+function run(module, program, flags = []) {
+  return new Promise((resolve) => {
+    const source = `const net = require(${JSON.stringify(module)});\n${program}`;
+    const child = spawn(process.execPath, [...flags, '-e', source], { timeout: 30000 });
+    let output = '';
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    child.on('close', (code, signal) => resolve(`${output}exit ${code ?? signal}`));
+  });
+}
+
+function same(name, program, flags) {
+  test(name, async () => {
+    const [expected, found] = await Promise.all([run('node:net', program, flags), run(ours, program, flags)]);
+    assert.strictEqual(found, expected);
+  });
+}
+
+const pair = `
+function pair(then) {
+  const server = net.createServer((socket) => { server.close(); then(client, socket); });
+  let client;
+  server.listen(0, '127.0.0.1', () => { client = net.connect(server.address().port, '127.0.0.1'); });
+}
+`;
+
+same('nothing holds the process', 'console.log("over");');
+same('a server that was made and does not listen holds nothing', 'net.createServer(); new net.Socket(); console.log("over");');
+same('an unref\'d server lets go', 'net.createServer().listen(0).unref(); process.on("exit", () => console.log("exit"));');
+same('a server that is unref\'d before it listens lets go', 'net.createServer().unref().listen(0);');
+same('a server with a host that is unref\'d lets go',
+  'net.createServer().unref().listen(0, "127.0.0.1", () => console.log("listening"));');
+same('a server that is closed lets go', 'const s = net.createServer().listen(0, () => s.close(() => console.log("closed")));');
+same('unref\'d sockets let go', `${pair}pair((client, socket) => { client.unref(); socket.unref(); console.log("both"); });`);
+same('a socket that is ref\'d again holds',
+  `${pair}pair((client, socket) => { client.unref(); socket.unref(); client.ref(); setTimeout(() => client.end(), 50); client.on("close", () => console.log("close")); });`);
+same('a socket that is unref\'d before it connects lets go', `
+  const s = net.createServer((socket) => socket.unref()).listen(0, () => { s.unref(); net.connect(s.address().port).unref(); });
+  process.on("exit", () => console.log("exit"));`);
+same('a timeout holds nothing', 'new net.Socket().setTimeout(100000); net.createServer().listen(0).unref();');
+same('a timeout fires on a socket without a connection while something else holds', `
+  const s = new net.Socket(); s.setTimeout(20, () => console.log("timeout")); setTimeout(() => console.log("over"), 200);`);
+same('beforeExit is there once all is closed', `
+  process.on("beforeExit", () => console.log("beforeExit"));
+  ${pair}pair((client, socket) => { client.on("close", () => console.log("close")); client.end(); });`);
+same('beforeExit can begin anew', `
+  let once = true;
+  process.on("beforeExit", () => {
+    if (once) { once = false; const s = net.createServer().listen(0, () => { console.log("again"); s.close(); }); }
+  });`);
+same('process.exit() in a callback', `${pair}pair((client) => client.on("connect", () => { console.log("connect"); process.exit(7); }));`);
+same('process.exit() inside data', `${pair}pair((client, socket) => { socket.write("x"); client.on("data", () => process.exit(3)); });`);
+same('what was written before process.exit() arrives', `
+  const { spawn } = require("child_process");
+  const s = require("net").createServer((socket) => {
+    let length = 0;
+    socket.on("data", (data) => { length += data.length; });
+    socket.on("end", () => console.log("received", length)).on("error", (e) => console.log(e.code)).on("close", () => s.close());
+  });
+  s.listen(0, "127.0.0.1", () => {
+    const child = spawn(process.execPath, ["-e", \`
+      const net = require(\${JSON.stringify(require.resolve ? process.env.MODULE || "net" : "net")});
+      const c = net.connect(\${s.address().port}, "127.0.0.1", () => { c.write(Buffer.alloc(10000)); process.exit(); });\`]);
+    child.on("close", (code) => console.log("child", code));
+  });`);
+same('an exception that nobody catches', `${pair}process.on("uncaughtException", (e) => { console.log("caught", e.message); });
+  pair((client, socket) => { client.on("close", () => console.log("close")); client.on("connect", () => { client.end(); throw new Error("mine"); }); });`);
+same('an error that nobody listens for ends the process with 1', `
+  process.on("exit", (code) => console.log("exit", code));
+  process.on("uncaughtExceptionMonitor", (e) => console.log(e.code));
+  console.error = () => {}; process.stderr.write = () => true;
+  process.once("uncaughtException", (e) => { console.log(e.code, e.syscall); process.exit(1); });
+  net.connect(1, "127.0.0.1");`);
+same('promises and ticks run between two events of a socket', `${pair}pair((client, socket) => {
+  client.on("data", (data) => {
+    console.log(String(data));
+    process.nextTick(() => console.log("tick"));
+    Promise.resolve().then(() => console.log("promise"));
+  });
+  client.on("end", () => console.log("end"));
+  client.on("close", () => console.log("close"));
+  socket.end("hello");
+});`);
+same('the context of an AsyncLocalStorage', `
+  const { AsyncLocalStorage } = require("async_hooks");
+  const store = new AsyncLocalStorage();
+  const s = store.run("server", () => net.createServer((socket) => {
+    console.log("connection", store.getStore());
+    socket.on("data", (data) => { console.log("server data", store.getStore()); socket.end(data); });
+  }));
+  store.run("listen", () => s.listen(0, "127.0.0.1", () => {
+    store.run("client", () => {
+      const c = net.connect(s.address().port, "127.0.0.1", () => { console.log("connect", store.getStore()); c.write("x"); });
+      c.on("data", () => console.log("data", store.getStore()));
+      c.on("close", () => { console.log("close", store.getStore()); s.close(); });
+    });
+  }));`);
+same('a worker', `
+  const { Worker } = require("worker_threads");
+  const worker = new Worker(\`
+    const net = require(process.env.MODULE);
+    const s = net.createServer((socket) => socket.end("from the worker")).listen(0, "127.0.0.1", () => {
+      const c = net.connect(s.address().port, "127.0.0.1");
+      c.setEncoding("utf8").on("data", (text) => console.log(text)).on("close", () => s.close());
+    });\`, { eval: true, env: { ...process.env, MODULE: net.isIPv4.toString().includes("native") || net.isIP.length ? process.env.MODULE || "net" : "net" } });
+  worker.on("exit", (code) => console.log("worker", code));`);
+same('captured rejections', `
+  require("events").captureRejections = true;
+  const s = net.createServer(async () => { throw new Error("rejected"); }).listen(0, "127.0.0.1", () => {
+    const c = net.connect(s.address().port, "127.0.0.1");
+    s.on("connection", (socket) => socket.on("error", (e) => { console.log(e.message); s.close(); }));
+    c.on("error", () => {}).on("close", () => console.log("close")).resume();
+  });`);
+
+const workers = (body) => `
+  const { Worker, isMainThread } = require("worker_threads");
+  ${body}`;
+
+test('workers that come and go, some terminated', async () => {
+  const output = await run(ours, workers(`
+    const source = \`
+      const net = require(${JSON.stringify(ours)});
+      const { parentPort } = require("worker_threads");
+      const s = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1", () => {
+        const c = net.connect(s.address().port, "127.0.0.1", () => c.write("x"));
+        c.on("data", () => { parentPort.postMessage("echo"); });
+      });
+      parentPort.once("message", () => process.exit());\`;
+    (async () => {
+      let echoes = 0;
+      for (let round = 0; round < 5; round++) {
+        await Promise.all([0, 1, 2].map((i) => new Promise((resolve) => {
+          const worker = new Worker(source, { eval: true });
+          worker.on("message", () => { echoes++; if (i === 0) worker.postMessage(0); else worker.terminate(); });
+          worker.on("exit", resolve);
+        })));
+      }
+      console.log("echoes", echoes);
+    })();`));
+  assert.strictEqual(output, 'echoes 15\nexit 0');
+});
+
+test('a process that loads it in a worker alone', async () => {
+  const output = await run('node:net', workers(`
+    const worker = new Worker(${JSON.stringify(`
+      const net = require(${JSON.stringify(ours)});
+      const s = net.createServer().listen(0, () => s.close(() => console.log("closed")));`)}, { eval: true });
+    worker.on("exit", (code) => { console.log("worker", code); setTimeout(() => console.log("over"), 50); });`));
+  assert.strictEqual(output, 'closed\nworker 0\nover\nexit 0');
+});
+
+test('sockets that are garbage leave nothing behind', async () => {
+  const output = await run(ours, `
+    let left = 0;
+    const registry = new FinalizationRegistry(() => { left--; });
+    const s = net.createServer((socket) => { socket.resume(); }).listen(0, "127.0.0.1", async () => {
+      const { port } = s.address();
+      const cycle = async (count) => {
+        for (let i = 0; i < count; i++) {
+          await new Promise((resolve) => {
+            const c = net.connect(port, "127.0.0.1", () => c.end("bye"));
+            left++;
+            registry.register(c);
+            c.on("close", resolve).resume();
+          });
+          new net.Socket().setTimeout(10000).destroy();
+        }
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      };
+      await cycle(300);
+      const before = process.memoryUsage().rss;
+      await cycle(1500);
+      const grown = process.memoryUsage().rss - before;
+      console.log(left < 50, grown < 30e6 ? "small" : grown, require("fs").readdirSync("/proc/self/fd").length < 60);
+      s.close();
+    });`, ['--expose-gc']);
+  assert.strictEqual(output, 'true small true\nexit 0');
+});
