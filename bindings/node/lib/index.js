@@ -1,12 +1,15 @@
 // What require('troupe-net') gives: the exports of Node's net.
 'use strict';
 
+const { channel } = require('node:diagnostics_channel');
 const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
 const { Server } = require('./server');
 const { Socket, isIP } = require('./socket');
 const { SocketAddress } = require('./socket_address');
+
+const clientSockets = channel('net.client.socket');
 
 function createServer(options, connectionListener) {
   return new Server(options, connectionListener);
@@ -16,6 +19,9 @@ function connect(...args) {
   const normalized = normalize(args);
   const [options] = normalized;
   const socket = new Socket(options);
+  if (clientSockets.hasSubscribers) {
+    clientSockets.publish({ socket });
+  }
   if (options.timeout) {
     socket.setTimeout(options.timeout);
   }

@@ -1,6 +1,7 @@
 // net.Server: it listens through the library, and gets its connections from there.
 'use strict';
 
+const { channel } = require('node:diagnostics_channel');
 const dns = require('node:dns');
 const EventEmitter = require('node:events');
 const { getDefaultHighWaterMark } = require('node:stream');
@@ -10,6 +11,17 @@ const check = require('./validate');
 const { isPath, normalize, toNumber } = require('./arguments');
 const { Handle, native } = require('./native');
 const { Socket, kServer } = require('./socket');
+
+const serverSockets = channel('net.server.socket');
+const listens = channel('tracing:net.server.listen:asyncStart');
+const listening = channel('tracing:net.server.listen:asyncEnd');
+const listenErrors = channel('tracing:net.server.listen:error');
+
+function publish(where, message) {
+  if (where.hasSubscribers) {
+    where.publish(message);
+  }
+}
 
 const kListen = Symbol('which listen');
 const kAbort = Symbol('stops listening to a signal');
@@ -62,6 +74,7 @@ Server.prototype.listen = function(...args) {
   if (this._handle !== null) {
     throw coded(Error, 'ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once without closing.');
   }
+  publish(listens, { server: this, options });
   if (callback !== null) {
     this.once('listening', callback);
   }
@@ -160,6 +173,7 @@ Server.prototype._listen = function(where, backlog) {
     } else if (where.fd !== undefined) {
       error.address = null;
     }
+    publish(listenErrors, { server: this, error });
     process.nextTick(() => this.emit('error', error));
     return;
   }
@@ -173,6 +187,7 @@ Server.prototype._listen = function(where, backlog) {
   }
   process.nextTick(() => {
     if (this._handle === handle) {
+      publish(listening, { server: this });
       this.emit('listening');
     }
   });
@@ -226,6 +241,7 @@ Server.prototype._onConnection = function(handle) {
   socket._server = this;
   socket[kServer] = this;
   this.emit('connection', socket);
+  publish(serverSockets, { socket });
 };
 
 // Whoever owns a connection that nobody got.
