@@ -28,6 +28,22 @@ function connect(...args) {
   return socket.connect(normalized);
 }
 
+function isIPv4(input) {
+  return isIP(input) === 4;
+}
+
+function isIPv6(input) {
+  return isIP(input) === 6;
+}
+
+const {
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+} = defaults;
+
+// Names alone, so that import { … } finds them.
 module.exports = {
   _normalizeArgs: normalize,
   BlockList,
@@ -38,17 +54,11 @@ module.exports = {
   connect,
   createConnection: connect,
   createServer,
-  getDefaultAutoSelectFamily: defaults.getDefaultAutoSelectFamily,
-  getDefaultAutoSelectFamilyAttemptTimeout: defaults.getDefaultAutoSelectFamilyAttemptTimeout,
-  setDefaultAutoSelectFamily: defaults.setDefaultAutoSelectFamily,
-  setDefaultAutoSelectFamilyAttemptTimeout: defaults.setDefaultAutoSelectFamilyAttemptTimeout,
-  isIP(input) {
-    return isIP(input);
-  },
-  isIPv4(input) {
-    return isIP(input) === 4;
-  },
-  isIPv6(input) {
-    return isIP(input) === 6;
-  },
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  isIP,
+  isIPv4,
+  isIPv6,
+  setDefaultAutoSelectFamily,
+  setDefaultAutoSelectFamilyAttemptTimeout,
 };

@@ -155,6 +155,15 @@ test('workers that come and go, some terminated', async () => {
   assert.strictEqual(output, 'echoes 15\nexit 0');
 });
 
+test('import finds every name', async () => {
+  const output = await run('node:net', `
+    import(${JSON.stringify(`${ours}/lib/index.js`)}).then((module) => {
+      const missing = Object.keys(net).filter((name) => name[0] !== '_' && !(name in module));
+      console.log('missing', missing, typeof module.default.createServer);
+    });`);
+  assert.strictEqual(output, 'missing [] function\nexit 0');
+});
+
 test('a process that loads it in a worker alone', async () => {
   const output = await run('node:net', workers(`
     const worker = new Worker(${JSON.stringify(`
