@@ -33,6 +33,7 @@ class Handle extends AsyncResource {
     this.backlog = null; // what came meanwhile
     this.isPipe = false;
     this.first = null; // what it connects to first
+    this.trying = null; // the address of the attempt that was told last
     this.attempted = false; // the next attempt to connect was told already
     this.closed = false;
     this.limit = 0; // bytes that may wait before a write does

@@ -414,6 +414,7 @@ Socket.prototype._connectTo = function(handle, to, name) {
   const first = to.path ?? (to.addresses === undefined ? to.host : to.addresses[0]);
   if (to.localAddress === undefined && to.localPort === undefined) {
     handle.attempted = true;
+    handle.trying = first;
     handle.first = { address: first, port: to.port };
     if (this[kSeveral]) {
       this.autoSelectFamilyAttemptedAddresses.push(`${first}:${to.port}`);
@@ -444,9 +445,11 @@ Socket.prototype._onAttempt = function(handle, event, said) {
     handle.attempted = false;
     return;
   }
-  if (this.destroyed && error?.code !== 'ECANCELED') {
+  // Of a destroyed socket only that the attempt that was told is cancelled; the library may have begun another meanwhile.
+  if (this.destroyed && (error?.code !== 'ECANCELED' || handle.trying !== address)) {
     return;
   }
+  handle.trying = event === 'connectionAttempt' ? address : null;
   if (event === 'connectionAttempt' && this[kSeveral]) {
     this.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
   }
