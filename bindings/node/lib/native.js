@@ -33,6 +33,7 @@ class Handle extends AsyncResource {
     this.backlog = null; // what came meanwhile
     this.isPipe = false;
     this.first = null; // what it connects to first
+    this.bound = false; // from an address or a port of its own
     this.trying = null; // the address of the attempt that was told last
     this.attempted = false; // the next attempt to connect was told already
     this.closed = false;

@@ -412,7 +412,8 @@ Socket.prototype._connectTo = function(handle, to, name) {
   // The first attempt is told here, as Node does: inside the call, if nothing had to be waited for. With an address of its
   // own to bind to, which may fail before, by the library.
   const first = to.path ?? (to.addresses === undefined ? to.host : to.addresses[0]);
-  if (to.localAddress === undefined && to.localPort === undefined) {
+  handle.bound = to.localAddress !== undefined || to.localPort !== undefined;
+  if (!handle.bound) {
     handle.attempted = true;
     handle.trying = first;
     handle.first = { address: first, port: to.port };
@@ -450,6 +451,9 @@ Socket.prototype._onAttempt = function(handle, event, said) {
     return;
   }
   handle.trying = event === 'connectionAttempt' ? address : null;
+  if (failedAtOnce(handle, error) && !this[kSeveral]) {
+    return;
+  }
   if (event === 'connectionAttempt' && this[kSeveral]) {
     this.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
   }
@@ -459,6 +463,11 @@ Socket.prototype._onAttempt = function(handle, event, said) {
     this.emit(event, address, port, family, ...(error === undefined ? [] : [fromNative(error)]));
   }
 };
+
+// The system refused before there was an attempt: Node has the local address in the message alone then.
+function failedAtOnce(handle, said) {
+  return said !== undefined && said.localAddress !== undefined && !handle.bound;
+}
 
 Socket.prototype._onConnect = function(handle) {
   if (this._handle !== handle) {
@@ -746,6 +755,10 @@ Socket.prototype.end = function(data, encoding, callback) {
 Socket.prototype._onError = function(handle, said) {
   if (this._handle !== handle) {
     return;
+  }
+  if (failedAtOnce(handle, said)) {
+    delete said.localAddress;
+    delete said.localPort;
   }
   const error = fromNative(said);
   const written = this[kWritten];
