@@ -169,7 +169,7 @@ static int check_flows(trp_replay_t *replay) {
 
 static int compare_message(trp_replay_t *replay, trp_stream_t *stream, const trp_out_t *out,
                            size_t index) {
-  trp_said_t expected;
+  trp_said_t expected = {0};
   int result = next_expected(replay, stream, true, &expected);
   if (result < 0) {
     return result;
@@ -245,7 +245,7 @@ int trp_replay_check_all_sent(trp_replay_t *replay, uint64_t before) {
   trp_said_t expected = {0};
   for (size_t i = 0; i < replay->stream_count; i++) {
     trp_stream_t *stream = replay->streams[i];
-    trp_said_t first;
+    trp_said_t first = {0};
     int result = next_expected(replay, stream, false, &first);
     if (result < 0) {
       return result;
