@@ -28,13 +28,13 @@ typedef struct trp_ground_ops {
                  size_t capacity, size_t *count);
   int64_t (*now)(trp_ground_t *ground);
 
-  /// Around the life of an actor's thread: before it is made, in the thread that makes it (0 or
-  /// TROUPE_ENOMEM); if it could not be made; first and last thing in it. NULL: threads run as they
-  /// please.
-  int (*expect_thread)(trp_ground_t *ground, uint64_t actor);
-  void (*forget_thread)(trp_ground_t *ground, uint64_t actor);
-  void (*thread_begins)(trp_ground_t *ground, uint64_t actor);
-  void (*thread_ends)(trp_ground_t *ground, uint64_t actor);
+  /// Around the life of an actor's thread: before it is made, in the thread that makes it (gives a
+  /// ticket for the rest; 0 or TROUPE_ENOMEM); if it could not be made; first and last thing in it.
+  /// NULL: threads run as they please.
+  int (*expect_thread)(trp_ground_t *ground, uint64_t actor, void **ticket);
+  void (*forget_thread)(trp_ground_t *ground, void *ticket);
+  void (*thread_begins)(trp_ground_t *ground, void *ticket);
+  void (*thread_ends)(trp_ground_t *ground, void *ticket);
 
   /// Waits on the condition as pthread_cond_timedwait() does, until a deadline of `now` or
   /// TRP_FOREVER; false: the time is over. `wake` wakes all who wait. With the mutex held.
@@ -57,5 +57,14 @@ struct trp_ground {
 /// troupe_system_new().
 int trp_real_ground_new(unsigned io_count, int64_t spin_ns, void (*on_signal_stop)(void *context),
                         void *context, trp_ground_t **ground);
+
+struct troupe_system;
+
+/// A system on a ground that is there already; it owns it from here on. `seed` as in
+/// troupe_system_options_t. 0 or TROUPE_ENOMEM.
+int trp_system_new_on(trp_ground_t *ground, uint64_t seed, struct troupe_system **system);
+trp_ground_t *trp_system_ground(struct troupe_system *system);
+/// For a ground's `on_signal_stop`; the context is the system.
+void trp_system_stop_by_signal(void *system);
 
 #endif

@@ -68,6 +68,7 @@ typedef struct record {
   troupe_main_fn main;
   void *argument; // what main gets
   pthread_t thread;
+  void *ticket;    // the ground's, for the thread
   joined_t joined; // whether the thread's memory is given back; JOINING: somebody waits for its
                    // last instructions
   unsigned pins;   // the table, and whoever spawns it
@@ -111,7 +112,6 @@ static int post(troupe_system_t *system, const trp_io_call_t *call);
 static void *run_actor(void *argument);
 static void end_actor(void *argument);
 static void say_bye(record_t *record);
-static void stop_by_signal(void *context);
 static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options,
                       uint32_t index, uint64_t group, uint64_t *id);
 static void reap(troupe_system_t *system);
@@ -144,29 +144,21 @@ static int64_t spin_ns_of(const troupe_system_options_t *options) {
   return options->spin_us < 0 ? 0 : (int64_t)options->spin_us * 1000;
 }
 
-int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system) {
-  static const troupe_system_options_t defaults = {0};
-  if (options == NULL) {
-    options = &defaults;
-  }
-  if (system == NULL || options->io_threads > TRP_IO_ACTORS_MAX) {
-    return TROUPE_EINVAL;
-  }
+/// A system that stands on nothing yet.
+static int make_system(uint64_t seed, troupe_system_t **system) {
   troupe_system_t *made = calloc(1, sizeof *made);
   if (made == NULL) {
     return TROUPE_ENOMEM;
   }
   made->next_number = TRP_IO_ACTORS_MAX + 1;
   made->next_group = 1;
-  made->seed = options->seed;
+  made->seed = seed;
   atomic_init(&made->defaults.auto_select_family, true);
   atomic_init(&made->defaults.attempt_timeout_ms, TRP_ATTEMPT_TIMEOUT_MS);
   if (made->seed == 0 && getrandom(&made->seed, sizeof made->seed, GRND_NONBLOCK) < 0) {
     made->seed = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)made;
   }
-  int error = 0;
   if (pthread_mutex_init(&made->mutex, NULL) != 0) {
-    error = TROUPE_ENOMEM;
     goto no_mutex;
   }
   pthread_condattr_t attributes;
@@ -175,23 +167,56 @@ int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **
   int failed = pthread_cond_init(&made->changed, &attributes);
   pthread_condattr_destroy(&attributes);
   if (failed != 0) {
-    error = TROUPE_ENOMEM;
     goto no_cond;
-  }
-  error = trp_real_ground_new(options->io_threads == 0 ? 1 : options->io_threads,
-                              spin_ns_of(options), stop_by_signal, made, &made->ground);
-  if (error != 0) {
-    goto no_ground;
   }
   *system = made;
   return 0;
-no_ground:
-  pthread_cond_destroy(&made->changed);
 no_cond:
   pthread_mutex_destroy(&made->mutex);
 no_mutex:
   free(made);
+  return TROUPE_ENOMEM;
+}
+
+static void drop_system(troupe_system_t *system) {
+  pthread_cond_destroy(&system->changed);
+  pthread_mutex_destroy(&system->mutex);
+  free(system);
+}
+
+int troupe_system_new(const troupe_system_options_t *options, troupe_system_t **system) {
+  static const troupe_system_options_t defaults = {0};
+  if (options == NULL) {
+    options = &defaults;
+  }
+  if (system == NULL || options->io_threads > TRP_IO_ACTORS_MAX) {
+    return TROUPE_EINVAL;
+  }
+  troupe_system_t *made = NULL;
+  int error = make_system(options->seed, &made);
+  if (error != 0) {
+    return error;
+  }
+  error = trp_real_ground_new(options->io_threads == 0 ? 1 : options->io_threads,
+                              spin_ns_of(options), trp_system_stop_by_signal, made, &made->ground);
+  if (error != 0) {
+    drop_system(made);
+    return error;
+  }
+  *system = made;
+  return 0;
+}
+
+int trp_system_new_on(trp_ground_t *ground, uint64_t seed, troupe_system_t **system) {
+  int error = make_system(seed, system);
+  if (error == 0) {
+    (*system)->ground = ground;
+  }
   return error;
+}
+
+trp_ground_t *trp_system_ground(troupe_system_t *system) {
+  return system->ground;
 }
 
 int troupe_system_free(troupe_system_t **system) {
@@ -220,9 +245,7 @@ int troupe_system_free(troupe_system_t **system) {
   }
   trp_flight_release(s->flight);
   s->ground->ops->free(s->ground, deadline_ns(s, IO_STOP_MS));
-  pthread_cond_destroy(&s->changed);
-  pthread_mutex_destroy(&s->mutex);
-  free(s);
+  drop_system(s);
   return 0;
 }
 
@@ -367,13 +390,13 @@ static int start_thread(record_t *record, size_t stack_size) {
   trp_ground_t *ground = record->system->ground;
   int error = ground->ops->expect_thread == NULL
                   ? 0
-                  : ground->ops->expect_thread(ground, record->start.id);
+                  : ground->ops->expect_thread(ground, record->start.id, &record->ticket);
   if (error != 0) {
     return error;
   }
   error = trp_thread_start(&record->thread, record->start.name, stack_size, run_actor, record);
   if (error != 0 && ground->ops->forget_thread != NULL) {
-    ground->ops->forget_thread(ground, record->start.id);
+    ground->ops->forget_thread(ground, record->ticket);
   }
   return error;
 }
@@ -534,7 +557,7 @@ static void *run_actor(void *argument) {
   pthread_cleanup_push(end_actor, record);
   trp_ground_t *ground = record->system->ground;
   if (ground->ops->thread_begins != NULL) {
-    ground->ops->thread_begins(ground, record->start.id);
+    ground->ops->thread_begins(ground, record->ticket);
   }
   int error = open_actor(record);
   if (error == 0) {
@@ -552,7 +575,7 @@ static void end_actor(void *argument) {
   record_t *record = argument;
   troupe_system_t *system = record->system;
   trp_ground_t *ground = system->ground;
-  uint64_t id = record->start.id; // the record may be gone when this ends
+  void *ticket = record->ticket; // the record may be gone when this ends
   record->reason = !record->returned    ? TROUPE_REASON_EXITED
                    : record->status < 0 ? TROUPE_REASON_FAILED
                                         : TROUPE_REASON_RETURNED;
@@ -573,7 +596,7 @@ static void end_actor(void *argument) {
   tell_change(system);
   pthread_mutex_unlock(&system->mutex);
   if (ground->ops->thread_ends != NULL) {
-    ground->ops->thread_ends(ground, id);
+    ground->ops->thread_ends(ground, ticket);
   }
 }
 
@@ -867,7 +890,7 @@ int troupe_system_stop_from_signal(troupe_system_t *system) {
   return 0;
 }
 
-static void stop_by_signal(void *context) {
+void trp_system_stop_by_signal(void *context) {
   troupe_system_stop(context, SIGNAL_GRACE_MS);
 }
 

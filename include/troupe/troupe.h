@@ -16,6 +16,7 @@
 #include <troupe/here.h>
 #include <troupe/ip.h>
 #include <troupe/server.h>
+#include <troupe/sim.h>
 #include <troupe/socket.h>
 #include <troupe/socket_address.h>
 #include <troupe/supervisor.h>
