@@ -13,13 +13,12 @@
 enum { LAST = 24 };
 
 /// One socket, in all hands that it goes through.
-typedef struct {
+typedef struct watched {
   uint64_t id, owner;
   uint32_t epoch;
   bool over;            // had its final event
   bool ended, finished; // our side: said, done
-  trp_connection_t *connection;
-  int side;
+  struct watched *peer;
   uint8_t *bytes; // written, and not come out at the peer: from `start` to `length`
   size_t start, length, allocated;
   uint64_t written, delivered; // by this side; to this side
@@ -164,7 +163,7 @@ void trp_sim_watch_killed(trp_sim_t *sim, uint64_t id) {
   }
 }
 
-/// The connection that a stream of this id has.
+/// Finds the peer: who has the other end of the connection that a stream of this id has.
 static void bind(trp_sim_t *sim, watched_t *socket) {
   for (unsigned i = 0; i < sim->ground.io_count; i++) {
     const trp_link_t *handles = &sim->io[i].transport.handles;
@@ -173,17 +172,15 @@ static void bind(trp_sim_t *sim, watched_t *socket) {
       const trp_subject_t *owner = handle->owner;
       if (handle->kind == TRP_SIM_STREAM && owner != NULL && owner->tag == TRP_TAG_STREAM &&
           owner->id == socket->id) {
-        socket->connection = handle->connection;
-        socket->side = handle->side;
         handle->connection->watched[handle->side] = socket;
+        socket->peer = handle->connection->watched[1 - handle->side];
+        if (socket->peer != NULL) {
+          socket->peer->peer = socket;
+        }
         return;
       }
     }
   }
-}
-
-static watched_t *peer_of(const watched_t *socket) {
-  return socket->connection == NULL ? NULL : socket->connection->watched[1 - socket->side];
 }
 
 // ---- Commands ----
@@ -249,7 +246,7 @@ void trp_sim_watch_commands(trp_sim_t *sim, const trp_in_t *in) {
 // ---- Events ----
 
 static void data_event(trp_sim_t *sim, watched_t *socket, const uint8_t *bytes, uint32_t length) {
-  watched_t *peer = peer_of(socket);
+  watched_t *peer = socket->peer;
   if (peer == NULL) {
     fail_about(sim, socket, "bytes came from nobody");
     return;
@@ -265,7 +262,7 @@ static void data_event(trp_sim_t *sim, watched_t *socket, const uint8_t *bytes, 
 }
 
 static void end_event(trp_sim_t *sim, const watched_t *socket) {
-  const watched_t *peer = peer_of(socket);
+  const watched_t *peer = socket->peer;
   if (peer != NULL && peer->finished && socket->delivered != peer->written) {
     fail_about(sim, socket, "its peer has ended cleanly, and not all that it wrote has come");
   }

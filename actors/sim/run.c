@@ -275,7 +275,9 @@ static int run_once(const troupe_sim_options_t *options, uint64_t seed, uint32_t
   trp_faults_draw(&sim->faults, seed, faults, fault_limit);
   int error = open_world(run, seed);
   if (error == 0) {
+    sim->faults.healed = true; // a service that does not come up is no service
     int status = start(run->system, context);
+    sim->faults.healed = false;
     if (status < 0) {
       trp_sim_fail(sim, "it could not be begun: %s", troupe_error_message(status));
     }

@@ -42,7 +42,8 @@ typedef struct troupe_sim_host {
 } troupe_sim_host_t;
 
 /// Begins a run: makes anew all that the run will change, and spawns its first actors in `system`,
-/// which is a simulated one: everything that takes a system takes it. Below 0: the run fails.
+/// which is a simulated one: everything that takes a system takes it. No fault happens before it
+/// returns. Below 0: the run fails.
 typedef int (*troupe_sim_fn)(troupe_system_t *system, void *context);
 
 /// How a run goes. Right when zeroed.
