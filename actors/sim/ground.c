@@ -62,6 +62,13 @@ static int counters(trp_ground_t *ground, unsigned io, int64_t deadline_ns,
   return 0;
 }
 
+static int handles(trp_ground_t *ground, unsigned io, int64_t deadline_ns, troupe_handle_t *into,
+                   size_t capacity, size_t *count) {
+  (void)deadline_ns;
+  *count = trp_net_handles(sim_of(ground)->io[io].net, into, capacity);
+  return 0;
+}
+
 static int expect_thread(trp_ground_t *ground, uint64_t actor, void **ticket) {
   trp_task_t *task = NULL;
   int error = trp_sim_expect(sim_of(ground), actor, &task);
@@ -110,6 +117,7 @@ const trp_ground_ops_t trp_sim_ground_ops = {
     .post_from_signal = post_from_signal,
     .knows = knows,
     .counters = counters,
+    .handles = handles,
     .now = now,
     .expect_thread = expect_thread,
     .forget_thread = forget_thread,

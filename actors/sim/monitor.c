@@ -187,7 +187,9 @@ static void bind(trp_sim_t *sim, watched_t *socket) {
 
 static void write_bytes(trp_sim_t *sim, watched_t *socket, const uint8_t *bytes, size_t length) {
   if (socket->length + length > socket->allocated) {
-    memmove(socket->bytes, socket->bytes + socket->start, socket->length - socket->start);
+    if (socket->start > 0) {
+      memmove(socket->bytes, socket->bytes + socket->start, socket->length - socket->start);
+    }
     socket->length -= socket->start;
     socket->start = 0;
     size_t allocated = socket->allocated == 0 ? 1024 : socket->allocated;

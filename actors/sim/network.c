@@ -471,7 +471,7 @@ static bool append(trp_network_t *network, trp_lane_t *lane, const void *bytes, 
       free(lane->bytes);
       lane->bytes = grown;
       lane->allocated = allocated;
-    } else {
+    } else if (lane->length > 0) {
       memmove(lane->bytes, lane->bytes + lane->start, lane->length);
     }
     lane->start = 0;

@@ -7,6 +7,7 @@
 #include <troupe/error.h>
 
 #include "actors/sim/world.h"
+#include "core/message/frame_zmq.h"
 #include "core/support/assert.h"
 
 enum {
@@ -165,5 +166,7 @@ void trp_sim_leave(trp_sim_t *sim, trp_task_t *task) {
   TROUPE_ASSERT(sim->running == task);
   trp_sim_forget_task(task);
   trp_sim_changed(sim);
-  give_baton(sim, choose(sim));
+  trp_task_t *next = choose(sim);
+  trp_frame_thread_end(); // I/O actors had their turns here
+  give_baton(sim, next);
 }

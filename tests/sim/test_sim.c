@@ -52,11 +52,79 @@ static void a_seed_gives_the_same_run_again(void **state) {
   }
 }
 
+/* The actors that die are closed by the I/O actor; those that live find others, or end. */
+static void actors_that_die_leave_nothing_behind(void **state) {
+  (void)state;
+  const troupe_sim_options_t options = {
+      .hosts = hosts, .host_count = 1, .faults = TROUPE_FAULT_DEAD_ACTOR | TROUPE_FAULT_DELAY};
+  uint64_t died = 0;
+  for (uint64_t seed = 1; seed <= 100; seed++) {
+    workload_t load = {.servers = 8,
+                       .clients = 3,
+                       .rounds = 2,
+                       .most = 50000,
+                       .host = "service",
+                       .servers_die = true};
+    troupe_sim_report_t report;
+    int result = troupe_sim_run(&options, seed, workload_start, &load, &report);
+    // Without any server left the clients try for ever: that is found, and nothing else.
+    if (result != 0 && strstr(report.text, "these have not ended") == NULL) {
+      print_error("%s\n", report.text);
+      fail();
+    }
+    died += report.faults;
+  }
+  assert_true(died > 0);
+}
+
+static void planted_bugs_are_found(void **state) {
+  (void)state;
+  static const struct {
+    bug_t bug;
+    const char *name;
+  } bugs[] = {{FORGETS_DRAIN, "forgets drain"},
+              {DROPS_REFUSED, "drops what was refused"},
+              {ANSWERS_LAST_FIRST, "answers the last piece first"},
+              {KEEPS_NO_HALF, "ends with the peer"},
+              {COUNTS_ONCE, "believes in whole messages"}};
+  const troupe_sim_options_t options = {.hosts = hosts, .host_count = 1};
+  for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
+    int result = 0;
+    troupe_sim_report_t report;
+    for (uint64_t seed = 1; seed <= 200 && result == 0; seed++) {
+      workload_t load = {.servers = 1,
+                         .clients = 2,
+                         .rounds = 2,
+                         .most = 50000,
+                         .host = "service",
+                         .bug = bugs[i].bug};
+      result = troupe_sim_run(&options, seed, workload_start, &load, &report);
+    }
+    if (result != TROUPE_EUNSOUND) {
+      fail_msg("a handler that %s was not found", bugs[i].name);
+    }
+    // What it takes is what it took: the run with those faults alone fails as well.
+    troupe_sim_options_t fewer = options;
+    fewer.faults = report.faults_needed == 0 ? (uint32_t)TROUPE_FAULT_NONE : report.faults_needed;
+    fewer.fault_limit = report.fault_limit_needed;
+    workload_t load = {.servers = 1,
+                       .clients = 2,
+                       .rounds = 2,
+                       .most = 50000,
+                       .host = "service",
+                       .bug = bugs[i].bug};
+    assert_int_equal(troupe_sim_run(&fewer, report.seed, workload_start, &load, NULL),
+                     TROUPE_EUNSOUND);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test_that_leaves_nothing(a_world_without_faults_does_its_work),
       trp_test_that_leaves_nothing(many_seeds_with_faults_are_sound),
       trp_test_that_leaves_nothing(a_seed_gives_the_same_run_again),
+      trp_test_that_leaves_nothing(actors_that_die_leave_nothing_behind),
+      trp_test_that_leaves_nothing(planted_bugs_are_found),
   };
   return TRP_RUN_TESTS("sim/sim", tests);
 }

@@ -25,6 +25,7 @@ typedef struct workload {
   size_t most;     // bytes over one connection
   const char *host;
   bug_t bug;
+  bool servers_die; // a connection that ends before its time is no mistake then
   // Given to the actors.
   troupe_actor_t server_ids[16], client_ids[16];
 } workload_t;
