@@ -4,7 +4,8 @@
  * once by the actor of the member who did it: sent to the other actors by reference, and the text
  * in it written by reference to each member who hears it.
  *
- *   chat.c      options, the actor's main function
+ *   chat.c      options
+ *   actor.c     the actor's main function
  *   member.c    a connection: lines in, texts out, slow ones, good-byes
  *   commands.c  what members can say
  *   people.c    persons and rooms
@@ -27,7 +28,8 @@ enum {
   FAREWELL_RESERVE = 512, /* room in a queue that is full for everything else */
   FAREWELL_MS = 5000,     /* so long may a member take to read what was left for it */
   LINES_A_TURN = 16,      /* of one member, then it is another's turn */
-  OUTBOX_MARK = 1024,     /* messages that wait for one actor; nobody says anything above it */
+  ACTORS_MAX = 64,
+  OUTBOX_MARK = 1024, /* messages that wait for one actor; nobody says anything above it */
 };
 
 #define FIRST_ROOM "lobby"
@@ -200,6 +202,12 @@ void members_free(chat_t *chat);
 void command(member_t *member, const char *line, size_t length);
 
 /* ---- The actor ---- */
+
+/* Its main function; the argument is a config_t. */
+int chat_actor(void *argument);
+
+/* The actors must know each other before anybody can be heard. 0 or an error. */
+int chat_introduce(troupe_system_t *system, const troupe_actor_t *actors, unsigned count);
 
 /* Another actor. */
 typedef struct waiting {

@@ -161,7 +161,8 @@ static void next_round(client_t *client) {
                                                     .on_drain = on_drain,
                                                     .on_end = on_end,
                                                     .on_close = on_close};
-  const troupe_connect_options_t to = {.host = workload->host, .port = WORKLOAD_PORT};
+  const troupe_connect_options_t to = {
+      .host = workload->host, .port = workload->port == 0 ? WORKLOAD_PORT : workload->port};
   const troupe_socket_options_t options = {.allow_half_open = true};
   client->seed = troupe_random();
   client->total = troupe_random() % workload->most;
@@ -180,17 +181,22 @@ static int work(void *argument) {
   return status < 0 ? status : client.done == workload->rounds ? 0 : (int)TROUPE_EOF;
 }
 
-int workload_start(troupe_system_t *system, void *context) {
-  workload_t *load = context;
+int workload_serve(troupe_system_t *system, workload_t *load) {
   workload = load;
   const troupe_spawn_options_t servers = {.main = serve, .name = "server", .copies = load->servers};
+  return troupe_spawn(system, &servers, load->server_ids);
+}
+
+int workload_work(troupe_system_t *system, workload_t *load) {
   const troupe_spawn_options_t clients = {.main = work, .name = "client", .copies = load->clients};
-  int error = troupe_spawn(system, &servers, load->server_ids);
-  if (error == 0) {
-    error = troupe_spawn(system, &clients, load->client_ids);
-  }
+  int error = troupe_spawn(system, &clients, load->client_ids);
   for (unsigned i = 0; i < load->clients && error == 0; i++) {
     error = troupe_sim_await(system, load->client_ids[i]);
   }
   return error;
+}
+
+int workload_start(troupe_system_t *system, void *context) {
+  int error = workload_serve(system, context);
+  return error == 0 ? workload_work(system, context) : error;
 }

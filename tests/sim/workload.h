@@ -24,13 +24,18 @@ typedef struct workload {
   unsigned rounds; // connections that each client needs to finish
   size_t most;     // bytes over one connection
   const char *host;
+  int port; // that clients connect to; 0: the servers'
   bug_t bug;
   bool servers_die; // a connection that ends before its time is no mistake then
   // Given to the actors.
   troupe_actor_t server_ids[16], client_ids[16];
 } workload_t;
 
-// A troupe_sim_fn; the context is a workload_t.
+// The two halves of a run: the servers, and the clients, whose ends are awaited.
+int workload_serve(troupe_system_t *system, workload_t *load);
+int workload_work(troupe_system_t *system, workload_t *load);
+
+// Both, as a troupe_sim_fn; the context is a workload_t.
 int workload_start(troupe_system_t *system, void *context);
 
 #endif
