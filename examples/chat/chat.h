@@ -54,6 +54,7 @@ struct person {
   uint64_t id;                   /* the actor's index, and a number of its own */
   room_t *room;                  /* NULL: in none */
   member_t *member;              /* NULL: lives on another actor */
+  uint32_t visit;                /* how often it has come into a room */
   char name[NAME_SIZE];
 };
 
@@ -96,6 +97,7 @@ typedef enum {
   CLAIM,   /* to a name's home: may this person have it? */
   ANSWER,  /* yes or no */
   RELEASE, /* to a name's home: it is free again */
+  SEEN,    /* to a person's actor: from here on it is told what is said where that person is */
 } what_t;
 
 /* A message is this, the room, the name, and the text that members will read, if there is one. */
@@ -105,7 +107,7 @@ typedef struct {
   uint8_t room_length;
   uint8_t name_length;
   uint8_t granted; /* of ANSWER */
-  uint32_t reserved;
+  uint32_t visit;  /* of JOINED and SEEN: which one of the person's, from 1 */
 } head_t;
 
 typedef struct {
@@ -169,7 +171,12 @@ struct member {
   bool leaving;  /* it was told good-bye, and is in no room */
   bool too_slow; /* its queue is full: it will be told good-bye */
   bool owns_name;
+  uint64_t seen_by; /* bits: actors that know where it is, and so send what is said there. What
+                       others sent before, to somebody who was there earlier, is not for it: it
+                       would hear one line, and not the next */
 };
+
+_Static_assert(ACTORS_MAX <= 64, "a bit for each actor");
 
 TAILQ_HEAD(members, member);
 

@@ -350,6 +350,8 @@ void member_join(member_t *member, const char *name) {
     return;
   }
   member_leave_room(member, NULL);
+  person->visit++;
+  member->seen_by = 0;
   announce(chat, JOINED, person, room->name, person->name, "* %s joined %s\n", person->name,
            room->name);
   if (person->room != NULL) {

@@ -123,6 +123,11 @@ static troupe_chunk_t *compose(what_t what, uint64_t person, bool granted, const
   return chunk;
 }
 
+static void set_visit(const troupe_chunk_t *chunk, uint32_t visit) {
+  char *bytes = (char *)(uintptr_t)troupe_chunk_bytes(chunk);
+  memcpy(bytes + offsetof(head_t, visit), &visit, sizeof visit);
+}
+
 void send_note(chat_t *chat, unsigned actor, what_t what, uint64_t person, const char *name,
                bool granted) {
   char *text = NULL;
@@ -135,7 +140,26 @@ void send_note(chat_t *chat, unsigned actor, what_t what, uint64_t person, const
   troupe_chunk_free(&chunk);
 }
 
+/* The person's actor may rely on it: what this one sends from here on, it sends knowing where the
+   person is. */
+static void send_seen(chat_t *chat, const person_t *person, uint32_t visit) {
+  char *text = NULL;
+  troupe_chunk_t *chunk = compose(SEEN, person->id, false, "", "", 0, &text);
+  if (chunk == NULL) {
+    chat_fail(chat, TROUPE_ENOMEM);
+    return;
+  }
+  set_visit(chunk, visit);
+  send_to(chat, &chat->peers[person_actor(person)], chunk);
+  troupe_chunk_free(&chunk);
+}
+
 /* ---- What happens ---- */
+
+/* Whether a member is meant by what a person of another actor said. */
+static bool is_for(const member_t *member, const person_t *maker) {
+  return maker->member != NULL || (member->seen_by & UINT64_C(1) << person_actor(maker)) != 0;
+}
 
 /* Writes the text of a message to all who are in the room here, but for the one who made it. */
 static void hear(chat_t *chat, const room_t *room, const person_t *maker,
@@ -151,7 +175,7 @@ static void hear(chat_t *chat, const room_t *room, const person_t *maker,
   }
   const person_t *person = NULL;
   LIST_FOREACH(person, &room->here, neighbours) {
-    if (person != maker) {
+    if (person != maker && (message->head.what != SAID || is_for(person->member, maker))) {
       member_give(person->member, text);
     }
   }
@@ -229,6 +253,7 @@ void publish(chat_t *chat, what_t what, person_t *person, const char *room, cons
     chat_fail(chat, TROUPE_ENOMEM);
     return;
   }
+  set_visit(chunk, person->visit);
   memcpy(bytes, text, length);
   if (more_length > 0) {
     memcpy(bytes + length, more, more_length);
@@ -279,6 +304,16 @@ static void meet_actors(chat_t *chat, const troupe_chunk_t *chunk) {
   }
 }
 
+/* Of another actor, in seen_by. */
+static uint64_t bit_of(const chat_t *chat, troupe_actor_t actor) {
+  for (unsigned i = 0; i < chat->config->actors; i++) {
+    if (chat->peers[i].actor.id == actor.id) {
+      return UINT64_C(1) << i;
+    }
+  }
+  return 0;
+}
+
 static void from_another(chat_t *chat, troupe_actor_t from, const message_t *message) {
   uint64_t id = message->head.person;
   unsigned actor = person_actor(&(person_t){.id = id});
@@ -295,6 +330,13 @@ static void from_another(chat_t *chat, troupe_actor_t from, const message_t *mes
   case RELEASE:
     name_forget(chat, id, message->name);
     return;
+  case SEEN: {
+    const person_t *person = person_find(chat, id);
+    if (person != NULL && person->member != NULL && person->visit == message->head.visit) {
+      person->member->seen_by |= bit_of(chat, from);
+    }
+    return;
+  }
   case ANSWER:
     name_answered(chat, id, message->name, message->head.granted != 0);
     person_t *asker = person_find(chat, id);
@@ -314,6 +356,9 @@ static void from_another(chat_t *chat, troupe_actor_t from, const message_t *mes
   }
   if (person != NULL) {
     happen(chat, person, message);
+    if (message->head.what == JOINED) {
+      send_seen(chat, person, message->head.visit);
+    }
   }
 }
 
