@@ -15,6 +15,8 @@ typedef struct trp_ground_ops {
   /// The descriptor that becomes readable when something may have come (core/message/pipes.h). NULL:
   /// threads cannot be attached.
   int (*inbox_fd)(trp_inbox_t *inbox);
+  /// Opens the pipe over which an actor is recorded, in the actor's thread. NULL: that is its inbox.
+  int (*open_tap_inbox)(trp_ground_t *ground, uint64_t self, trp_inbox_t **inbox);
   /// The last words of an actor to an I/O actor: needs no memory.
   void (*send_last)(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_t length);
   /// The front door of the I/O actor `io`, from 0: as trp_io_post(), trp_io_post_from_signal(),

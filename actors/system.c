@@ -81,6 +81,7 @@ typedef struct record {
   troupe_reason_t reason;
   // Used by the actor's own thread alone.
   trp_inbox_t *inbox;
+  trp_inbox_t *tap_inbox; // the ground's, when it is another
   trp_tap_t *tap;
   trp_execution_t execution;
   trp_attachment_t attachment;
@@ -104,6 +105,7 @@ struct troupe_system {
   size_t running;         // those that have not ended
   size_t ended;
   uint32_t next_number;
+  uint32_t next_recorder; // counted down: actors have the same ids whether they are recorded or not
   uint64_t next_group;
   bool stopping;
 };
@@ -151,6 +153,7 @@ static int make_system(uint64_t seed, troupe_system_t **system) {
     return TROUPE_ENOMEM;
   }
   made->next_number = TRP_IO_ACTORS_MAX + 1;
+  made->next_recorder = TRP_ID_CREATOR_MAX;
   made->next_group = 1;
   made->seed = seed;
   atomic_init(&made->defaults.auto_select_family, true);
@@ -365,7 +368,7 @@ static int new_record(troupe_system_t *system, const troupe_spawn_options_t *opt
   int error = 0;
   if (system->stopping) {
     error = TROUPE_ESTOPPED;
-  } else if (system->next_number > TRP_ID_CREATOR_MAX) {
+  } else if (system->next_number > system->next_recorder) {
     error = TROUPE_EOVERFLOW;
   } else {
     start->id = trp_id_actor(system->next_number++);
@@ -481,6 +484,19 @@ static void told_taken(void *context, Troupe__Wire__Kind kind, size_t length) {
   give_back(posted_of(record, kind), length);
 }
 
+/// What the actor's tap sends over. NULL: there is none.
+static trp_inbox_t *inbox_of_tap(record_t *record) {
+  trp_ground_t *ground = record->system->ground;
+  if (ground->ops->open_tap_inbox == NULL) {
+    return record->inbox;
+  }
+  if (record->tap_inbox == NULL &&
+      ground->ops->open_tap_inbox(ground, record->start.id, &record->tap_inbox) != 0) {
+    return NULL;
+  }
+  return record->tap_inbox;
+}
+
 /// Makes the actor's tap what it is to be now. `late`: the actor runs already. In its thread, with
 /// the mutex held, so that recording does not stop in between. An actor whose trace cannot be begun
 /// runs all the same; the recorder's report tells.
@@ -495,7 +511,8 @@ static void set_tap(record_t *record, bool late) {
     recorder = NULL;
   }
   if (record->tap == NULL && (recorder != NULL || system->flight != NULL)) {
-    record->tap = trp_tap_new(record->inbox);
+    trp_inbox_t *inbox = inbox_of_tap(record);
+    record->tap = inbox == NULL ? NULL : trp_tap_new(inbox);
   }
   if (record->tap == NULL) {
     return;
@@ -580,6 +597,10 @@ static void end_actor(void *argument) {
                    : record->status < 0 ? TROUPE_REASON_FAILED
                                         : TROUPE_REASON_RETURNED;
   trp_tap_close(&record->tap);
+  if (record->tap_inbox != NULL) {
+    trp_inbox_close(record->tap_inbox);
+    record->tap_inbox = NULL;
+  }
   if (record->inbox != NULL) {
     if (record->said_hello) {
       trp_inbox_hide(record->inbox);
@@ -1202,10 +1223,13 @@ int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *
   }
   pthread_mutex_lock(&system->mutex);
   bool already = system->recorder != NULL;
-  uint64_t id = trp_id_actor(system->next_number++);
+  uint64_t id = trp_id_actor(system->next_recorder--);
   pthread_mutex_unlock(&system->mutex);
   if (already) {
     return TROUPE_EALREADY;
+  }
+  if (system->ground->hub == NULL) {
+    return TROUPE_ENOTSUP;
   }
   trp_recorder_t *recorder = NULL;
   int error = trp_recorder_start(system->ground->hub, id, options, &recorder);

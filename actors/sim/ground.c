@@ -18,6 +18,10 @@ static int open_inbox(trp_ground_t *ground, uint64_t self, trp_inbox_t **inbox) 
   return error;
 }
 
+static int open_tap_inbox(trp_ground_t *ground, uint64_t self, trp_inbox_t **inbox) {
+  return trp_pipes_open(ground->hub, self, inbox);
+}
+
 static int post(trp_ground_t *ground, unsigned io, const trp_io_call_t *call) {
   return trp_sim_io_post(sim_of(ground), io, call);
 }
@@ -112,6 +116,7 @@ static void free_ground(trp_ground_t *ground, int64_t deadline_ns) {
 
 const trp_ground_ops_t trp_sim_ground_ops = {
     .open_inbox = open_inbox,
+    .open_tap_inbox = open_tap_inbox,
     .send_last = trp_sim_send_last,
     .post = post,
     .post_from_signal = post_from_signal,

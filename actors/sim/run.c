@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <troupe/error.h>
+#include <troupe/trace.h>
 
 #include "actors/sim/world.h"
 #include "core/actor/actor.h"
@@ -262,10 +263,26 @@ static void report_on(const trp_sim_t *sim, uint64_t seed, troupe_sim_report_t *
   trp_sim_watch_tell_last(sim, &text);
 }
 
+/// What is run, with more or fewer faults.
+typedef struct {
+  const troupe_sim_options_t *options;
+  uint64_t seed;
+  troupe_sim_fn start;
+  void *context;
+} subject_t;
+
+static int record_to(run_t *run, const char *directory) {
+  int error = trp_hub_new(&run->sim.ground.hub);
+  return error == 0
+             ? troupe_record_start(run->system, &(troupe_record_options_t){.directory = directory})
+             : error;
+}
+
 /// One run. 0, TROUPE_EUNSOUND, or an error without which there is no verdict.
-static int run_once(const troupe_sim_options_t *options, uint64_t seed, uint32_t faults,
-                    uint64_t fault_limit, troupe_sim_fn start, void *context,
-                    troupe_sim_report_t *report) {
+static int run_once(const subject_t *subject, uint32_t faults, uint64_t fault_limit,
+                    const char *trace_directory, troupe_sim_report_t *report) {
+  const troupe_sim_options_t *options = subject->options;
+  uint64_t seed = subject->seed;
   run_t *run = calloc(1, sizeof *run);
   if (run == NULL) {
     return TROUPE_ENOMEM;
@@ -274,9 +291,12 @@ static int run_once(const troupe_sim_options_t *options, uint64_t seed, uint32_t
   sim->options = options;
   trp_faults_draw(&sim->faults, seed, faults, fault_limit);
   int error = open_world(run, seed);
+  if (error == 0 && trace_directory != NULL) {
+    error = record_to(run, trace_directory);
+  }
   if (error == 0) {
     sim->faults.healed = true; // a service that does not come up is no service
-    int status = start(run->system, context);
+    int status = subject->start(run->system, subject->context);
     sim->faults.healed = false;
     if (status < 0) {
       trp_sim_fail(sim, "it could not be begun: %s", troupe_error_message(status));
@@ -287,9 +307,12 @@ static int run_once(const troupe_sim_options_t *options, uint64_t seed, uint32_t
     if (!sim->failed) {
       stop(run);
     }
+    if (trace_directory != NULL) {
+      troupe_record_stop(run->system, NULL); // before actors are ended that would have gone on
+    }
     end(run);
     if (!sim->failed && options->finish != NULL) {
-      status = options->finish(NULL, context);
+      status = options->finish(NULL, subject->context);
       if (status < 0) {
         trp_sim_fail(sim, "all have ended, but what they did is not as it must be: %d (%s)", status,
                      troupe_error_message(status));
@@ -305,18 +328,10 @@ static int run_once(const troupe_sim_options_t *options, uint64_t seed, uint32_t
 
 // ---- Fewer faults ----
 
-typedef struct {
-  const troupe_sim_options_t *options;
-  uint64_t seed;
-  troupe_sim_fn start;
-  void *context;
-} subject_t;
-
 static bool still_fails(const subject_t *subject, uint32_t faults, uint64_t limit,
                         troupe_sim_report_t *report) {
   troupe_sim_report_t seen;
-  if (run_once(subject->options, subject->seed, faults, limit, subject->start, subject->context,
-               &seen) != TROUPE_EUNSOUND) {
+  if (run_once(subject, faults, limit, NULL, &seen) != TROUPE_EUNSOUND) {
     return false;
   }
   *report = seen;
@@ -378,14 +393,29 @@ static uint32_t allowed(const troupe_sim_options_t *options) {
 
 static int run_and_shrink(const troupe_sim_options_t *options, uint64_t seed, troupe_sim_fn start,
                           void *context, troupe_sim_report_t *report) {
+  const subject_t subject = {.options = options, .seed = seed, .start = start, .context = context};
   uint32_t faults = allowed(options);
-  int result = run_once(options, seed, faults, options->fault_limit, start, context, report);
-  if (result == TROUPE_EUNSOUND && !options->keep_faults && report->faults > 0) {
+  uint64_t limit = options->fault_limit;
+  int result = run_once(&subject, faults, limit, NULL, report);
+  if (result != TROUPE_EUNSOUND) {
+    return result;
+  }
+  if (!options->keep_faults && report->faults > 0) {
     trp_faults_t drawn;
     trp_faults_draw(&drawn, seed, faults, 0);
-    const subject_t subject = {
-        .options = options, .seed = seed, .start = start, .context = context};
-    shrink(&subject, trp_faults_on(&drawn), options->fault_limit, report);
+    shrink(&subject, trp_faults_on(&drawn), limit, report);
+    faults = report->faults_needed;
+    limit = report->fault_limit_needed;
+  }
+  if (options->trace_directory != NULL) {
+    // The very same run once more.
+    troupe_sim_report_t again;
+    result = run_once(&subject, faults, limit, options->trace_directory, &again);
+    if (result != TROUPE_EUNSOUND) {
+      return result == 0 ? (int)TROUPE_EUNSOUND : result;
+    }
+  }
+  if (!options->keep_faults && report->faults > 0) {
     tell_shrunk(report);
   }
   return result;

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "examples/chat/chat.h"
+#include <troupe/cmocka.h>
+
 #include "tests/harness/harness.h"
 
 enum { CHAT_PORT = 7777, LINES = 8, PACE_MS = 5, RETRY_MS = 40, HEARD_MAX = 512, PEOPLE = 4 };
@@ -171,14 +173,7 @@ static int start(troupe_system_t *system, void *context) {
 static void thousand_seeds_of_the_chat_are_sound(void **state) {
   (void)state;
   const troupe_sim_options_t options = {.hosts = hosts, .host_count = 1};
-  uint64_t seeds = trp_test_slow() > 1 ? 50 : 1000;
-  for (uint64_t seed = 1; seed <= seeds; seed++) {
-    troupe_sim_report_t report;
-    if (troupe_sim_run(&options, seed, start, NULL, &report) != 0) {
-      print_error("%.900s\n", report.text);
-      fail();
-    }
-  }
+  troupe_assert_simulates(&options, 1, trp_test_slow() > 1 ? 50 : 1000, start, NULL);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
 // The proxy of examples/ in simulated worlds: echo servers behind it, clients in front of it.
-#include <string.h>
+#include <troupe/cmocka.h>
 
 #include "examples/proxy/proxy.h"
 #include "tests/sim/workload.h"
@@ -29,20 +29,9 @@ static int start(troupe_system_t *system, void *context) {
 static void thousand_seeds_of_the_proxy_are_sound(void **state) {
   (void)state;
   const troupe_sim_options_t options = {.hosts = hosts, .host_count = 2};
-  uint64_t seeds = trp_test_slow() > 1 ? 50 : 1000;
-  for (uint64_t seed = 1; seed <= seeds; seed++) {
-    workload_t load = {.servers = 1,
-                       .clients = 3,
-                       .rounds = 2,
-                       .most = 30000,
-                       .host = "proxy",
-                       .port = PROXY_PORT};
-    troupe_sim_report_t report;
-    if (troupe_sim_run(&options, seed, start, &load, &report) != 0) {
-      print_error("%.900s\n", report.text);
-      fail();
-    }
-  }
+  workload_t load = {
+      .servers = 1, .clients = 3, .rounds = 2, .most = 30000, .host = "proxy", .port = PROXY_PORT};
+  troupe_assert_simulates(&options, 1, trp_test_slow() > 1 ? 50 : 1000, start, &load);
 }
 
 int main(void) {

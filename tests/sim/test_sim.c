@@ -118,6 +118,33 @@ static void planted_bugs_are_found(void **state) {
   }
 }
 
+/* The recording shows the actor as it was when the run failed, and replays without the simulator. */
+static void a_run_that_fails_leaves_a_trace_that_replays(void **state) {
+  (void)state;
+  char path[512];
+  const troupe_sim_options_t options = {
+      .hosts = hosts, .host_count = 1, .trace_directory = trp_test_folder()};
+  int result = 0;
+  troupe_sim_report_t report;
+  for (uint64_t seed = 1; seed <= 200 && result == 0; seed++) {
+    workload_t load = {.servers = 1,
+                       .clients = 2,
+                       .rounds = 2,
+                       .most = 50000,
+                       .host = "service",
+                       .bug = FORGETS_DRAIN};
+    result = troupe_sim_run(&options, seed, workload_start, &load, &report);
+    if (result != 0) {
+      snprintf(path, sizeof path, "%s/server-0.trace", trp_test_folder());
+      troupe_replay_report_t replayed;
+      int verdict = troupe_replay(workload_server, NULL, path, &replayed);
+      assert_string_equal(verdict == 0 ? "" : replayed.text, "");
+      assert_true(replayed.events > 0);
+    }
+  }
+  assert_int_equal(result, TROUPE_EUNSOUND);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test_that_leaves_nothing(a_world_without_faults_does_its_work),
@@ -125,6 +152,7 @@ int main(void) {
       trp_test_that_leaves_nothing(a_seed_gives_the_same_run_again),
       trp_test_that_leaves_nothing(actors_that_die_leave_nothing_behind),
       trp_test_that_leaves_nothing(planted_bugs_are_found),
+      trp_test_that_leaves_nothing(a_run_that_fails_leaves_a_trace_that_replays),
   };
   return TRP_RUN_TESTS("sim/sim", tests);
 }

@@ -46,7 +46,7 @@ static void echo_end(troupe_socket_t socket, void *context) {
   }
 }
 
-static int serve(void *argument) {
+int workload_server(void *argument) {
   (void)argument;
   static const troupe_socket_handlers_t handlers = {
       .on_data = echo_data, .on_drain = echo_drain, .on_end = echo_end};
@@ -183,7 +183,8 @@ static int work(void *argument) {
 
 int workload_serve(troupe_system_t *system, workload_t *load) {
   workload = load;
-  const troupe_spawn_options_t servers = {.main = serve, .name = "server", .copies = load->servers};
+  const troupe_spawn_options_t servers = {
+      .main = workload_server, .name = "server", .copies = load->servers};
   return troupe_spawn(system, &servers, load->server_ids);
 }
 

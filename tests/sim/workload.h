@@ -31,6 +31,9 @@ typedef struct workload {
   troupe_actor_t server_ids[16], client_ids[16];
 } workload_t;
 
+// The main function of a server, for a replay.
+int workload_server(void *argument);
+
 // The two halves of a run: the servers, and the clients, whose ends are awaited.
 int workload_serve(troupe_system_t *system, workload_t *load);
 int workload_work(troupe_system_t *system, workload_t *load);
