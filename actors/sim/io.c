@@ -11,6 +11,10 @@ typedef struct trp_sim_call {
   trp_io_call_t what; // `bytes` points behind the struct
 } call_t;
 
+static unsigned or_one(unsigned count) {
+  return count == 0 ? 1 : count;
+}
+
 int trp_sim_io_open(trp_sim_t *sim, unsigned index) {
   trp_sim_io_t *io = &sim->io[index];
   uint64_t self = trp_id_actor(index + 1);
@@ -24,6 +28,9 @@ int trp_sim_io_open(trp_sim_t *sim, unsigned index) {
   if (error == 0) {
     error = trp_net_new(self, &io->transport.base, trp_sim_inbox_base(io->inbox), io->pool,
                         &io->net);
+  }
+  if (error == 0) {
+    error = trp_net_join(io->net, or_one(sim->options->io_threads));
   }
   return error;
 }

@@ -62,6 +62,7 @@ void trp_network_free(trp_network_t *network) {
     trp_network_cancel(TRP_LIST_ENTRY(network->resolves.next, trp_resolve_t, in_network));
   }
   free(network->events);
+  free(network->travelling);
 }
 
 // ---- Time ----
@@ -779,6 +780,41 @@ int trp_network_reset(trp_handle_t *handle) {
     return TROUPE_ERR_INVALID_HANDLE_TYPE;
   }
   close_handle(handle, true);
+  return 0;
+}
+
+int trp_network_let_go(trp_handle_t *handle) {
+  trp_network_t *network = handle->network;
+  size_t number = 0;
+  while (number < network->travelling_count && network->travelling[number] != NULL) {
+    number++;
+  }
+  if (number == network->travelling_count) {
+    trp_handle_t **grown = realloc(network->travelling, (number + 1) * sizeof(trp_handle_t *));
+    if (grown == NULL) {
+      network->no_memory = true;
+      trp_network_close(handle);
+      return TROUPE_ENOMEM;
+    }
+    network->travelling = grown;
+    network->travelling_count++;
+  }
+  trp_list_remove(&handle->in_transport);
+  network->travelling[number] = handle;
+  return (int)number;
+}
+
+int trp_network_take(trp_network_t *network, trp_transport_t *transport, int number,
+                     trp_handle_t **handle) {
+  trp_handle_t *taken = number >= 0 && (size_t)number < network->travelling_count
+                            ? network->travelling[number]
+                            : NULL;
+  if (taken == NULL) {
+    return TROUPE_EBADF;
+  }
+  network->travelling[number] = NULL;
+  taken->transport = transport;
+  *handle = taken;
   return 0;
 }
 

@@ -87,7 +87,9 @@ struct trp_network {
   size_t event_count, event_capacity;
   uint64_t next_sequence;
   uint16_t next_port;
-  size_t handles; // open
+  size_t handles;            // open
+  trp_handle_t **travelling; // between two I/O actors, by the number that stands for a descriptor
+  size_t travelling_count;
   uint64_t established;
   bool no_memory; // something was lost for want of it: the run is worth nothing
 };
@@ -119,6 +121,10 @@ int trp_network_shutdown(trp_handle_t *handle);
 int trp_network_reset(trp_handle_t *handle);
 void trp_network_close(trp_handle_t *handle);
 int trp_network_error(trp_handle_t *handle);
+/// Between transports: a number for the handle, and the handle again. Below 0: an error.
+int trp_network_let_go(trp_handle_t *handle);
+int trp_network_take(trp_network_t *network, trp_transport_t *transport, int number,
+                     trp_handle_t **handle);
 void trp_network_names(const trp_handle_t *handle, troupe_address_t *local,
                        troupe_address_t *remote);
 int trp_network_resolve(trp_network_t *network, trp_transport_t *transport, const char *host,

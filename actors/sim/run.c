@@ -208,6 +208,9 @@ static int open_world(run_t *run, uint64_t seed) {
   while (error == 0 && sim->ground.io_count < io_count) {
     error = trp_sim_io_open(sim, sim->ground.io_count++);
   }
+  for (unsigned i = 0; i < io_count && error == 0; i++) {
+    error = trp_net_meet(sim->io[i].net);
+  }
   if (error == 0) {
     error = trp_system_new_on(&sim->ground, trp_dice_next(&sim->dice) | 1, &run->system);
   }

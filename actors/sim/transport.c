@@ -48,6 +48,20 @@ static int accept_one(trp_transport_t *transport, trp_handle_t *listener, trp_ha
   return error;
 }
 
+static int let_go(trp_transport_t *transport, trp_handle_t *handle) {
+  (void)transport;
+  return trp_network_let_go(handle);
+}
+
+static int take(trp_transport_t *transport, int number, bool tcp, trp_handle_t **handle) {
+  (void)tcp;
+  int error = trp_network_take(self_of(transport)->network, transport, number, handle);
+  if (error == 0) {
+    keep(transport, *handle);
+  }
+  return error;
+}
+
 static int begin_connect(trp_transport_t *transport, const troupe_address_t *remote,
                          const troupe_address_t *local, trp_handle_t **handle,
                          const char **syscall) {
@@ -158,6 +172,8 @@ static const trp_transport_ops_t sim_ops = {
     .adopt = adopt,
     .adopt_listen = adopt_listen,
     .accept = accept_one,
+    .let_go = let_go,
+    .take = take,
     .connect = begin_connect,
     .connected = connected,
     .read = read_some,

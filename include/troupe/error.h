@@ -123,7 +123,8 @@ TROUPE_BEGIN
   X(EFIRSTBYTEDEADLINE, -4311, "TROUPE_EFIRSTBYTEDEADLINE", "no byte came before the deadline")    \
   X(EWRITESTALLDEADLINE, -4312, "TROUPE_EWRITESTALLDEADLINE",                                      \
     "the peer took no byte before the deadline")                                                   \
-  X(ERESTARTS, -4313, "TROUPE_ERESTARTS", "children failed more often than their supervisor allows") \
+  X(ERESTARTS, -4313, "TROUPE_ERESTARTS",                                                          \
+    "children failed more often than their supervisor allows")                                     \
   X(EUNSOUND, -4330, "TROUPE_EUNSOUND", "the simulation found that something is wrong")
 
 enum {

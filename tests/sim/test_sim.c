@@ -40,6 +40,17 @@ static void many_seeds_with_faults_are_sound(void **state) {
   assert_true(faults > seeds);
 }
 
+static void several_io_actors_are_sound_too(void **state) {
+  (void)state;
+  const troupe_sim_options_t options = {.hosts = hosts, .host_count = 1, .io_threads = 3};
+  uint64_t seeds = trp_test_slow() > 1 ? 30 : 300;
+  for (uint64_t seed = 1; seed <= seeds; seed++) {
+    workload_t load = {.servers = 2, .clients = 3, .rounds = 2, .most = 50000, .host = "service"};
+    troupe_sim_report_t report;
+    expect_sound(&options, seed, &load, &report);
+  }
+}
+
 static void a_seed_gives_the_same_run_again(void **state) {
   (void)state;
   const troupe_sim_options_t options = {.hosts = hosts, .host_count = 1};
@@ -149,6 +160,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test_that_leaves_nothing(a_world_without_faults_does_its_work),
       trp_test_that_leaves_nothing(many_seeds_with_faults_are_sound),
+      trp_test_that_leaves_nothing(several_io_actors_are_sound_too),
       trp_test_that_leaves_nothing(a_seed_gives_the_same_run_again),
       trp_test_that_leaves_nothing(actors_that_die_leave_nothing_behind),
       trp_test_that_leaves_nothing(planted_bugs_are_found),
