@@ -38,18 +38,20 @@ static const int64_t resolver_idle_ns = 10 * second_ns;
 struct trp_handle {
   uv_poll_t poll;
   trp_uv_transport_t *transport;
-  void *owner;
+  union {
+    void *owner;             // until it is closed,
+    int64_t linger_until_ns; // and in the transport's list of those that linger
+  } by;
   trp_path_t *path;     // a listener's file
   trp_link_t unsettled; // in the transport's list while `armed` may have to change
   trp_link_t lingering; // in the transport's list after close, while the peer takes the rest
-  int64_t linger_until_ns;
-  int fd; // -1: closed
-  trp_fd_type_t type;
-  uint8_t wanted; // TRP_READ, TRP_WRITE, TRP_HANGUP
-  uint8_t armed;  // what libuv watches; may be more than is wanted
-  bool watched;   // `poll` was made
-  bool exact;     // something came that is not wanted: watch no more than is wanted
-  bool hung;      // TRP_HANGUP has come
+  int fd;               // -1: closed
+  uint8_t type;         // of trp_fd_type_t
+  uint8_t wanted;       // TRP_READ, TRP_WRITE, TRP_HANGUP
+  uint8_t armed;        // what libuv watches; may be more than is wanted
+  bool watched;         // `poll` was made
+  bool exact;           // something came that is not wanted: watch no more than is wanted
+  bool hung;            // TRP_HANGUP has come
   bool connecting;
   int linger_ms;     // after close, for the peer to take the rest and to close, too; 0: not at all
   int connect_error; // of the attempt; the kernel tells it once
@@ -261,7 +263,7 @@ static int attach(trp_handle_t *handle, int fd, trp_fd_type_t type) {
     self->by_fd_size = size;
   }
   handle->fd = fd;
-  handle->type = type;
+  handle->type = (uint8_t)type;
   self->by_fd[fd] = handle;
   return 0;
 }
@@ -396,7 +398,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   if (trp_list_holds(&handle->lingering)) {
     drain(handle);
   } else {
-    self->base.callbacks.ready(self->base.context, handle->owner, told);
+    self->base.callbacks.ready(self->base.context, handle->by.owner, told);
   }
 }
 
@@ -493,7 +495,7 @@ static int accept_one(trp_transport_t *transport, trp_handle_t *listener, trp_ha
     give_handle_back(made);
     return fd;
   }
-  int error = attach(made, fd, listener->type);
+  int error = attach(made, fd, (trp_fd_type_t)listener->type);
   if (error != 0) {
     close(fd);
     give_handle_back(made);
@@ -578,7 +580,7 @@ static ssize_t read_some(trp_transport_t *transport, trp_handle_t *handle, void 
 static ssize_t write_some(trp_transport_t *transport, trp_handle_t *handle,
                           const struct iovec *parts, int count) {
   (void)transport;
-  return trp_fd_write(handle->fd, handle->type, parts, count);
+  return trp_fd_write(handle->fd, (trp_fd_type_t)handle->type, parts, count);
 }
 
 /// A pipe has no half to close: its end goes out with close().
@@ -607,7 +609,7 @@ static int reset(trp_transport_t *transport, trp_handle_t *handle) {
 
 static void set_owner(trp_transport_t *transport, trp_handle_t *handle, void *owner) {
   (void)transport;
-  handle->owner = owner;
+  handle->by.owner = owner;
 }
 
 static bool is_tcp(trp_transport_t *transport, trp_handle_t *handle) {
@@ -658,18 +660,17 @@ static bool begin_to_linger(trp_handle_t *handle) {
       shutdown(handle->fd, SHUT_WR) != 0 || want(&self->base, handle, TRP_READ) != 0) {
     return false;
   }
-  handle->owner = NULL;
-  handle->linger_until_ns = now(&self->base) + handle->linger_ms * ms_ns;
+  handle->by.linger_until_ns = now(&self->base) + handle->linger_ms * ms_ns;
   // In the order of their times; they mostly have the same limit, so its place is near the end.
   trp_link_t *after = self->lingering.previous;
   while (after != &self->lingering &&
-         TRP_LIST_ENTRY(after, trp_handle_t, lingering)->linger_until_ns >
-             handle->linger_until_ns) {
+         TRP_LIST_ENTRY(after, trp_handle_t, lingering)->by.linger_until_ns >
+             handle->by.linger_until_ns) {
     after = after->previous;
   }
   trp_list_append(after->next, &handle->lingering);
   if (self->lingering.next == &handle->lingering) {
-    start_timer(self, &self->linger_timer, on_linger_timer, handle->linger_until_ns);
+    start_timer(self, &self->linger_timer, on_linger_timer, handle->by.linger_until_ns);
   }
   return true;
 }
@@ -687,8 +688,8 @@ static void on_linger_timer(uv_timer_t *timer) {
   trp_link_t *link = self->lingering.next;
   while (link != &self->lingering) {
     trp_handle_t *handle = TRP_LIST_ENTRY(link, trp_handle_t, lingering);
-    if (handle->linger_until_ns > now(&self->base)) {
-      start_timer(self, timer, on_linger_timer, handle->linger_until_ns);
+    if (handle->by.linger_until_ns > now(&self->base)) {
+      start_timer(self, timer, on_linger_timer, handle->by.linger_until_ns);
       return;
     }
     link = link->next;

@@ -298,7 +298,7 @@ void trp_streams_free(trp_net_t *net) {
 static void start(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted) {
   trp_net_t *net = stream->net;
   stream->handle = handle;
-  stream->wanted = wanted;
+  stream->wanted = (uint8_t)wanted;
   stream->opened_ns = net->now_ns;
   stream->progress_ns = net->now_ns;
   net->ops->set_owner(net->transport, handle, stream);
@@ -569,7 +569,7 @@ static void update_want(trp_stream_t *stream) {
     return;
   }
   bool reads_again = mask & ~stream->wanted & TRP_READ;
-  stream->wanted = mask;
+  stream->wanted = (uint8_t)mask;
   if (reads_again) {
     stream->reads_ns = stream->net->now_ns;
     if (stream->options.first_byte_deadline_ms != 0 && stream->bytes_read == 0) {

@@ -15,23 +15,24 @@ struct trp_stream {
   trp_net_t *net;
   trp_owner_t *owner;
   trp_handle_t *handle; // NULL before the connection is there, and after it
-  trp_stream_state_t state;
-  unsigned wanted;    // what the transport shall tell of, as it knows it
-  uint32_t epoch;     // how often it was handed on
-  uint32_t last_read; // bytes of the last read: the next one is likely to be as large
+  trp_stream_state_t state : 8;
+  uint8_t wanted; // what the transport shall tell of, as it knows it
 
   // Why it is not read from. Any of them stops it.
-  bool paused;  // the actor said so
-  bool held;    // not a byte, and not a look at its state, before the first resume
-  bool frozen;  // a hand-off goes on
-  bool stopped; // its credit is used up
-  bool stalled; // its owner's window is full
+  bool paused : 1;  // the actor said so
+  bool held : 1;    // not a byte, and not a look at its state, before the first resume
+  bool frozen : 1;  // a hand-off goes on
+  bool stopped : 1; // its credit is used up
+  bool stalled : 1; // its owner's window is full
 
-  bool grows;       // the credit was used up once: it doubles when the actor has caught up
-  bool hangup_seen; // the peer's FIN came while it was not read from
-  bool had_error;
-  bool timeout_told; // and nothing has moved since
-  bool taken;        // another I/O actor accepted it, and wants to know of its end
+  bool grows : 1;       // the credit was used up once: it doubles when the actor has caught up
+  bool hangup_seen : 1; // the peer's FIN came while it was not read from
+  bool had_error : 1;
+  bool timeout_told : 1; // and nothing has moved since
+  bool taken : 1;        // another I/O actor accepted it, and wants to know of its end
+
+  uint32_t epoch;     // how often it was handed on
+  uint32_t last_read; // bytes of the last read: the next one is likely to be as large
 
   uint64_t credit;    // how much cost may be unconsumed
   uint64_t sent_cost; // of all data events so far

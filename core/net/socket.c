@@ -124,8 +124,8 @@ int trp_socket_make(const troupe_socket_options_t *options,
   socket->context = context;
   socket->allow_half_open = options->allow_half_open;
   socket->paused = options->paused;
-  socket->no_delay = (int8_t)options->no_delay;
-  socket->keep_alive = (int8_t)options->keep_alive;
+  socket->no_delay = options->no_delay;
+  socket->keep_alive = options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
   socket->timeout_ms = options->timeout_ms;
   socket->deadlines = options->deadlines;
@@ -183,8 +183,8 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   socket->context = options->socket_context;
   socket->allow_half_open = options->allow_half_open;
   socket->paused = detail->paused;
-  socket->no_delay = (int8_t)options->no_delay;
-  socket->keep_alive = (int8_t)options->keep_alive;
+  socket->no_delay = options->no_delay;
+  socket->keep_alive = options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
   socket->deadlines = options->deadlines;
   socket->linger_ms = options->linger_ms;
@@ -314,7 +314,8 @@ int trp_socket_link(trp_socket_t *socket) {
 
 static int link_as(trp_socket_t *socket, uint64_t id) {
   trp_actor_t *actor = socket->object.actor;
-  link_t *link = calloc(1, sizeof *link);
+  trp_extra_t *extra = trp_socket_extra(socket);
+  link_t *link = extra == NULL ? NULL : calloc(1, sizeof *link);
   if (link == NULL) {
     return TROUPE_ENOMEM;
   }
@@ -325,15 +326,16 @@ static int link_as(trp_socket_t *socket, uint64_t id) {
     free(link);
     return TROUPE_ENOMEM;
   }
-  socket->link = &link->object;
+  extra->link = &link->object;
   socket->wire = id;
   return 0;
 }
 
 void trp_socket_unlink(trp_socket_t *socket) {
-  if (socket->link != NULL) {
-    trp_object_remove(socket->link);
-    socket->link = NULL;
+  trp_extra_t *extra = socket->extra;
+  if (extra != NULL && extra->link != NULL) {
+    trp_object_remove(extra->link);
+    extra->link = NULL;
   }
 }
 

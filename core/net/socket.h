@@ -94,6 +94,7 @@ typedef struct trp_extra {
   uint32_t looked_up_ms; // how much of the deadline for connecting its own look-up took
   troupe_timer_t timer;  // the timeout while the I/O actor does not know the socket
   trp_abort_link_t signal;
+  trp_object_t *link; // of one that was connected again: stands in the actor's table for `wire`
   trp_text_reader_t *reader; // NULL: it gives out bytes
   trp_give_t *give;          // NULL: it is not given away
 } trp_extra_t;
@@ -102,7 +103,6 @@ struct trp_socket {
   trp_object_t object;
   uint64_t wire; // the id by which the I/O actor knows it: the object's own, but for one that was
                  // connected again
-  trp_object_t *link;                       // which stands in the actor's table for `wire` then
   const troupe_socket_handlers_t *handlers; // never NULL
   void *context;
   uint64_t server; // which accepted it
@@ -122,15 +122,9 @@ struct trp_socket {
   uint32_t keep_alive_delay_s;
   troupe_deadlines_t deadlines;
   uint32_t linger_ms;
-  uint64_t write_limit;
-  trp_endpoint_t local, remote;
-  struct {
-    int32_t pid;
-    uint32_t uid, gid;
-  } peer;                      // if has_peer
-  uint16_t attempts;           // to connect that were told, and their end was not
-  uint8_t state;               // of trp_socket_state_t
-  int8_t no_delay, keep_alive; // of troupe_choice_t
+  uint16_t attempts;  // to connect that were told, and their end was not
+  unsigned state : 8; // of trp_socket_state_t
+  troupe_choice_t no_delay : 2, keep_alive : 2;
   bool allow_half_open : 1;
   bool made : 1;  // by troupe_socket_new(): stays after on_close
   bool freed : 1; // by troupe_socket_free(): goes after on_close
@@ -149,6 +143,12 @@ struct trp_socket {
   bool owes_destroy : 1;  // there was no memory for the command
   bool giving : 1;        // to another actor: nothing is told, and no call changes it
   bool timeout_waits : 1; // came meanwhile
+  uint64_t write_limit;
+  trp_endpoint_t local, remote;
+  struct {
+    int32_t pid;
+    uint32_t uid, gid;
+  } peer; // if has_peer
 };
 
 // ---- socket.c ----

@@ -142,7 +142,7 @@ static int send_options(trp_socket_t *socket, Troupe__Wire__Options **options) {
 int troupe_socket_set_no_delay(troupe_socket_t handle, bool no_delay) {
   trp_socket_t *socket = NULL;
   int error = trp_socket_get(handle, &socket);
-  int8_t choice = no_delay ? TROUPE_ON : TROUPE_OFF;
+  troupe_choice_t choice = no_delay ? TROUPE_ON : TROUPE_OFF;
   if (error != 0 || socket->no_delay == choice) {
     return error;
   }
@@ -161,7 +161,7 @@ int troupe_socket_set_no_delay(troupe_socket_t handle, bool no_delay) {
 int troupe_socket_set_keep_alive(troupe_socket_t handle, bool enable, unsigned initial_delay_ms) {
   trp_socket_t *socket = NULL;
   int error = trp_socket_get(handle, &socket);
-  int8_t choice = enable ? TROUPE_ON : TROUPE_OFF;
+  troupe_choice_t choice = enable ? TROUPE_ON : TROUPE_OFF;
   uint32_t delay_s = initial_delay_ms / 1000;
   if (error != 0 || (socket->keep_alive == choice && socket->keep_alive_delay_s == delay_s)) {
     return error;
