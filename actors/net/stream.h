@@ -31,8 +31,7 @@ struct trp_stream {
   bool timeout_told : 1; // and nothing has moved since
   bool taken : 1;        // another I/O actor accepted it, and wants to know of its end
 
-  uint32_t epoch;     // how often it was handed on
-  uint32_t last_read; // bytes of the last read: the next one is likely to be as large
+  uint32_t epoch; // how often it was handed on
 
   uint64_t credit;    // how much cost may be unconsumed
   uint64_t sent_cost; // of all data events so far
@@ -48,6 +47,7 @@ struct trp_stream {
   int64_t progress_ns; // when the kernel last took something, or had nothing to take
   trp_due_t due;       // the earliest of its timeout and deadlines, or before it
   trp_socket_options_t options;
+  uint32_t last_read; // bytes of the last read: the next one is likely to be as large
 
   const char *made_at; // file and line, among the net's texts, or NULL
 

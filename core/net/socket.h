@@ -115,7 +115,6 @@ struct trp_socket {
   trp_waiters_t *waiters;
   trp_extra_t *extra;
   troupe_error_t *error; // of `failure`; NULL: nothing but the code is known
-  int failure;           // it has failed, or was destroyed with this; 0: not
   uint32_t high_water_mark;
   uint32_t epoch;
   uint32_t timeout_ms;
@@ -145,6 +144,7 @@ struct trp_socket {
   bool timeout_waits : 1; // came meanwhile
   uint64_t write_limit;
   trp_endpoint_t local, remote;
+  int failure; // it has failed, or was destroyed with this; 0: not
   struct {
     int32_t pid;
     uint32_t uid, gid;
