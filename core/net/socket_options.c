@@ -89,7 +89,7 @@ Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t 
   return options;
 }
 
-static int8_t choice_from(Troupe__Wire__Choice choice) {
+static troupe_choice_t choice_from(Troupe__Wire__Choice choice) {
   return choice == TROUPE__WIRE__CHOICE__CHOICE_UNSET ? TROUPE_DEFAULT
          : choice == TROUPE__WIRE__CHOICE__CHOICE_ON  ? TROUPE_ON
                                                       : TROUPE_OFF;
