@@ -29,6 +29,10 @@ void test_service_start(test_service_t *service, unsigned copies);
 // left.
 void test_service_stop(test_service_t *service);
 
+// Waits until no socket and no server is open. What ended actors had goes in the I/O actors' own
+// time: with several of them the end of an actor takes some turns.
+void test_system_wait_until_empty(troupe_system_t *system);
+
 // A connection to it; asserts that there is one.
 int test_service_connect(test_service_t *service);
 
