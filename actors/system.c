@@ -911,8 +911,8 @@ int troupe_system_stop_from_signal(troupe_system_t *system) {
   return 0;
 }
 
-void trp_system_stop_by_signal(void *context) {
-  troupe_system_stop(context, SIGNAL_GRACE_MS);
+void trp_system_stop_by_signal(void *system) {
+  troupe_system_stop(system, SIGNAL_GRACE_MS);
 }
 
 int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *stuck,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/lines.h"
 #include "common/program.h"
@@ -19,10 +20,17 @@ typedef struct {
   troupe_address_t address;
 } handler_t;
 
-typedef struct {
+typedef struct client {
+  LIST_ENTRY(client) neighbours;
   const handler_t *handler;
   lines_t lines;
 } client_t;
+
+/* One start of a handler. */
+typedef struct {
+  const handler_t *handler;
+  LIST_HEAD(, client) clients; /* an actor that ends hears of no close: they are freed behind it */
+} life_t;
 
 static void answer(troupe_socket_t socket, const handler_t *handler, const char *line,
                    size_t length) {
@@ -61,39 +69,53 @@ static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *c
   }
 }
 
-static void on_close(troupe_socket_t socket, bool had_error, void *context) {
-  client_t *client = context;
-  (void)socket;
-  (void)had_error;
+static void forget(client_t *client) {
+  LIST_REMOVE(client, neighbours);
   lines_free(&client->lines);
   free(client);
 }
 
+static void on_close(troupe_socket_t socket, bool had_error, void *context) {
+  (void)socket;
+  (void)had_error;
+  forget(context);
+}
+
 static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
   static const troupe_socket_handlers_t handlers = {.on_data = on_data, .on_close = on_close};
+  life_t *life = context;
   client_t *client = calloc(1, sizeof *client);
   (void)server;
   if (client == NULL) {
     troupe_socket_destroy(socket, 0);
     return;
   }
-  client->handler = context;
+  client->handler = life->handler;
+  LIST_INSERT_HEAD(&life->clients, client, neighbours);
   troupe_socket_set_handlers(socket, &handlers, client);
 }
 
 static int handler_actor(void *argument) {
   static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
   handler_t *handler = argument;
+  life_t life = {.handler = handler};
   troupe_server_t server;
-  int error = troupe_server_new(&(troupe_server_options_t){.no_delay = TROUPE_ON}, &handlers,
-                                handler, &server);
+  LIST_INIT(&life.clients);
+  int error = troupe_server_new(&(troupe_server_options_t){.no_delay = TROUPE_ON}, &handlers, &life,
+                                &server);
   if (error == 0) {
     error = troupe_server_listen(server, &(troupe_listen_options_t){.address = &handler->address});
   }
   if (error == 0) {
     error = troupe_server_listen_wait(server, -1);
   }
-  return error < 0 ? error : troupe_actor_run();
+  int status = error < 0 ? error : troupe_actor_run();
+  for (client_t *client = LIST_FIRST(&life.clients), *next; client != NULL; client = next) {
+    next = LIST_NEXT(client, neighbours);
+    lines_free(&client->lines);
+    free(client);
+  }
+  return status;
 }
 
 /* ---- The supervisor, and what its callbacks use: all in its thread ---- */

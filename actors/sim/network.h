@@ -109,8 +109,8 @@ unsigned trp_network_ready(const trp_handle_t *handle);
 // The calls of a transport, for handles of `transport`.
 int trp_network_listen(trp_network_t *network, trp_transport_t *transport,
                        const trp_listen_spec_t *spec, trp_handle_t **handle);
-int trp_network_accept(trp_handle_t *listener, trp_transport_t *transport,
-                       trp_handle_t **connection, troupe_address_t *remote);
+int trp_network_accept(trp_handle_t *listener, trp_transport_t *transport, trp_handle_t **accepted,
+                       troupe_address_t *remote);
 int trp_network_connect(trp_network_t *network, trp_transport_t *transport,
                         const troupe_address_t *remote, const troupe_address_t *local,
                         trp_handle_t **handle, const char **syscall);

@@ -87,7 +87,7 @@ void trp_sim_fail(trp_sim_t *sim, const char *format, ...) TROUPE_PRINTF(2, 3);
 // ---- scheduler.c ----
 
 /// A thread will come. 0, TROUPE_ENOMEM.
-int trp_sim_expect(trp_sim_t *sim, uint64_t actor, trp_task_t **task);
+int trp_sim_expect(trp_sim_t *sim, uint64_t actor, trp_task_t **made);
 void trp_sim_forget_task(trp_task_t *task);
 /// The first thing that an actor's thread does: waits for its turn.
 void trp_sim_begin(trp_sim_t *sim, trp_task_t *task);
@@ -124,9 +124,9 @@ void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in);
 /// All actors have ended: what is left?
 void trp_sim_watch_end(trp_sim_t *sim);
 /// A fault has ended this actor.
-void trp_sim_watch_killed(trp_sim_t *sim, uint64_t actor);
+void trp_sim_watch_killed(trp_sim_t *sim, uint64_t id);
 /// How an actor ended; false: it has not.
-bool trp_sim_watch_ended(const trp_sim_t *sim, uint64_t actor, int *status, bool *killed);
+bool trp_sim_watch_ended(const trp_sim_t *sim, uint64_t id, int *status, bool *killed);
 /// What was seen last, a line each.
 void trp_sim_watch_tell_last(const trp_sim_t *sim, trp_text_t *text);
 

@@ -32,20 +32,18 @@ void *__libc_malloc(size_t size);                // NOLINT: glibc's name
 void *__libc_calloc(size_t count, size_t size);  // NOLINT
 void *__libc_realloc(void *memory, size_t size); // NOLINT
 
-EVERYBODYS void *malloc(size_t size) {
-  atomic_fetch_add_explicit(&mallocs, 1, memory_order_relaxed);
-  return __libc_malloc(size);
-}
+#define COUNTED(name, parameters, arguments)                                                       \
+  __attribute__((used)) static void *counted_##name parameters {                                   \
+    atomic_fetch_add_explicit(&mallocs, 1, memory_order_relaxed);                                  \
+    return __libc_##name arguments;                                                                \
+  }
+COUNTED(malloc, (size_t size), (size))
+COUNTED(calloc, (size_t count, size_t size), (count, size))
+COUNTED(realloc, (void *memory, size_t size), (memory, size))
 
-EVERYBODYS void *calloc(size_t count, size_t size) {
-  atomic_fetch_add_explicit(&mallocs, 1, memory_order_relaxed);
-  return __libc_calloc(count, size);
-}
-
-EVERYBODYS void *realloc(void *memory, size_t size) {
-  atomic_fetch_add_explicit(&mallocs, 1, memory_order_relaxed);
-  return __libc_realloc(memory, size);
-}
+EVERYBODYS void *malloc(size_t) __attribute__((alias("counted_malloc")));
+EVERYBODYS void *calloc(size_t, size_t) __attribute__((alias("counted_calloc")));
+EVERYBODYS void *realloc(void *, size_t) __attribute__((alias("counted_realloc")));
 #endif
 
 typedef struct {

@@ -45,15 +45,16 @@ static void drip(unsigned io_actors) {
   for (size_t i = 0; i < DRIPPERS; i++) {
     fds[i] = test_service_connect(&scene.service);
   }
-  for (uint8_t at = 0; at < BYTES; at++) {
+  for (unsigned at = 0; at < BYTES; at++) {
+    const uint8_t byte = (uint8_t)at;
     for (size_t i = 0; i < DRIPPERS; i++) {
-      assert_int_equal(trp_test_send(fds[i], &at, 1, STRESS_LIMIT_MS), 0);
+      assert_int_equal(trp_test_send(fds[i], &byte, 1, STRESS_LIMIT_MS), 0);
     }
     test_service_echoes(scene.neighbour);
     for (size_t i = 0; i < DRIPPERS; i++) { // byte by byte, there and back
       uint8_t got = 0xff;
       assert_int_equal(trp_test_receive(fds[i], &got, 1, STRESS_LIMIT_MS), 1);
-      assert_int_equal(got, at);
+      assert_int_equal(got, byte);
     }
   }
   for (size_t i = 0; i < DRIPPERS; i++) {
