@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@ typedef struct {
 } counts_t;
 
 static counts_t *counts;
+static const char *program; // this one
 
 static const char *path_of(const char *name) {
   static char path[4096];
@@ -52,7 +54,11 @@ static void throw_balls(troupe_system_t *system, const troupe_actor_t *players) 
   }
 }
 
-/// The child: never returns.
+static counts_t *map_counts(int fd) {
+  return mmap(NULL, sizeof(counts_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/// The child, which is this program called anew: never returns.
 static void play(const char *path, size_t size_bytes) {
   troupe_system_t *system = NULL;
   troupe_actor_t players[PLAYERS];
@@ -120,8 +126,13 @@ static void after_a_kill_at_any_moment_the_file_has_the_last_moments(void **stat
   int kills = 100 / trp_test_slow();
   trp_test_random_t random;
   trp_test_random_start(&random, 4);
-  counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int shared = memfd_create("counts", 0);
+  assert_true(shared >= 0);
+  assert_int_equal(ftruncate(shared, sizeof *counts), 0);
+  counts = map_counts(shared);
   assert_true(counts != MAP_FAILED);
+  char number[16];
+  snprintf(number, sizeof number, "%d", shared);
   trp_test_limit(60000);
   const char *path = path_of("flight");
   for (int i = 0; i < kills; i++) {
@@ -130,7 +141,8 @@ static void after_a_kill_at_any_moment_the_file_has_the_last_moments(void **stat
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-      play(path, 256 * 1024);
+      execl(program, program, path, number, (char *)NULL);
+      _exit(127);
     }
     uint64_t wanted = 1 + trp_test_random_below(&random, 500);
     bool played = trp_test_wait_until(all_play, &wanted, LIMIT_MS);
@@ -145,6 +157,7 @@ static void after_a_kill_at_any_moment_the_file_has_the_last_moments(void **stat
     check_file(path);
   }
   munmap(counts, sizeof *counts);
+  close(shared);
 }
 
 static bool has_played(void *argument) {
@@ -213,7 +226,15 @@ static void what_is_wrong_with_its_file_is_told(void **state) {
   assert_int_equal(troupe_system_free(&system), 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  program = argv[0];
+  if (argc == 3) {
+    counts = map_counts(atoi(argv[2]));
+    if (counts == MAP_FAILED) {
+      return 1;
+    }
+    play(argv[1], (size_t)256 * 1024);
+  }
   const struct CMUnitTest tests[] = {
       trp_test(after_a_kill_at_any_moment_the_file_has_the_last_moments),
       trp_test(it_begins_and_ends_while_actors_run_beside_a_recording),
