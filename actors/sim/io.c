@@ -11,11 +11,7 @@ typedef struct trp_sim_call {
   trp_io_call_t what; // `bytes` points behind the struct
 } call_t;
 
-static unsigned or_one(unsigned count) {
-  return count == 0 ? 1 : count;
-}
-
-int trp_sim_io_open(trp_sim_t *sim, unsigned index) {
+int trp_sim_io_open(trp_sim_t *sim, unsigned index, unsigned count) {
   trp_sim_io_t *io = &sim->io[index];
   uint64_t self = trp_id_actor(index + 1);
   io->last_call = &io->first_call;
@@ -30,7 +26,7 @@ int trp_sim_io_open(trp_sim_t *sim, unsigned index) {
                         &io->net);
   }
   if (error == 0) {
-    error = trp_net_join(io->net, or_one(sim->options->io_threads));
+    error = trp_net_join(io->net, count);
   }
   return error;
 }

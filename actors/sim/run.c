@@ -206,7 +206,7 @@ static int open_world(run_t *run, uint64_t seed) {
   sim->io = calloc(io_count, sizeof *sim->io);
   int error = sim->io == NULL ? (int)TROUPE_ENOMEM : trp_sim_monitor_new(sim);
   while (error == 0 && sim->ground.io_count < io_count) {
-    error = trp_sim_io_open(sim, sim->ground.io_count++);
+    error = trp_sim_io_open(sim, sim->ground.io_count++, io_count);
   }
   for (unsigned i = 0; i < io_count && error == 0; i++) {
     error = trp_net_meet(sim->io[i].net);

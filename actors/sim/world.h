@@ -107,7 +107,8 @@ void trp_sim_send_last(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_
 
 // ---- io.c ----
 
-int trp_sim_io_open(trp_sim_t *sim, unsigned index);
+/// The one with this index, from 0, of so many.
+int trp_sim_io_open(trp_sim_t *sim, unsigned index, unsigned count);
 void trp_sim_io_close(trp_sim_t *sim, unsigned index);
 int trp_sim_io_post(trp_sim_t *sim, unsigned index, const trp_io_call_t *call);
 bool trp_sim_io_has_work(const trp_sim_t *sim, unsigned index);
