@@ -6,7 +6,8 @@ const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
 const { Server } = require('./server');
-const { Socket, isIP } = require('./socket');
+const { Socket } = require('./socket');
+const { isIP } = require('./socket/lookup');
 const { SocketAddress } = require('./socket_address');
 
 const clientSockets = channel('net.client.socket');

@@ -23,9 +23,10 @@ let round = 0;
 // What stands between a Socket or Server and the library. It is there from connect() or listen()
 // to the close; `_handle` is this while there is a connection.
 class Handle extends AsyncResource {
-  constructor(type, owner) {
+  constructor(type, owner, listeners) {
     super(type, { requireManualDestroy: true });
     this.owner = owner;
+    this.listeners = listeners; // the functions that hear of it, each with the owner and this
     this.index = -1;
     this.round = 0;
     this.reading = false; // somebody wants what comes
@@ -50,12 +51,12 @@ class Handle extends AsyncResource {
   }
 
   readStart() {
-    this.owner._startReading(this);
+    this.listeners.startReading(this.owner, this);
     return 0;
   }
 
   readStop() {
-    this.owner._stopReading(this);
+    this.listeners.stopReading(this.owner, this);
     return 0;
   }
 
@@ -83,43 +84,43 @@ function take(at) {
 }
 
 function tell(handle, kind, a, b) {
-  const { owner } = handle;
+  const { listeners, owner } = handle;
   switch (kind) {
     case KIND.DATA:
-      owner._onData(handle, Buffer.from(slab, a, b));
+      listeners.onData(owner, handle, Buffer.from(slab, a, b));
       break;
     case KIND.BUFFER:
-      owner._onData(handle, take(a));
+      listeners.onData(owner, handle, take(a));
       break;
     case KIND.END:
-      owner._onEnd(handle);
+      listeners.onEnd(owner, handle);
       break;
     case KIND.WRITTEN:
-      owner._onWritten(handle, a);
+      listeners.onWritten(owner, handle, a);
       break;
     case KIND.FINISHED:
-      owner._onFinished(handle, a);
+      listeners.onFinished(owner, handle, a);
       break;
     case KIND.CONNECT:
-      owner._onConnect(handle);
+      listeners.onConnect(owner, handle);
       break;
     case KIND.ATTEMPT:
-      owner._onAttempt(handle, 'connectionAttempt', extras[a]);
+      listeners.onAttempt(owner, handle, 'connectionAttempt', extras[a]);
       break;
     case KIND.FAILED:
-      owner._onAttempt(handle, 'connectionAttemptFailed', extras[a]);
+      listeners.onAttempt(owner, handle, 'connectionAttemptFailed', extras[a]);
       break;
     case KIND.TIMED_OUT:
-      owner._onAttempt(handle, 'connectionAttemptTimeout', extras[a]);
+      listeners.onAttempt(owner, handle, 'connectionAttemptTimeout', extras[a]);
       break;
     case KIND.TIMEOUT:
-      owner._onTimeout();
+      listeners.onTimeout(owner);
       break;
     case KIND.ERROR:
-      owner._onError(handle, extras[a]);
+      listeners.onError(owner, handle, extras[a]);
       break;
     case KIND.CLOSE:
-      owner._onClose(handle);
+      listeners.onClose(owner, handle);
       break;
   }
 }
@@ -142,7 +143,7 @@ function run(first, count) {
       if (server !== undefined && server.owner._handle === server) {
         const handle = accept(index, server); // outside of the server's context, as in Node
         handle.round = round;
-        server.runInAsyncScope(server.owner._onConnection, server.owner, handle);
+        server.runInAsyncScope(server.listeners.onConnection, undefined, server.owner, handle);
       } else {
         native.socketDestroy(index); // it came while the server was closed
       }
@@ -170,7 +171,7 @@ function run(first, count) {
 }
 
 function accept(index, server) {
-  const handle = new Handle(server.isPipe ? 'TROUPEPIPE' : 'TROUPETCP', null);
+  const handle = new Handle(server.isPipe ? 'TROUPEPIPE' : 'TROUPETCP', null, null);
   handle.isPipe = server.isPipe;
   handle.open(index);
   return handle;

@@ -82,15 +82,15 @@ Server.prototype.listen = function(...args) {
   const backlogArgument = toNumber(args.length > 1 && args[1]) || toNumber(args.length > 2 && args[2]);
   const handle = options instanceof Handle ? options : options._handle ?? options.handle;
   if (handle instanceof Handle) {
-    this._listen({ like: handle.index }, backlogArgument);
+    listen(this, { like: handle.index }, backlogArgument);
     return this;
   }
   if (handle !== null && typeof handle === 'object') {
     options = handle; // a descriptor in a handle of somebody else's
   }
-  this._heed(options);
+  heed(this, options);
   if (typeof options.fd === 'number' && options.fd >= 0) {
-    this._listen({ fd: options.fd }, backlogArgument);
+    listen(this, { fd: options.fd }, backlogArgument);
     return this;
   }
   const [first] = args;
@@ -103,15 +103,15 @@ Server.prototype.listen = function(...args) {
   if (typeof port === 'number' || typeof port === 'string') {
     port = check.aPort(port, 'options.port');
     if (options.host) {
-      this._lookUp({ port, exclusive, ipv6Only: options.ipv6Only === true }, options.host, backlog);
+      lookUp(this, { port, exclusive, ipv6Only: options.ipv6Only === true }, options.host, backlog);
     } else {
-      this._listen({ port, exclusive }, backlog);
+      listen(this, { port, exclusive }, backlog);
     }
     return this;
   }
   if (options.path && isPath(options.path)) {
     this._pipeName = options.path;
-    this._listen({
+    listen(this, {
       path: options.path,
       exclusive,
       readableAll: options.readableAll === true,
@@ -126,44 +126,44 @@ Server.prototype.listen = function(...args) {
 };
 
 // Until it is closed, the signal closes it.
-Server.prototype._heed = function(options) {
+function heed(server, options) {
   if (options?.signal === undefined) {
     return;
   }
   const { signal } = options;
   check.anAbortSignal(signal, 'options.signal');
-  const close = () => this.close();
+  const close = () => server.close();
   if (signal.aborted) {
     process.nextTick(close);
   } else {
     signal.addEventListener('abort', close);
-    this.once('close', () => signal.removeEventListener('abort', close));
+    server.once('close', () => signal.removeEventListener('abort', close));
   }
-};
+}
 
-Server.prototype._lookUp = function(where, host, backlog) {
-  const number = ++this[kListen];
+function lookUp(server, where, host, backlog) {
+  const number = ++server[kListen];
   dns.lookup(host, (error, address) => {
-    if (this[kListen] !== number) {
+    if (server[kListen] !== number) {
       return; // closed meanwhile, or asked to listen elsewhere
     }
     if (error) {
-      this.emit('error', error);
+      server.emit('error', error);
     } else {
-      this._listen({ ...where, host: address }, backlog);
+      listen(server, { ...where, host: address }, backlog);
     }
   });
-};
+}
 
-Server.prototype._listen = function(where, backlog) {
-  this[kListen]++;
+function listen(server, where, backlog) {
+  server[kListen]++;
   const said = native.serverListen({
     ...where,
     backlog: typeof backlog === 'number' && backlog > 0 && backlog < 2 ** 31 ? Math.trunc(backlog) : 0,
-    pauseOnConnect: this.pauseOnConnect,
-    noDelay: this.noDelay,
-    keepAlive: this.keepAlive,
-    keepAliveDelay: this.keepAliveInitialDelay * 1000,
+    pauseOnConnect: server.pauseOnConnect,
+    noDelay: server.noDelay,
+    keepAlive: server.keepAlive,
+    keepAliveDelay: server.keepAliveInitialDelay * 1000,
   });
   if (said.index === undefined) {
     const error = fromNative(said);
@@ -173,25 +173,25 @@ Server.prototype._listen = function(where, backlog) {
     } else if (where.fd !== undefined) {
       error.address = null;
     }
-    publish(listenErrors, { server: this, error });
-    process.nextTick(() => this.emit('error', error));
+    publish(listenErrors, { server, error });
+    process.nextTick(() => server.emit('error', error));
     return;
   }
-  const handle = new Handle('TROUPESERVER', this);
+  const handle = new Handle('TROUPESERVER', server, { onConnection });
   handle.open(said.index);
   handle.isPipe = said.address === undefined || said.address[2] === 1;
-  this._handle = handle;
-  this._address = said.address;
-  if (this._unref) {
+  server._handle = handle;
+  server._address = said.address;
+  if (server._unref) {
     native.serverHold(handle.index, false);
   }
   process.nextTick(() => {
-    if (this._handle === handle) {
-      publish(listening, { server: this });
-      this.emit('listening');
+    if (server._handle === handle) {
+      publish(listening, { server });
+      server.emit('listening');
     }
   });
-};
+}
 
 Server.prototype.address = function() {
   if (this._handle !== null && !this._handle.isPipe) {
@@ -211,46 +211,46 @@ Object.defineProperty(Server.prototype, 'listening', {
 
 // ---- Connections ----
 
-Server.prototype._onConnection = function(handle) {
-  if (this.maxConnections && this._connections >= this.maxConnections) {
+function onConnection(server, handle) {
+  if (server.maxConnections && server._connections >= server.maxConnections) {
     const local = native.socketName(handle.index, false);
     const remote = native.socketName(handle.index, true);
     const data = local === undefined ? undefined : {
       localAddress: local[0], localPort: local[1], localFamily: `IPv${local[2]}`,
       remoteAddress: remote?.[0], remotePort: remote?.[1], remoteFamily: remote && `IPv${remote[2]}`,
     };
-    handle.owner = dropped;
+    handle.listeners = dropped;
     native.socketDestroy(handle.index);
-    this.emit('drop', data);
+    server.emit('drop', data);
     return;
   }
   const socket = new Socket({
     accepted: handle,
-    allowHalfOpen: this.allowHalfOpen,
-    pauseOnCreate: this.pauseOnConnect,
+    allowHalfOpen: server.allowHalfOpen,
+    pauseOnCreate: server.pauseOnConnect,
     readable: true,
     writable: true,
-    readableHighWaterMark: this.highWaterMark,
-    writableHighWaterMark: this.highWaterMark,
-    noDelay: this.noDelay,
-    keepAlive: this.keepAlive,
-    keepAliveInitialDelay: this.keepAliveInitialDelay * 1000,
+    readableHighWaterMark: server.highWaterMark,
+    writableHighWaterMark: server.highWaterMark,
+    noDelay: server.noDelay,
+    keepAlive: server.keepAlive,
+    keepAliveInitialDelay: server.keepAliveInitialDelay * 1000,
   });
-  this._connections++;
-  socket.server = this;
-  socket._server = this;
-  socket[kServer] = this;
-  this.emit('connection', socket);
+  server._connections++;
+  socket.server = server;
+  socket._server = server;
+  socket[kServer] = server;
+  server.emit('connection', socket);
   publish(serverSockets, { socket });
-};
+}
 
-// Whoever owns a connection that nobody got.
+// Who hears of a connection that nobody got.
 const dropped = {
-  _onData() {},
-  _onEnd() {},
-  _onError() {},
-  _onTimeout() {},
-  _onClose(handle) {
+  onData() {},
+  onEnd() {},
+  onError() {},
+  onTimeout() {},
+  onClose(owner, handle) {
     const { index } = handle;
     handle.forget();
     native.socketFree(index);

@@ -1,0 +1,58 @@
+// What is told of each attempt to connect.
+'use strict';
+
+const { fromNative, system } = require('../errors');
+const { native } = require('../native');
+const { kSeveral } = require('./symbols');
+
+// The first attempt is told before the library begins it, as Node does: inside the call, if nothing had to be waited for.
+function tellFirst(socket, handle, address, port) {
+  handle.attempted = true;
+  handle.trying = address;
+  handle.first = { address, port };
+  if (socket[kSeveral]) {
+    socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
+  }
+  socket.emit('connectionAttempt', address, ...(handle.isPipe ? [undefined, undefined] : [port, native.isIP(address)]));
+}
+
+function onAttempt(socket, handle, event, said) {
+  const [address, port, family, error] = said;
+  if (event === 'connectionAttempt' && handle.attempted) {
+    handle.attempted = false;
+    return;
+  }
+  // Of a destroyed socket only that the attempt that was told is cancelled; the library may have begun another meanwhile.
+  if (socket.destroyed && (error?.code !== 'ECANCELED' || handle.trying !== address)) {
+    return;
+  }
+  handle.trying = event === 'connectionAttempt' ? address : null;
+  if (failedAtOnce(handle, error) && !socket[kSeveral]) {
+    return;
+  }
+  if (event === 'connectionAttempt' && socket[kSeveral]) {
+    socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
+  }
+  socket.emit(event, address, ...(family === 1 ? [undefined, undefined] : [port, family]),
+    ...(error === undefined ? [] : [fromNative(error)]));
+}
+
+// The system refused before there was an attempt: Node has the local address in the message alone then.
+function failedAtOnce(handle, said) {
+  return said !== undefined && said.localAddress !== undefined && !handle.bound;
+}
+
+// The first of several attempts was told, and the library had not begun it when the socket was destroyed.
+function cancelAttempt(socket, handle) {
+  if (!handle.attempted || !socket[kSeveral]) {
+    return;
+  }
+  handle.attempted = false;
+  const { address, port } = handle.first;
+  const error = system(-125, 'ECANCELED', 'connect', `connect ECANCELED ${address}:${port}`);
+  error.address = address;
+  error.port = port;
+  socket.emit('connectionAttemptFailed', address, port, native.isIP(address), error);
+}
+
+module.exports = { cancelAttempt, failedAtOnce, onAttempt, tellFirst };

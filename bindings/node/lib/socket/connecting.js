@@ -1,0 +1,159 @@
+// connect(), and what comes of it.
+'use strict';
+
+const { getSystemErrorMap } = require('node:util');
+const { coded, system } = require('../errors');
+const check = require('../validate');
+const { normalize } = require('../arguments');
+const { Handle, native } = require('../native');
+const { onAttempt, tellFirst } = require('./attempts');
+const { lookUp } = require('./lookup');
+const { atOnce, nativeOptions } = require('./options');
+const { nextBuffer, pauseNative } = require('./reading');
+const { kBytesRead, kDispatched, kFinal, kIdle, kReadWanted, kReset, kSeveral, kUnref, kWritten } = require('./symbols');
+
+// Makes it as if it had never been connected.
+function begin(socket) {
+  delete socket.write;
+  if (socket.destroyed) {
+    socket._handle = null;
+    socket._peername = undefined;
+    socket._hadError = false;
+    socket[kReadWanted] = false;
+  }
+  if (socket._handle === null) {
+    socket._undestroy();
+    socket._sockname = undefined;
+    socket[kBytesRead] = 0;
+    socket[kDispatched] = 0;
+    socket[kWritten] = null;
+    socket[kFinal] = null;
+    socket[kReset] = false;
+  }
+  socket.autoSelectFamilyAttemptedAddresses = undefined;
+  socket[kSeveral] = false;
+}
+
+// Socket.prototype.connect
+function makeConnect(listeners) {
+  return function connect(...args) {
+    const [options, callback] = normalize(args);
+    if (options.port === undefined && (options.path === null || options.path === undefined)) {
+      throw coded(TypeError, 'ERR_MISSING_ARGS', 'The "options" or "port" or "path" argument must be specified');
+    }
+    begin(this);
+    const busy = this.connecting && this._handle !== null;
+    const { path } = options;
+    if (path) {
+      check.aString(path, 'options.path');
+    }
+    if (this._handle === null) {
+      this._handle = new Handle(path ? 'TROUPEPIPE' : 'TROUPETCP', this, listeners);
+      this._handle.isPipe = Boolean(path);
+      nextBuffer(this);
+    }
+    if (callback !== null) {
+      this.once('connect', callback);
+    }
+    const before = this.connecting;
+    this.connecting = true;
+    try {
+      if (busy) {
+        process.nextTick(connectAgain, this, options);
+      } else if (path) {
+        connectTo(this, this._handle, { path });
+      } else {
+        lookUp(this, this._handle, options, found);
+      }
+    } catch (error) {
+      this.connecting = before;
+      throw error;
+    }
+    return this;
+  };
+}
+
+// A second connect() while the first goes on fails, and takes the first along.
+function connectAgain(socket, options) {
+  if (socket.connecting) {
+    const host = options.path || `${options.host || 'localhost'}:${options.port}`;
+    const error = system(-114, 'EALREADY', 'connect', `connect EALREADY ${host} - Local (undefined:undefined)`);
+    error.address = options.path || options.host || 'localhost';
+    if (options.port) {
+      error.port = +options.port;
+    }
+    socket.destroy(error);
+  }
+}
+
+function found(socket, handle, error, to) {
+  if (!socket.connecting || socket._handle !== handle) {
+    return;
+  }
+  if (error) {
+    process.nextTick(fail, socket, handle, error);
+  } else {
+    connectTo(socket, handle, to);
+  }
+}
+
+function fail(socket, handle, error) {
+  if (socket.connecting && socket._handle === handle) {
+    socket.destroy(error);
+  }
+}
+
+// From here on the library does it, and tells of each attempt.
+function connectTo(socket, handle, to) {
+  clearTimeout(socket[kIdle]);
+  handle.bound = to.localAddress !== undefined || to.localPort !== undefined;
+  // With an address of its own to bind to, which may fail before, the library tells of the first one too.
+  if (!handle.bound) {
+    tellFirst(socket, handle, to.path ?? (to.addresses === undefined ? to.host : to.addresses[0]), to.port);
+    if (!socket.connecting || socket._handle !== handle) {
+      return;
+    }
+  }
+  let result = native.socketNew(nativeOptions(socket));
+  if (result >= 0) {
+    handle.open(result);
+    if (socket[kUnref]) {
+      native.socketUnref(result);
+    }
+    result = native.socketConnect(result, to);
+  }
+  if (result < 0) {
+    const [code] = getSystemErrorMap().get(result) ?? ['EINVAL'];
+    process.nextTick(fail, socket, handle, system(result, code, 'connect', `connect ${code} ${to.path ?? to.host}`));
+  }
+}
+
+function onConnect(socket, handle) {
+  if (socket._handle !== handle) {
+    return;
+  }
+  socket.connecting = false;
+  socket._sockname = undefined;
+  handle.limit = atOnce(socket);
+  if (socket[kReset]) {
+    socket.once('connect', () => socket.destroy());
+  }
+  socket.emit('connect');
+  socket.emit('ready');
+  if (socket._handle !== handle) {
+    return;
+  }
+  if (socket.isPaused()) {
+    if (!handle.reading) {
+      pauseNative(handle);
+    }
+  } else if (socket.readable) {
+    socket.read(0);
+  }
+  if (socket[kReadWanted]) {
+    socket[kReadWanted] = false;
+    socket._read();
+  }
+}
+
+module.exports = { makeConnect, onAttempt, onConnect };

@@ -1,0 +1,54 @@
+// Descriptors that are open already.
+'use strict';
+
+const fs = require('node:fs');
+const { coded, invalidType, system } = require('../errors');
+const check = require('../validate');
+const { Handle, native } = require('../native');
+const { atOnce, nativeOptions } = require('./options');
+const { nextBuffer, pauseNative } = require('./reading');
+
+// 'socket' or 'pipe'; throws for what is neither.
+function kindOfDescriptor(fd) {
+  if (typeof fd !== 'number') {
+    throw invalidType('fd', 'of type number', fd);
+  }
+  check.anInteger(fd, 'fd', 0, 2 ** 31 - 1);
+  let stat;
+  try {
+    stat = fs.fstatSync(fd);
+  } catch {
+    throw coded(TypeError, 'ERR_INVALID_FD_TYPE', 'Unsupported fd type: UNKNOWN');
+  }
+  if (stat.isSocket()) {
+    return 'socket';
+  }
+  if (stat.isFIFO()) {
+    return 'pipe';
+  }
+  const type = stat.isFile() || stat.isCharacterDevice() ? 'FILE' : 'UNKNOWN';
+  throw coded(TypeError, 'ERR_INVALID_FD_TYPE', `Unsupported fd type: ${type}`);
+}
+
+function adopt(socket, fd, kind, options, listeners) {
+  const handle = new Handle(kind === 'pipe' ? 'TROUPEPIPE' : 'TROUPETCP', socket, listeners);
+  const readable = options.readable !== false;
+  const writable = options.writable !== false;
+  const index = native.socketAdopt(fd, readable, writable, nativeOptions(socket));
+  if (index < 0) {
+    throw system(index, 'EINVAL', 'open', 'open EINVAL');
+  }
+  handle.open(index);
+  nextBuffer(socket);
+  handle.isPipe = native.socketName(index, false) === undefined;
+  socket._handle = handle;
+  handle.limit = atOnce(socket);
+  if (options.pauseOnCreate) {
+    pauseNative(handle);
+    socket.readableFlowing = false;
+  } else if (!options.manualStart && readable) {
+    socket.read(0);
+  }
+}
+
+module.exports = { adopt, kindOfDescriptor };

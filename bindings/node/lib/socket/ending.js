@@ -1,0 +1,109 @@
+// Errors, and the end of a connection.
+'use strict';
+
+const { coded, fromNative } = require('../errors');
+const { native } = require('../native');
+const { cancelAttempt, failedAtOnce } = require('./attempts');
+const { kArmed, kIdle, kReset, kServer, kWritten } = require('./symbols');
+
+function onError(socket, handle, said) {
+  if (socket._handle !== handle) {
+    return;
+  }
+  if (failedAtOnce(handle, said)) {
+    delete said.localAddress;
+    delete said.localPort;
+  }
+  const error = fromNative(said);
+  const written = socket[kWritten];
+  if (written !== null && error.syscall === 'write') {
+    socket[kWritten] = null;
+    written(error);
+  }
+  socket.destroy(error);
+}
+
+function onClose(socket, handle) {
+  handle.closed = true;
+  if (socket._handle === handle) {
+    return; // what came before has not been read yet; destroy() follows
+  }
+  const { index } = handle;
+  if (index >= 0) {
+    handle.forget();
+    native.socketFree(index);
+  }
+  cancelAttempt(socket, handle);
+  const written = socket[kWritten];
+  socket[kWritten] = null;
+  if (written !== null) {
+    written(null);
+  }
+  socket.emit('close', socket._hadError);
+}
+
+function closeWithoutHandle(socket) {
+  socket.emit('close');
+}
+
+const methods = {
+  _destroy(error, callback) {
+    this.connecting = false;
+    this._hadError = Boolean(error);
+    this[kArmed] = 0;
+    clearTimeout(this[kIdle]);
+    const handle = this._handle;
+    this._handle = null;
+    this._sockname = undefined;
+    if (handle === null) {
+      callback(error);
+      process.nextTick(closeWithoutHandle, this);
+    } else {
+      handle.backlog = null;
+      handle.reading = false;
+      if (handle.index < 0 || handle.closed) {
+        setImmediate(onClose, this, handle);
+      } else if (this[kReset]) {
+        native.socketReset(handle.index);
+      } else {
+        native.socketDestroy(handle.index);
+      }
+      callback(error);
+    }
+    const server = this[kServer];
+    if (server !== null) {
+      this[kServer] = null;
+      server._connections--;
+      server._emitCloseIfDrained();
+    }
+  },
+
+  destroySoon() {
+    if (this.writable) {
+      this.end();
+    }
+    if (this.writableFinished) {
+      this.destroy();
+    } else {
+      this.once('finish', this.destroy);
+    }
+  },
+
+  resetAndDestroy() {
+    const handle = this._handle;
+    if (handle === null) {
+      this.destroy(coded(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed'));
+      return this;
+    }
+    if (handle.isPipe) {
+      throw coded(TypeError, 'ERR_INVALID_HANDLE_TYPE', 'This handle type cannot be sent');
+    }
+    this[kReset] = true;
+    if (!this.connecting) {
+      this.destroy();
+    }
+    return this;
+  },
+};
+
+module.exports = { methods, onClose, onError };

@@ -1,0 +1,121 @@
+// net.Socket: a stream over a socket of the library.
+'use strict';
+
+const { Duplex } = require('node:stream');
+const { invalidValue } = require('../errors');
+const check = require('../validate');
+const { adopt, kindOfDescriptor } = require('./descriptor');
+const connecting = require('./connecting');
+const ending = require('./ending');
+const { atOnce, methods: options, onTimeout } = require('./options');
+const { define } = require('./properties');
+const reading = require('./reading');
+const {
+  kArmed, kBytesRead, kDispatched, kFinal, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread, kPending, kReadWanted,
+  kReset, kServer, kSeveral, kUnref, kWritten,
+} = require('./symbols');
+const writing = require('./writing');
+
+// Who hears what the library tells of a socket, and what others ask of its handle.
+const listeners = {
+  onAttempt: connecting.onAttempt,
+  onClose: ending.onClose,
+  onConnect: connecting.onConnect,
+  onData: reading.onData,
+  onEnd: reading.onEnd,
+  onError: ending.onError,
+  onFinished: writing.onFinished,
+  onTimeout,
+  onWritten: writing.onWritten,
+  startReading: reading.startReading,
+  stopReading: reading.stopReading,
+};
+
+function Socket(options) {
+  if (!(this instanceof Socket)) {
+    return new Socket(options);
+  }
+  if (options?.objectMode) {
+    throw invalidValue('options.objectMode', options.objectMode, 'is not supported');
+  } else if (options?.readableObjectMode || options?.writableObjectMode) {
+    throw invalidValue(`options.${options.readableObjectMode ? 'readableObjectMode' : 'writableObjectMode'}`,
+      options.readableObjectMode || options.writableObjectMode, 'is not supported');
+  }
+  if (options?.keepAliveInitialDelay !== undefined) {
+    check.aNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
+  }
+  this.connecting = false;
+  this._hadError = false;
+  this._parent = null;
+  this._host = null;
+  this._handle = null;
+  this._peername = undefined;
+  this._sockname = undefined;
+  this.server = null;
+  this.timeout = undefined;
+  this.autoSelectFamilyAttemptedAddresses = undefined;
+  this[kArmed] = 0;
+  this[kBytesRead] = 0;
+  this[kDispatched] = 0;
+  this[kWritten] = null;
+  this[kFinal] = null;
+  this[kPending] = null;
+  this[kIdle] = undefined;
+  this[kReadWanted] = false;
+  this[kReset] = false;
+  this[kServer] = null;
+  this[kSeveral] = false;
+  this[kUnref] = false;
+  this[kOnread] = null;
+
+  const given = typeof options === 'number' ? { fd: options } : { ...options };
+  const { accepted, fd } = given;
+  const kind = accepted === undefined && fd !== undefined ? kindOfDescriptor(fd) : null;
+  given.allowHalfOpen = Boolean(given.allowHalfOpen);
+  given.emitClose = false;
+  given.autoDestroy = true;
+  given.decodeStrings = false;
+  Duplex.call(this, given);
+
+  this[kNoDelay] = Boolean(given.noDelay);
+  this[kKeepAlive] = Boolean(given.keepAlive);
+  this[kKeepAliveDelay] = Math.max(0, ~~(given.keepAliveInitialDelay / 1000));
+  const { onread } = given;
+  if (onread !== null && typeof onread === 'object' && typeof onread.callback === 'function' &&
+      (typeof onread.buffer === 'function' || onread.buffer instanceof Uint8Array)) {
+    const next = typeof onread.buffer === 'function' ? onread.buffer : null;
+    this[kOnread] = { next, buffer: next === null ? onread.buffer : null, callback: onread.callback };
+  }
+  this.on('end', writing.afterEnd);
+  if (accepted !== undefined) {
+    take(this, accepted, given);
+  } else if (kind !== null) {
+    adopt(this, fd, kind, given, listeners);
+  }
+  if (this.destroyed) {
+    this._undestroy(); // a signal that is aborted already: the error and the close are on their way
+  }
+}
+Object.setPrototypeOf(Socket.prototype, Duplex.prototype);
+Object.setPrototypeOf(Socket, Duplex);
+Object.assign(Socket.prototype, reading.methods, writing.methods, ending.methods, options, {
+  connect: connecting.makeConnect(listeners),
+});
+define(Socket.prototype);
+
+// A connection that a server got.
+function take(socket, handle, options) {
+  reading.nextBuffer(socket);
+  socket._handle = handle;
+  handle.owner = socket;
+  handle.listeners = listeners;
+  handle.limit = atOnce(socket);
+  if (options.pauseOnCreate) {
+    handle.paused = true;
+    socket.readableFlowing = false;
+  } else if (!options.manualStart) {
+    socket.read(0);
+  }
+}
+
+module.exports = { Socket, kServer };

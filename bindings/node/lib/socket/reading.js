@@ -1,0 +1,181 @@
+// From the library to the stream, or to the `onread` option.
+'use strict';
+
+const { Duplex } = require('node:stream');
+const { native } = require('../native');
+const { kBytesRead, kOnread, kReadWanted } = require('./symbols');
+
+const END = Symbol('end');
+
+function pauseNative(handle) {
+  if (!handle.paused) {
+    handle.paused = true;
+    native.socketPause(handle.index);
+  }
+}
+
+function stopReading(socket, handle) {
+  handle.reading = false;
+  pauseNative(handle);
+}
+
+function startReading(socket, handle) {
+  handle.reading = true;
+  if (socket[kOnread] !== null && handle.backlog !== null) {
+    setImmediate(takeBacklogLater, socket, handle); // not inside the call that asks for it
+  } else {
+    takeBacklog(socket, handle);
+  }
+}
+
+function takeBacklogLater(socket, handle) {
+  if (socket._handle === handle && handle.reading) {
+    takeBacklog(socket, handle);
+  }
+}
+
+// What came while nobody wanted it; then more.
+function takeBacklog(socket, handle) {
+  const { backlog } = handle;
+  if (backlog !== null) {
+    handle.backlog = null;
+    for (let i = 0; i < backlog.length; i++) {
+      if (!handle.reading) {
+        handle.backlog = backlog.slice(i).concat(handle.backlog ?? []);
+        return;
+      }
+      if (backlog[i] === END) {
+        takeEnd(socket);
+      } else {
+        takeData(socket, handle, backlog[i]);
+      }
+    }
+  }
+  if (handle.reading && handle.paused) {
+    handle.paused = false;
+    native.socketResume(handle.index);
+  }
+}
+
+function keep(handle, what) {
+  if (handle.backlog === null) {
+    handle.backlog = [what];
+  } else {
+    handle.backlog.push(what);
+  }
+}
+
+function onData(socket, handle, buffer) {
+  if (socket._handle !== handle) {
+    return;
+  }
+  if (handle.reading && handle.backlog === null) {
+    takeData(socket, handle, buffer);
+  } else {
+    keep(handle, buffer);
+    if (!socket.connecting && !handle.reading) {
+      pauseNative(handle);
+    }
+  }
+}
+
+function takeData(socket, handle, buffer) {
+  if (socket[kOnread] !== null) {
+    fill(socket, handle, buffer);
+    return;
+  }
+  socket[kBytesRead] += buffer.length;
+  if (!socket.push(buffer) && socket._handle === handle) {
+    stopReading(socket, handle);
+  }
+}
+
+// A function gives the buffer for what comes next.
+function nextBuffer(socket) {
+  const onread = socket[kOnread];
+  if (onread !== null && onread.next !== null) {
+    onread.buffer = onread.next();
+  }
+}
+
+// Into the buffers of the `onread` option.
+function fill(socket, handle, bytes) {
+  const onread = socket[kOnread];
+  let at = 0;
+  while (at < bytes.length) {
+    const { buffer } = onread;
+    const length = Math.min(bytes.length - at, buffer.length);
+    bytes.copy(buffer, 0, at, at + length);
+    at += length;
+    socket[kBytesRead] += length;
+    const goOn = Reflect.apply(onread.callback, socket, [length, buffer]);
+    if (socket._handle !== handle) {
+      return;
+    }
+    nextBuffer(socket);
+    if (goOn === false) {
+      handle.reading = false;
+    }
+    if (!handle.reading) {
+      if (at < bytes.length) {
+        handle.backlog = [bytes.subarray(at), ...(handle.backlog ?? [])];
+      }
+      pauseNative(handle);
+      return;
+    }
+  }
+}
+
+function onEnd(socket, handle) {
+  if (socket._handle !== handle) {
+    return;
+  }
+  handle.limit = 0; // whether anybody takes what is written is now uncertain: wait for it
+  if (handle.reading && handle.backlog === null) {
+    takeEnd(socket);
+  } else {
+    keep(handle, END);
+  }
+}
+
+function takeEnd(socket) {
+  socket.push(null);
+  socket.read(0);
+}
+
+// With the `onread` option the stream does not say when to go on.
+function goOn(socket) {
+  if (socket[kOnread] !== null && !socket.connecting && socket._handle !== null && !socket._handle.reading) {
+    startReading(socket, socket._handle);
+  }
+}
+
+const methods = {
+  _read() {
+    const handle = this._handle;
+    if (handle === null || this.connecting) {
+      this[kReadWanted] = true;
+    } else if (!handle.reading) {
+      startReading(this, handle);
+    }
+  },
+
+  pause() {
+    if (this[kOnread] !== null && !this.connecting && this._handle?.reading) {
+      stopReading(this, this._handle);
+    }
+    return Duplex.prototype.pause.call(this);
+  },
+
+  resume() {
+    goOn(this);
+    return Duplex.prototype.resume.call(this);
+  },
+
+  read(n) {
+    goOn(this);
+    return Duplex.prototype.read.call(this, n);
+  },
+};
+
+module.exports = { methods, nextBuffer, onData, onEnd, pauseNative, startReading, stopReading };
