@@ -1,7 +1,6 @@
 /* echo: sends back what comes, on as many actors as you like. One handler, N threads, one address;
  * recorded and replayed if asked to. */
 #include <ctype.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 
 #include "common/program.h"
 
-enum { GRACE_MS = 1000, ACTORS_MAX = 1024, IO_THREADS_MAX = 63, HIGH_WATER_MARK = 256 * 1024 };
+enum { GRACE_MS = 1000, ACTORS_MAX = 1024, HIGH_WATER_MARK = 256 * 1024 };
 
 /* Given to each actor as a copy of its own, so that a trace holds it too. */
 typedef struct {
@@ -111,73 +110,39 @@ static int replay(char **files, int count) {
 }
 
 static void help(void) {
-  puts("usage: echo [OPTION]...\n"
-       "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the\n"
-       "path once it is ready.\n"
-       "\n"
-       "  --host H         the address to listen on (default: all)\n"
-       "  --port P         the port (default: 0, the system picks one)\n"
-       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
-       "  --reuse-port     other processes that say so too may listen there as well\n"
-       "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
-       "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
-       "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"
-       "  --spin-us U      how long a thread looks for work before it sleeps (default: 20)\n"
-       "  --work-us U      compute for U microseconds for each message (default: 0)\n"
-       "  --record DIR     record each actor into DIR/echo-INDEX.trace\n"
-       "  --upper          answer in capital letters\n"
-       "  --replay FILE... run the handler on recordings instead, and compare what it does\n"
-       "  --help           this text");
+  puts(
+      "usage: echo [OPTION]...\n"
+      "Sends back whatever comes, until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or the\n"
+      "path once it is ready.\n"
+      "\n" PROGRAM_TARGET_HELP
+      "  --reuse-port     other processes that say so too may listen there as well\n"
+      "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
+      "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
+      "  --spin-us U      how long a thread looks for work before it sleeps (default: 20)\n"
+      "  --work-us U      compute for U microseconds for each message (default: 0)\n"
+      "  --upper          answer in capital letters\n"
+      "  --replay FILE... run the handler on recordings instead, and compare what it does\n" PROGRAM_SYSTEM_HELP);
 }
 
 int main(int argc, char **argv) {
-  enum {
-    HOST = 1,
-    PORT,
-    PATH,
-    REUSE_PORT,
-    SYSTEMD,
-    ACTORS,
-    IO_THREADS,
-    SPIN,
-    WORK,
-    RECORD,
-    REPLAY,
-    UPPER,
-    HELP
-  };
+  enum { REUSE_PORT = 1, SYSTEMD, ACTORS, SPIN, WORK, REPLAY, UPPER };
   static const struct option options[] = {
-      {"host", required_argument, NULL, HOST},
-      {"port", required_argument, NULL, PORT},
-      {"path", required_argument, NULL, PATH},
+      PROGRAM_TARGET_OPTIONS,
       {"reuse-port", no_argument, NULL, REUSE_PORT},
       {"systemd", optional_argument, NULL, SYSTEMD},
       {"actors", required_argument, NULL, ACTORS},
-      {"io-threads", required_argument, NULL, IO_THREADS},
       {"spin-us", required_argument, NULL, SPIN},
       {"work-us", required_argument, NULL, WORK},
-      {"record", required_argument, NULL, RECORD},
       {"replay", no_argument, NULL, REPLAY},
       {"upper", no_argument, NULL, UPPER},
-      {"help", no_argument, NULL, HELP},
+      PROGRAM_SYSTEM_OPTIONS,
       {0},
   };
   config_t config = {.actors = 1};
-  unsigned io_threads = 1;
-  const char *record = NULL;
-  int spin_us = 0;
+  program_system_t how = {0};
   bool replays = false;
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
-    case HOST:
-      program_host_option(&config.target, optarg);
-      break;
-    case PORT:
-      config.target.port = (int)program_number("--port", optarg, 0, 65535);
-      break;
-    case PATH:
-      program_path_option(&config.target, optarg);
-      break;
     case REUSE_PORT:
       config.target.reuse_port = true;
       break;
@@ -187,19 +152,13 @@ int main(int argc, char **argv) {
     case ACTORS:
       config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
       break;
-    case IO_THREADS:
-      io_threads = (unsigned)program_number("--io-threads", optarg, 1, IO_THREADS_MAX);
-      break;
     case SPIN:
-      spin_us = (int)program_number("--spin-us", optarg, 0, 1000);
+      how.spin_us = (int)program_number("--spin-us", optarg, 0, 1000);
       // 0 means the default to the library, and not at all to whoever types it.
-      spin_us = spin_us == 0 ? -1 : spin_us;
+      how.spin_us = how.spin_us == 0 ? -1 : how.spin_us;
       break;
     case WORK:
       config.work_us = (unsigned)program_number("--work-us", optarg, 0, 1000000);
-      break;
-    case RECORD:
-      record = optarg;
       break;
     case REPLAY:
       replays = true;
@@ -207,11 +166,8 @@ int main(int argc, char **argv) {
     case UPPER:
       upper = true;
       break;
-    case HELP:
-      help();
-      return 0;
     default:
-      program_wrong_option(option, argv);
+      program_option(option, argv, &config.target, &how, help);
     }
   }
   if (replays) {
@@ -223,35 +179,6 @@ int main(int argc, char **argv) {
   if (config.target.reuse_port && (config.target.path[0] != '\0' || config.target.activated)) {
     program_usage_error("--reuse-port is for a host and a port");
   }
-  if (optind < argc) {
-    program_usage_error("unexpected '%s'", argv[optind]);
-  }
-
-  program_block_signals();
-  program_raise_file_limit();
-  troupe_system_t *system = NULL;
-  const troupe_system_options_t threads = {.io_threads = io_threads, .spin_us = spin_us};
-  int error = troupe_system_new(&threads, &system);
-  if (error < 0) {
-    program_fail("cannot start: %s", troupe_error_message(error));
-  }
-  if (record != NULL) {
-    error = troupe_record_start(system, &(troupe_record_options_t){.directory = record});
-    if (error < 0) {
-      program_stop(system, 0);
-      program_fail("cannot record into %s: %s", record, troupe_error_message(error));
-    }
-  }
-  error = troupe_spawn(system,
-                       &(troupe_spawn_options_t){.name = "echo",
-                                                 .main = echo_actor,
-                                                 .argument = &config,
-                                                 .argument_size = sizeof config,
-                                                 .copies = config.actors},
-                       NULL);
-  if (error < 0) {
-    program_stop(system, 0);
-    program_fail("cannot listen: %s (%s)", troupe_error_message(error), troupe_error_name(error));
-  }
-  return program_run(system, GRACE_MS);
+  program_no_arguments(argc, argv);
+  return program_serve(&how, "echo", echo_actor, &config, sizeof config, config.actors, GRACE_MS);
 }

@@ -250,15 +250,10 @@ static void help(void) {
        "Echoes what comes from whom the rules let in, until SIGINT or SIGTERM. SIGHUP: reads the\n"
        "rules again; they change for those who come from then on, and nobody is missed meanwhile.\n"
        "Prints 'listening HOST:PORT' or the path once it is ready, and then what it does.\n"
-       "\n"
-       "  --host H         the address to listen on (default: all)\n"
-       "  --port P         the port (default: 0, the system picks one)\n"
-       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+       "\n" PROGRAM_TARGET_HELP
        "  --systemd[=NAME] the socket that was passed to it instead (systemd's socket activation)\n"
        "  --actors N       handlers, each on a thread of its own, that share it (default: 1)\n"
-       "  --rules FILE     whom to let in\n"
-       "  --help           this text\n"
-       "\n"
+       "  --rules FILE     whom to let in\n" PROGRAM_SYSTEM_HELP "\n\n"
        "The file has a rule in each line; # begins a comment:\n"
        "\n"
        "  block ADDRESS            or ADDRESS/PREFIX, or FIRST-LAST: nobody from there\n"
@@ -267,48 +262,38 @@ static void help(void) {
        "                           PREFIX bits count (default: 64)");
 }
 
-static void run(config_t *config, keeper_t *keeper) {
-  troupe_system_t *system = NULL;
-  int error = troupe_system_new(NULL, &system);
-  if (error < 0) {
-    program_fail("cannot start: %s", troupe_error_message(error));
-  }
-  error = troupe_spawn(system,
-                       &(troupe_spawn_options_t){.name = "gatekeeper",
-                                                 .main = gate_actor,
-                                                 .argument = config,
-                                                 .argument_size = sizeof *config + config->length,
-                                                 .copies = config->actors},
-                       keeper->ids);
+static void run(const program_system_t *how, config_t *config, keeper_t *keeper) {
+  troupe_system_t *system = program_system_new(how);
+  troupe_spawn_options_t spawn = {
+      .name = "gatekeeper",
+      .main = gate_actor,
+      .argument = config,
+      .argument_size = sizeof *config + config->length,
+      .copies = config->actors,
+  };
+  int error = troupe_spawn(system, &spawn, keeper->ids);
   free(config);
   if (error < 0) {
-    program_stop(system, 0);
-    program_fail("cannot listen: %s (%s)", troupe_error_message(error), troupe_error_name(error));
+    program_give_up(system, "listen", error);
   }
   exit(program_run_reloading(system, GRACE_MS, reload, keeper));
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, SYSTEMD, ACTORS, RULES, HELP };
+  enum { SYSTEMD = 1, ACTORS, RULES };
   static const struct option options[] = {
-      {"host", required_argument, NULL, HOST},     {"port", required_argument, NULL, PORT},
-      {"path", required_argument, NULL, PATH},     {"systemd", optional_argument, NULL, SYSTEMD},
-      {"actors", required_argument, NULL, ACTORS}, {"rules", required_argument, NULL, RULES},
-      {"help", no_argument, NULL, HELP},           {0},
+      PROGRAM_TARGET_OPTIONS,
+      {"systemd", optional_argument, NULL, SYSTEMD},
+      {"actors", required_argument, NULL, ACTORS},
+      {"rules", required_argument, NULL, RULES},
+      PROGRAM_SYSTEM_OPTIONS,
+      {0},
   };
   program_target_t target = {0};
+  program_system_t how = {0};
   keeper_t keeper = {.actors = 1};
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
-    case HOST:
-      program_host_option(&target, optarg);
-      break;
-    case PORT:
-      target.port = (int)program_number("--port", optarg, 0, 65535);
-      break;
-    case PATH:
-      program_path_option(&target, optarg);
-      break;
     case SYSTEMD:
       program_systemd_option(&target, optarg);
       break;
@@ -318,20 +303,14 @@ int main(int argc, char **argv) {
     case RULES:
       keeper.file = optarg;
       break;
-    case HELP:
-      help();
-      return 0;
     default:
-      program_wrong_option(option, argv);
+      program_option(option, argv, &target, &how, help);
     }
   }
-  if (optind < argc) {
-    program_usage_error("unexpected '%s'", argv[optind]);
-  }
+  program_no_arguments(argc, argv);
   if (keeper.file == NULL) {
     program_usage_error("--rules FILE is missing");
   }
-  program_block_signals();
   sigset_t hangup;
   sigemptyset(&hangup);
   sigaddset(&hangup, SIGHUP);
@@ -342,6 +321,5 @@ int main(int argc, char **argv) {
   }
   config->target = target;
   config->actors = keeper.actors;
-  program_raise_file_limit();
-  run(config, &keeper);
+  run(&how, config, &keeper);
 }

@@ -2,7 +2,6 @@
  * which actor it is given to, and from then on it is that actor's alone. Or the application deals
  * connections out by a rule of its own, without reading a byte of them. */
 #include <ctype.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,22 +210,19 @@ static int door_actor(void *argument) {
 }
 
 static void help(void) {
-  puts("usage: router [OPTION]...\n"
-       "Serves several services at one address, each in an actor of its own, until SIGINT or\n"
-       "SIGTERM. The first line of a connection is the name of its service:\n"
-       "\n"
-       "  upper            answers in capital letters\n"
-       "  lower            answers in small ones\n"
-       "  rot13            answers with each letter 13 places on\n"
-       "\n"
-       "Prints 'listening HOST:PORT' or the path once it is ready.\n"
-       "\n"
-       "  --host H         the address to listen on (default: all)\n"
-       "  --port P         the port (default: 0, the system picks one)\n"
-       "  --path P         a Unix socket instead; @NAME is an abstract one\n"
-       "  --by-port        read no first line: a connection goes to the service with the number\n"
-       "                   of the client's port modulo 3, from 0, in the order above\n"
-       "  --help           this text");
+  puts(
+      "usage: router [OPTION]...\n"
+      "Serves several services at one address, each in an actor of its own, until SIGINT or\n"
+      "SIGTERM. The first line of a connection is the name of its service:\n"
+      "\n"
+      "  upper            answers in capital letters\n"
+      "  lower            answers in small ones\n"
+      "  rot13            answers with each letter 13 places on\n"
+      "\n"
+      "Prints 'listening HOST:PORT' or the path once it is ready.\n"
+      "\n" PROGRAM_TARGET_HELP
+      "  --by-port        read no first line: a connection goes to the service with the number\n"
+      "                   of the client's port modulo 3, from 0, in the order above\n" PROGRAM_SYSTEM_HELP);
 }
 
 static int start(troupe_system_t *system, door_t *door) {
@@ -246,48 +242,29 @@ static int start(troupe_system_t *system, door_t *door) {
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, BY_PORT, HELP };
+  enum { BY_PORT = 1 };
   static const struct option options[] = {
-      {"host", required_argument, NULL, HOST}, {"port", required_argument, NULL, PORT},
-      {"path", required_argument, NULL, PATH}, {"by-port", no_argument, NULL, BY_PORT},
-      {"help", no_argument, NULL, HELP},       {0},
+      PROGRAM_TARGET_OPTIONS,
+      {"by-port", no_argument, NULL, BY_PORT},
+      PROGRAM_SYSTEM_OPTIONS,
+      {0},
   };
   door_t door = {0};
+  program_system_t how = {0};
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
-    case HOST:
-      program_host_option(&door.target, optarg);
-      break;
-    case PORT:
-      door.target.port = (int)program_number("--port", optarg, 0, 65535);
-      break;
-    case PATH:
-      program_path_option(&door.target, optarg);
-      break;
     case BY_PORT:
       door.by_port = true;
       break;
-    case HELP:
-      help();
-      return 0;
     default:
-      program_wrong_option(option, argv);
+      program_option(option, argv, &door.target, &how, help);
     }
   }
-  if (optind < argc) {
-    program_usage_error("unexpected '%s'", argv[optind]);
-  }
-  program_block_signals();
-  program_raise_file_limit();
-  troupe_system_t *system = NULL;
-  int error = troupe_system_new(NULL, &system);
+  program_no_arguments(argc, argv);
+  troupe_system_t *system = program_system_new(&how);
+  int error = start(system, &door);
   if (error < 0) {
-    program_fail("cannot start: %s", troupe_error_message(error));
-  }
-  error = start(system, &door);
-  if (error < 0) {
-    program_stop(system, 0);
-    program_fail("cannot start: %s (%s)", troupe_error_message(error), troupe_error_name(error));
+    program_give_up(system, "start", error);
   }
   return program_run(system, GRACE_MS);
 }

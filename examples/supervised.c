@@ -1,6 +1,5 @@
 /* supervised: handlers that fail when a client says so, and come back. Who is connected to the
  * handler that fails is hung up on; who connects meanwhile just waits a little. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,44 +178,28 @@ static int supervisor_actor(void *argument) {
 }
 
 static void help(void) {
-  puts("usage: supervised [OPTION]...\n"
-       "Answers each line with the number of the handler that got it, and how often that one was\n"
-       "started. The line 'fail' makes a handler fail: its clients are hung up on, and it is\n"
-       "started again. Nobody's connect fails meanwhile. Ends with SIGINT or SIGTERM, or when\n"
-       "handlers fail too often. Prints 'listening HOST:PORT' or the path once it is ready.\n"
-       "\n"
-       "  --host H           the address to listen on (default: all)\n"
-       "  --port P           the port (default: 0, the system picks one)\n"
-       "  --path P           a Unix socket instead; @NAME is an abstract one\n"
-       "  --handlers N       handlers, each on a thread of its own (default: 2)\n"
-       "  --all              when one fails, start all of them again\n"
-       "  --max-restarts N   so many in 10 seconds are made, one more is too many (default: 5)\n"
-       "  --help             this text");
+  puts(
+      "usage: supervised [OPTION]...\n"
+      "Answers each line with the number of the handler that got it, and how often that one was\n"
+      "started. The line 'fail' makes a handler fail: its clients are hung up on, and it is\n"
+      "started again. Nobody's connect fails meanwhile. Ends with SIGINT or SIGTERM, or when\n"
+      "handlers fail too often. Prints 'listening HOST:PORT' or the path once it is ready.\n"
+      "\n" PROGRAM_TARGET_HELP
+      "  --handlers N     handlers, each on a thread of its own (default: 2)\n"
+      "  --all            when one fails, start all of them again\n"
+      "  --max-restarts N so many in 10 seconds are made, one more is too many (default: 5)\n" PROGRAM_SYSTEM_HELP);
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, HANDLERS, ALL, MAX_RESTARTS, HELP };
+  enum { HANDLERS = 1, ALL, MAX_RESTARTS };
   static const struct option options[] = {
-      {"host", required_argument, NULL, HOST},
-      {"port", required_argument, NULL, PORT},
-      {"path", required_argument, NULL, PATH},
-      {"handlers", required_argument, NULL, HANDLERS},
-      {"all", no_argument, NULL, ALL},
-      {"max-restarts", required_argument, NULL, MAX_RESTARTS},
-      {"help", no_argument, NULL, HELP},
-      {0},
+      PROGRAM_TARGET_OPTIONS,          {"handlers", required_argument, NULL, HANDLERS},
+      {"all", no_argument, NULL, ALL}, {"max-restarts", required_argument, NULL, MAX_RESTARTS},
+      PROGRAM_SYSTEM_OPTIONS,          {0},
   };
+  program_system_t how = {0};
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
-    case HOST:
-      program_host_option(&target, optarg);
-      break;
-    case PORT:
-      target.port = (int)program_number("--port", optarg, 0, 65535);
-      break;
-    case PATH:
-      program_path_option(&target, optarg);
-      break;
     case HANDLERS:
       handler_count = (unsigned)program_number("--handlers", optarg, 1, HANDLERS_MAX);
       break;
@@ -226,15 +209,10 @@ int main(int argc, char **argv) {
     case MAX_RESTARTS:
       max_restarts = (unsigned)program_number("--max-restarts", optarg, 1, 1000000);
       break;
-    case HELP:
-      help();
-      return 0;
     default:
-      program_wrong_option(option, argv);
+      program_option(option, argv, &target, &how, help);
     }
   }
-  if (optind < argc) {
-    program_usage_error("unexpected '%s'", argv[optind]);
-  }
-  return program_serve("supervisor", supervisor_actor, NULL, 0, 1, 0, GRACE_MS);
+  program_no_arguments(argc, argv);
+  return program_serve(&how, "supervisor", supervisor_actor, NULL, 0, 1, GRACE_MS);
 }

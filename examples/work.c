@@ -2,7 +2,6 @@
  * work: answers each line with the result of real computing: SHA-256 of the line, and then SHA-256
  * of that, and so on, so many rounds as asked for. Shows how handlers scale over actors.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 enum {
   GRACE_MS = 1000,
   ACTORS_MAX = 1024,
-  IO_THREADS_MAX = 63,
   ITERATIONS_DEFAULT = 1000,
   ITERATIONS_MAX = 1000000000,
   LINE_LIMIT = 65536,
@@ -204,60 +202,34 @@ static void help(void) {
       "Answers each line with the result of computing: SHA-256 of the line, then SHA-256 of that,\n"
       "and so on, in hexadecimal digits; until SIGINT or SIGTERM. Prints 'listening HOST:PORT' or\n"
       "the path once it is ready.\n"
-      "\n"
-      "  --host H         the address to listen on (default: all)\n"
-      "  --port P         the port (default: 0, the system picks one)\n"
-      "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+      "\n" PROGRAM_TARGET_HELP
       "  --actors N       actors that compute, each on a thread of its own (default: 1)\n"
-      "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"
-      "  --iterations K   rounds of SHA-256 for each line (default: 1000)\n"
-      "  --help           this text");
+      "  --iterations K   rounds of SHA-256 for each line (default: 1000)\n" PROGRAM_SYSTEM_HELP);
 }
 
 int main(int argc, char **argv) {
-  enum { HOST = 1, PORT, PATH, ACTORS, IO_THREADS, ITERATIONS, HELP };
+  enum { ACTORS = 1, ITERATIONS };
   static const struct option options[] = {
-      {"host", required_argument, NULL, HOST},
-      {"port", required_argument, NULL, PORT},
-      {"path", required_argument, NULL, PATH},
+      PROGRAM_TARGET_OPTIONS,
       {"actors", required_argument, NULL, ACTORS},
-      {"io-threads", required_argument, NULL, IO_THREADS},
       {"iterations", required_argument, NULL, ITERATIONS},
-      {"help", no_argument, NULL, HELP},
+      PROGRAM_SYSTEM_OPTIONS,
       {0},
   };
   config_t config = {.actors = 1, .iterations = ITERATIONS_DEFAULT};
-  unsigned io_threads = 1;
+  program_system_t how = {0};
   for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
     switch (option) {
-    case HOST:
-      program_host_option(&config.target, optarg);
-      break;
-    case PORT:
-      config.target.port = (int)program_number("--port", optarg, 0, 65535);
-      break;
-    case PATH:
-      program_path_option(&config.target, optarg);
-      break;
-    case IO_THREADS:
-      io_threads = (unsigned)program_number("--io-threads", optarg, 1, IO_THREADS_MAX);
-      break;
     case ACTORS:
       config.actors = (unsigned)program_number("--actors", optarg, 1, ACTORS_MAX);
       break;
     case ITERATIONS:
       config.iterations = (unsigned)program_number("--iterations", optarg, 1, ITERATIONS_MAX);
       break;
-    case HELP:
-      help();
-      return 0;
     default:
-      program_wrong_option(option, argv);
+      program_option(option, argv, &config.target, &how, help);
     }
   }
-  if (optind < argc) {
-    program_usage_error("unexpected '%s'", argv[optind]);
-  }
-  return program_serve("work", work_actor, &config, sizeof config, config.actors, io_threads,
-                       GRACE_MS);
+  program_no_arguments(argc, argv);
+  return program_serve(&how, "work", work_actor, &config, sizeof config, config.actors, GRACE_MS);
 }

@@ -1,7 +1,6 @@
 #include "program.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,7 +9,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { LISTEN_MS = 10000, STUCK_MAX = 16, STOP_SLACK_MS = 2000, FILES_MAX = 65536 };
+enum {
+  LISTEN_MS = 10000,
+  STUCK_MAX = 16,
+  STOP_SLACK_MS = 2000,
+  FILES_MAX = 65536,
+  IO_THREADS_MAX = 63,
+};
 
 __attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list arguments) {
   fprintf(stderr, "%s: ", program_invocation_short_name);
@@ -43,6 +48,12 @@ void program_wrong_option(int result, char **argv) {
     program_usage_error("unknown option '-%c'", optopt);
   }
   program_usage_error("unknown option '%s'", argv[optind - 1]);
+}
+
+void program_no_arguments(int argc, char **argv) {
+  if (optind < argc) {
+    program_usage_error("unexpected '%s'", argv[optind]);
+  }
 }
 
 long program_number(const char *option, const char *text, long low, long high) {
@@ -83,18 +94,44 @@ void program_target(program_target_t *target, const char *text) {
   memcpy(target->host, host, length);
 }
 
-void program_host_option(program_target_t *target, const char *text) {
+static void read_host(program_target_t *target, const char *text) {
   if (strlen(text) >= sizeof target->host) {
     program_usage_error("--host is too long");
   }
   memcpy(target->host, text, strlen(text) + 1);
 }
 
-void program_path_option(program_target_t *target, const char *text) {
+static void read_path(program_target_t *target, const char *text) {
   if (strlen(text) >= sizeof target->path || text[0] == '\0' || strcmp(text, "@") == 0) {
     program_usage_error("--path wants 1 to %d bytes", TROUPE_PATH_MAX);
   }
   memcpy(target->path, text, strlen(text) + 1);
+}
+
+void program_option(int option, char **argv, program_target_t *target, program_system_t *system,
+                    void (*help)(void)) {
+  switch (option) {
+  case PROGRAM_HOST:
+    read_host(target, optarg);
+    break;
+  case PROGRAM_PORT:
+    target->port = (int)program_number("--port", optarg, 0, 65535);
+    break;
+  case PROGRAM_PATH:
+    read_path(target, optarg);
+    break;
+  case PROGRAM_IO_THREADS:
+    system->io_threads = (unsigned)program_number("--io-threads", optarg, 1, IO_THREADS_MAX);
+    break;
+  case PROGRAM_RECORD:
+    system->record = optarg;
+    break;
+  case PROGRAM_HELP:
+    help();
+    exit(0);
+  default:
+    program_wrong_option(option, argv);
+  }
 }
 
 /* An abstract name starts with a NUL for the system, and with '@' for people. */
@@ -153,15 +190,6 @@ void program_connect_options(const program_target_t *target, troupe_connect_opti
   options->port = target->port;
 }
 
-void program_raise_file_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_MAX) {
-    return;
-  }
-  limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
-  setrlimit(RLIMIT_NOFILE, &limit); /* if it cannot be raised, fewer connections are served */
-}
-
 bool program_replays;
 
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies) {
@@ -190,15 +218,55 @@ int program_listen(troupe_server_t server, const program_target_t *target, unsig
   return error;
 }
 
-int program_serve(const char *name, troupe_main_fn main, void *argument, size_t argument_size,
-                  unsigned copies, unsigned io_threads, unsigned grace_ms) {
-  program_block_signals();
-  program_raise_file_limit();
+static void stop_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+}
+
+static void block_signals(void) {
+  sigset_t set;
+  stop_signals(&set);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void raise_file_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_MAX) {
+    return;
+  }
+  limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+  setrlimit(RLIMIT_NOFILE, &limit); /* if it cannot be raised, fewer connections are served */
+}
+
+troupe_system_t *program_system_new(const program_system_t *options) {
+  block_signals();
+  raise_file_limit();
   troupe_system_t *system = NULL;
-  int error = troupe_system_new(&(troupe_system_options_t){.io_threads = io_threads}, &system);
+  int error = troupe_system_new(
+      &(troupe_system_options_t){.io_threads = options->io_threads, .spin_us = options->spin_us},
+      &system);
   if (error < 0) {
     program_fail("cannot start: %s", troupe_error_message(error));
   }
+  if (options->record != NULL) {
+    error = troupe_record_start(system, &(troupe_record_options_t){.directory = options->record});
+    if (error < 0) {
+      program_stop(system, 0);
+      program_fail("cannot record into %s: %s", options->record, troupe_error_message(error));
+    }
+  }
+  return system;
+}
+
+void program_give_up(troupe_system_t *system, const char *what, int error) {
+  program_stop(system, 0);
+  program_fail("cannot %s: %s (%s)", what, troupe_error_message(error), troupe_error_name(error));
+}
+
+int program_serve(const program_system_t *options, const char *name, troupe_main_fn main,
+                  void *argument, size_t argument_size, unsigned copies, unsigned grace_ms) {
+  troupe_system_t *system = program_system_new(options);
   troupe_spawn_options_t spawn = {
       .name = name,
       .main = main,
@@ -206,24 +274,11 @@ int program_serve(const char *name, troupe_main_fn main, void *argument, size_t 
       .argument_size = argument_size,
       .copies = copies,
   };
-  error = troupe_spawn(system, &spawn, NULL);
+  int error = troupe_spawn(system, &spawn, NULL);
   if (error < 0) {
-    program_stop(system, 0);
-    program_fail("cannot listen: %s (%s)", troupe_error_message(error), troupe_error_name(error));
+    program_give_up(system, "listen", error);
   }
   return program_run(system, grace_ms);
-}
-
-static void stop_signals(sigset_t *set) {
-  sigemptyset(set);
-  sigaddset(set, SIGINT);
-  sigaddset(set, SIGTERM);
-}
-
-void program_block_signals(void) {
-  sigset_t set;
-  stop_signals(&set);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 /* When the actors end by themselves, the thread that waits for a signal gets one. */
@@ -250,8 +305,8 @@ static int stop(troupe_system_t *system, unsigned grace_ms) {
     return 0;
   }
   for (size_t i = 0; i < count && i < STUCK_MAX; i++) {
-    fprintf(stderr, "%s: actor %s %u did not stop\n", program_invocation_short_name, stuck[i].name,
-            stuck[i].index);
+    fprintf(stderr, "%s: actor %s %u, made at %s, did not stop\n", program_invocation_short_name,
+            stuck[i].name, stuck[i].index, stuck[i].made_at);
   }
   return 1;
 }

@@ -3,6 +3,7 @@
 #ifndef EXAMPLES_PROGRAM_H_INCLUDED
 #define EXAMPLES_PROGRAM_H_INCLUDED
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdnoreturn.h>
@@ -31,6 +32,9 @@ noreturn void program_usage_error(const char *format, ...) __attribute__((format
    short options begin with ':', so that getopt_long() itself prints nothing. */
 noreturn void program_wrong_option(int result, char **argv);
 
+/* There is nothing behind the options, or a usage error. */
+void program_no_arguments(int argc, char **argv);
+
 /* A whole number from `low` to `high`, or a usage error that names the option. */
 long program_number(const char *option, const char *text, long low, long high);
 
@@ -41,17 +45,59 @@ void program_target(program_target_t *target, const char *text);
 void program_listen_options(const program_target_t *target, troupe_listen_options_t *options);
 void program_connect_options(const program_target_t *target, troupe_connect_options_t *options);
 
-/* Reads the value of --host or --path into the target, or ends with a usage error. */
-void program_host_option(program_target_t *target, const char *text);
-void program_path_option(program_target_t *target, const char *text);
+/* ---- Options that servers have in common: for the table of getopt_long(), and for --help ---- */
+
+enum {
+  PROGRAM_HOST = 256, /* above all numbers of a program's own options */
+  PROGRAM_PORT,
+  PROGRAM_PATH,
+  PROGRAM_IO_THREADS,
+  PROGRAM_RECORD,
+  PROGRAM_HELP,
+};
+
+/* clang-format off */
+#define PROGRAM_TARGET_OPTIONS                                                                     \
+  {"host", required_argument, NULL, PROGRAM_HOST},                                                 \
+  {"port", required_argument, NULL, PROGRAM_PORT},                                                 \
+  {"path", required_argument, NULL, PROGRAM_PATH}
+
+#define PROGRAM_SYSTEM_OPTIONS                                                                     \
+  {"io-threads", required_argument, NULL, PROGRAM_IO_THREADS},                                     \
+  {"record", required_argument, NULL, PROGRAM_RECORD},                                             \
+  {"help", no_argument, NULL, PROGRAM_HELP}
+/* clang-format on */
+
+#define PROGRAM_TARGET_HELP                                                                        \
+  "  --host H         the address to listen on (default: all)\n"                                   \
+  "  --port P         the port (default: 0, the system picks one)\n"                               \
+  "  --path P         a Unix socket instead; @NAME is an abstract one\n"
+
+#define PROGRAM_SYSTEM_HELP                                                                        \
+  "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"              \
+  "  --record DIR     record each actor into DIR/NAME-INDEX.trace\n"                               \
+  "  --help           this text"
+
+/* What the latter say. Right when zeroed. */
+typedef struct {
+  unsigned io_threads;
+  int spin_us;        /* as in troupe's options; set by who has an option for it */
+  const char *record; /* a folder, or NULL */
+} program_system_t;
+
+/* One of these options, as getopt_long() returned it; `target` is NULL where there are none of the
+   first kind. --help prints and ends the program; any other ends it with a usage error. */
+void program_option(int option, char **argv, program_target_t *target, program_system_t *system,
+                    void (*help)(void));
 
 /* --systemd[=NAME]: listen on the socket that was passed to the program, of that name if there is
    one; ends the program if there is no such socket, or without a name more than one. */
 void program_systemd_option(program_target_t *target, const char *name);
 
-/* Lets the process open as many files as it may, up to 65536: a connection is one. Called before
- * the system is made. */
-void program_raise_file_limit(void);
+/* Makes the system, and records it if that is asked for; before any other thread is there. SIGINT
+   and SIGTERM are blocked from then on, and the process may open as many files as it may at all, up
+   to 65536: a connection is one. Ends the program if it fails. */
+troupe_system_t *program_system_new(const program_system_t *options);
 
 /* A replay listens on nothing, so it shall not say so. Set before any actor is there. */
 extern bool program_replays;
@@ -61,14 +107,13 @@ extern bool program_replays;
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies);
 
 /* What main() of a server does once it has read its options: starts a system, and copies of an
-   actor in it, each with its own copy of the argument, over so many I/O threads; then
-   program_run(). Returns the exit status.
+   actor in it, each with its own copy of the argument; then program_run(). Returns the exit status.
  */
-int program_serve(const char *name, troupe_main_fn main, void *argument, size_t argument_size,
-                  unsigned copies, unsigned io_threads, unsigned grace_ms);
+int program_serve(const program_system_t *options, const char *name, troupe_main_fn main,
+                  void *argument, size_t argument_size, unsigned copies, unsigned grace_ms);
 
-/* Blocks SIGINT and SIGTERM: called first, before any thread is there. */
-void program_block_signals(void);
+/* Actors could not be started: says why, as what they wanted to do, and ends the program. */
+noreturn void program_give_up(troupe_system_t *system, const char *what, int error);
 
 /* Waits for SIGINT or SIGTERM; then stops the system with some grace and frees it. Actors that have
    all ended by themselves end the program too, as a failure. Returns the program's exit status. */

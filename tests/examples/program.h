@@ -215,6 +215,25 @@ static inline void program_start(program_t *program, const char *name, ...) {
   program->port = colon == NULL ? 0 : atoi(colon + 1);
 }
 
+// A client of a server that listens on 127.0.0.1.
+static inline int program_connect(const program_t *program) {
+  int fd = trp_test_connect_tcp("127.0.0.1", program->port, PROGRAM_LIMIT_MS);
+  assert_true(fd >= 0);
+  return fd;
+}
+
+static inline void program_say(int fd, const char *text) {
+  assert_int_equal(trp_test_send(fd, text, strlen(text), PROGRAM_LIMIT_MS), 0);
+}
+
+static inline void program_gets_back(int fd, const char *expected) {
+  char answer[256] = "";
+  assert_true(strlen(expected) < sizeof answer);
+  assert_int_equal(trp_test_receive(fd, answer, strlen(expected), PROGRAM_LIMIT_MS),
+                   strlen(expected));
+  assert_string_equal(answer, expected);
+}
+
 static inline int program_stop(program_t *program, int signal_number) {
   kill(program->pid, signal_number);
   return program_wait(program);
@@ -272,6 +291,22 @@ static inline int program_run(program_t *program, const char *input, char *outpu
   program_arguments(path, sizeof path, arguments, name, list);
   va_end(list);
   return program_run_array(program, arguments, input, output, size, NULL);
+}
+
+// The `troupe` command can read the traces of all these actors in the folder, whole.
+static inline void program_recorded(const char *folder, const char *const *actors) {
+  static char output[PROGRAM_TEXT];
+  static program_t command;
+  char tool[512], file[512], trace[] = "trace", stat[] = "stat";
+  snprintf(tool, sizeof tool, "%s/bin/troupe", trp_test_build_folder());
+  for (; *actors != NULL; actors++) {
+    snprintf(file, sizeof file, "%s/%s.trace", folder, *actors);
+    char *arguments[] = {tool, trace, stat, file, NULL};
+    int status = program_run_array(&command, arguments, NULL, output, sizeof output, NULL);
+    if (status != 0 || strstr(output, "complete") == NULL) {
+      fail_msg("troupe trace stat %s: %d\n%s%s", file, status, output, command.errors);
+    }
+  }
 }
 
 // Writes a file into the test's folder; gives its name.

@@ -7,23 +7,6 @@ enum { LIMIT_MS = 20000 };
 
 static program_t router;
 
-static int connect_to_router(void) {
-  int fd = trp_test_connect_tcp("127.0.0.1", router.port, LIMIT_MS);
-  assert_true(fd >= 0);
-  return fd;
-}
-
-static void say(int fd, const char *text) {
-  assert_int_equal(trp_test_send(fd, text, strlen(text), LIMIT_MS), 0);
-}
-
-static void gets_back(int fd, const char *expected) {
-  char answer[256] = "";
-  assert_true(strlen(expected) < sizeof answer);
-  assert_int_equal(trp_test_receive(fd, answer, strlen(expected), LIMIT_MS), strlen(expected));
-  assert_string_equal(answer, expected);
-}
-
 static void is_over(int fd) {
   char answer[16];
   assert_int_equal(trp_test_receive_to_end(fd, answer, sizeof answer, LIMIT_MS), 0);
@@ -33,17 +16,18 @@ static void is_over(int fd) {
 static void the_first_line_decides(void **state) {
   (void)state;
   program_start(&router, "router", "--host", "127.0.0.1", NULL);
-  int upper = connect_to_router(), lower = connect_to_router(), rot13 = connect_to_router();
-  say(upper, "upper\n");
-  say(lower, "lower\nAt once");
-  say(rot13, "ro");
-  gets_back(lower, "at once");
-  say(upper, "Later");
-  gets_back(upper, "LATER");
-  say(rot13, "t13\r\nHello");
-  gets_back(rot13, "Uryyb");
-  say(lower, " AND MORE");
-  gets_back(lower, " and more");
+  int upper = program_connect(&router), lower = program_connect(&router),
+      rot13 = program_connect(&router);
+  program_say(upper, "upper\n");
+  program_say(lower, "lower\nAt once");
+  program_say(rot13, "ro");
+  program_gets_back(lower, "at once");
+  program_say(upper, "Later");
+  program_gets_back(upper, "LATER");
+  program_say(rot13, "t13\r\nHello");
+  program_gets_back(rot13, "Uryyb");
+  program_say(lower, " AND MORE");
+  program_gets_back(lower, " and more");
   trp_test_end(upper);
   is_over(upper);
   trp_test_end(lower);
@@ -59,17 +43,18 @@ static void who_asks_for_nothing_known_is_sent_away(void **state) {
   memset(line, 'x', sizeof line - 1);
   line[sizeof line - 1] = '\0';
   program_start(&router, "router", "--host", "127.0.0.1", NULL);
-  int unknown = connect_to_router(), endless = connect_to_router(), hasty = connect_to_router();
-  say(unknown, "tea\n");
-  gets_back(unknown, "no such service\n");
-  say(unknown, "coffee?\n");
+  int unknown = program_connect(&router), endless = program_connect(&router),
+      hasty = program_connect(&router);
+  program_say(unknown, "tea\n");
+  program_gets_back(unknown, "no such service\n");
+  program_say(unknown, "coffee?\n");
   trp_test_end(unknown);
   is_over(unknown);
-  say(endless, line);
-  gets_back(endless, "the first line is too long\n");
+  program_say(endless, line);
+  program_gets_back(endless, "the first line is too long\n");
   trp_test_end(endless);
   is_over(endless);
-  say(hasty, "upp");
+  program_say(hasty, "upp");
   trp_test_end(hasty);
   is_over(hasty);
   program_stop_cleanly(&router, "");
@@ -85,8 +70,8 @@ static void much_arrives_whole_behind_the_first_line(void **state) {
     sent[i] = (char)('a' + i % 26);
   }
   program_start(&router, "router", "--host", "127.0.0.1", NULL);
-  int fd = connect_to_router();
-  say(fd, "upper\n");
+  int fd = program_connect(&router);
+  program_say(fd, "upper\n");
   size_t at = 0, back = 0;
   while (back < SIZE) {
     struct pollfd poller = {.fd = fd, .events = (short)(POLLIN | (at < SIZE ? POLLOUT : 0))};
@@ -116,12 +101,12 @@ static void a_rule_of_its_own_deals_unread_connections(void **state) {
   (void)state;
   program_start(&router, "router", "--host", "127.0.0.1", "--by-port", NULL);
   for (int i = 0; i < 12; i++) {
-    int fd = connect_to_router();
+    int fd = program_connect(&router);
     struct sockaddr_in own;
     socklen_t size = sizeof own;
     assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
-    say(fd, "Abc");
-    gets_back(fd, answers[ntohs(own.sin_port) % 3]);
+    program_say(fd, "Abc");
+    program_gets_back(fd, answers[ntohs(own.sin_port) % 3]);
     trp_test_end(fd);
     is_over(fd);
   }
@@ -131,22 +116,48 @@ static void a_rule_of_its_own_deals_unread_connections(void **state) {
 static void a_stop_ends_connections_wherever_they_are(void **state) {
   (void)state;
   program_start(&router, "router", "--host", "127.0.0.1", NULL);
-  int given = connect_to_router(), waiting = connect_to_router();
-  say(given, "upper\nabc");
-  gets_back(given, "ABC");
+  int given = program_connect(&router), waiting = program_connect(&router);
+  program_say(given, "upper\nabc");
+  program_gets_back(given, "ABC");
   program_stop_cleanly(&router, "");
   is_over(given);
   is_over(waiting);
 }
 
+static void it_runs_over_several_io_actors_and_is_recorded(void **state) {
+  static const char *const actors[] = {"door-0", "upper-0", "lower-0", "rot13-0", NULL};
+  static const char *const asks[] = {"upper\nAbc", "lower\nAbc", "rot13\nAbc"};
+  static const char *const answers[] = {"ABC", "abc", "Nop"};
+  enum { CLIENTS = 12 }; // four to an I/O actor
+  char traces[128];
+  int fds[CLIENTS];
+  (void)state;
+  snprintf(traces, sizeof traces, "%s/traces", trp_test_folder());
+  program_start(&router, "router", "--host", "127.0.0.1", "--io-threads", "3", "--record", traces,
+                NULL);
+  for (int i = 0; i < CLIENTS; i++) {
+    fds[i] = program_connect(&router);
+    program_say(fds[i], asks[i % 3]);
+  }
+  for (int i = 0; i < CLIENTS; i++) {
+    program_gets_back(fds[i], answers[i % 3]);
+    trp_test_end(fds[i]);
+    is_over(fds[i]);
+  }
+  program_stop_cleanly(&router, "");
+  program_recorded(traces, actors);
+}
+
 static void its_usage_is_told(void **state) {
   static const wrong_usage_t wrong[] = {
       {{"--port", "70000"}, "--port wants a whole number from 0 to 65535"},
+      {{"--io-threads", "0"}, "--io-threads wants a whole number from 1 to 63"},
       {{"extra"}, "unexpected 'extra'"},
       {{"--frobnicate"}, "unknown option '--frobnicate'"},
   };
-  static const char *const options[] = {"--host", "--port", "--path", "--by-port", "--help",
-                                        "upper",  "lower",  "rot13",  NULL};
+  static const char *const options[] = {"--host",       "--port",   "--path", "--by-port",
+                                        "--io-threads", "--record", "--help", "upper",
+                                        "lower",        "rot13",    NULL};
   (void)state;
   program_refuses("router", wrong);
   program_helps("router", options);
@@ -159,6 +170,7 @@ int main(void) {
       trp_test(much_arrives_whole_behind_the_first_line),
       trp_test(a_rule_of_its_own_deals_unread_connections),
       trp_test(a_stop_ends_connections_wherever_they_are),
+      trp_test(it_runs_over_several_io_actors_and_is_recorded),
       trp_test(its_usage_is_told),
   };
   return TRP_RUN_TESTS("router", tests);

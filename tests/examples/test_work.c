@@ -5,16 +5,6 @@ enum { LIMIT_MS = 20000, ANSWER = 65 };
 
 static program_t work;
 
-static int connect_to_work(void) {
-  int fd = trp_test_connect_tcp("127.0.0.1", work.port, LIMIT_MS);
-  assert_true(fd >= 0);
-  return fd;
-}
-
-static void ask(int fd, const char *line) {
-  assert_int_equal(trp_test_send(fd, line, strlen(line), LIMIT_MS), 0);
-}
-
 static void gets(int fd, const char *expected) {
   char answer[ANSWER + 1] = "";
   assert_int_equal(trp_test_receive(fd, answer, ANSWER, LIMIT_MS), ANSWER);
@@ -31,8 +21,9 @@ static void gets(int fd, const char *expected) {
 static void the_answers_are_right(void **state) {
   (void)state;
   program_start(&work, "work", "--host", "127.0.0.1", "--iterations", "1", NULL);
-  int fd = connect_to_work();
-  ask(fd, "abc\n\nabcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq\r\n"
+  int fd = program_connect(&work);
+  program_say(
+      fd, "abc\n\nabcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq\r\n"
           "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqr"
           "lmnopqrsmnopqrstnopqrstu\nab");
   gets(fd, OF_ABC);
@@ -40,9 +31,9 @@ static void the_answers_are_right(void **state) {
   gets(fd, OF_448_BITS);
   gets(fd, OF_896_BITS);
   // A line may come in pieces, and the last one without its end.
-  ask(fd, "c\nab");
+  program_say(fd, "c\nab");
   gets(fd, OF_ABC);
-  ask(fd, "c");
+  program_say(fd, "c");
   assert_int_equal(trp_test_end(fd), 0);
   gets(fd, OF_ABC);
   char byte = 0;
@@ -60,7 +51,7 @@ static void more_rounds_hash_the_hash(void **state) {
   for (int i = 0; i < 4; i++) {
     int fd = trp_test_connect_unix(path, strlen(path), LIMIT_MS);
     assert_true(fd >= 0);
-    ask(fd, "abc\n");
+    program_say(fd, "abc\n");
     gets(fd, "f2a778f1a6ed3d5bc59a5d79104c598f3f07093f240ca4e91333fb09ed4f36da");
     trp_test_close(fd);
   }
@@ -72,7 +63,7 @@ static void many_lines_at_once_are_answered_in_order(void **state) {
   (void)state;
   trp_test_limit(60000);
   program_start(&work, "work", "--host", "127.0.0.1", "--iterations", "1", NULL);
-  int fd = connect_to_work();
+  int fd = program_connect(&work);
   // Nothing is read until all is written, as far as it goes: the service must wait as well.
   static char lines[LINES * 4];
   for (int i = 0; i < LINES; i++) {
@@ -105,7 +96,7 @@ static void a_busy_client_leaves_turns_to_others(void **state) {
   (void)state;
   // About 10 ms for each line: the busy client's would take a minute.
   program_start(&work, "work", "--host", "127.0.0.1", "--iterations", "20000", NULL);
-  int busy = connect_to_work(), other = connect_to_work();
+  int busy = program_connect(&work), other = program_connect(&work);
   char *lines = malloc(LINES * 2);
   assert_non_null(lines);
   for (int i = 0; i < LINES; i++) {
@@ -117,7 +108,7 @@ static void a_busy_client_leaves_turns_to_others(void **state) {
   assert_int_equal(trp_test_receive(busy, answer, ANSWER, LIMIT_MS), ANSWER); // it has begun
   int64_t began = trp_test_now_ms();
   for (int i = 0; i < 3; i++) {
-    ask(other, "y\n");
+    program_say(other, "y\n");
     assert_int_equal(trp_test_receive(other, answer, ANSWER, LIMIT_MS), ANSWER);
   }
   assert_true(trp_test_now_ms() - began < 5000 * trp_test_slow());
@@ -132,7 +123,7 @@ static void a_line_that_is_too_long_is_told(void **state) {
   char answer[sizeof told];
   (void)state;
   program_start(&work, "work", "--host", "127.0.0.1", "--iterations", "1", NULL);
-  int fd = connect_to_work();
+  int fd = program_connect(&work);
   char *line = malloc(200000);
   assert_non_null(line);
   memset(line, 'x', 200000);
