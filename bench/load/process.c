@@ -14,6 +14,7 @@
 
 static volatile sig_atomic_t interrupted;
 
+static double cpu_alone(pid_t pid);
 static double seconds_of(struct timeval value);
 static void remember_signal(int number);
 
@@ -30,6 +31,22 @@ double load_cpu_own(void) {
 }
 
 double load_cpu_of(pid_t pid) {
+  double sum = cpu_alone(pid);
+  // The workers of a server that is several processes: those that its first thread has started.
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
+  FILE *file = sum < 0 ? NULL : fopen(path, "re");
+  if (file != NULL) {
+    for (long child; fscanf(file, "%ld", &child) == 1;) {
+      double more = cpu_alone((pid_t)child);
+      sum += more > 0 ? more : 0;
+    }
+    fclose(file);
+  }
+  return sum;
+}
+
+static double cpu_alone(pid_t pid) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
   FILE *file = fopen(path, "re");

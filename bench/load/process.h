@@ -17,7 +17,8 @@ uint64_t load_clock_ns(void);
 double load_cpu_own(void);
 
 // Processor time that another process has used in all its threads, also those that have ended, in
-// seconds. The kernel tells it in steps of 10 ms. Negative when the process is gone.
+// seconds, and in its children that run. The kernel tells it in steps of 10 ms. Negative when the
+// process is gone.
 double load_cpu_of(pid_t pid);
 
 // Says what is wrong, on stderr, and ends the program with status 1. A generator that has lost a
