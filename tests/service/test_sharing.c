@@ -3,9 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/service.h"
@@ -29,6 +32,7 @@ typedef struct {
   unsigned listens;               // servers of each actor
   int second_error; // of a second server on the first one's address, if it is to be tried
   bool try_second;
+  atomic_ullong first; // the id of the last actor's first server
   atomic_int ports[ACTORS][LISTENS];
   atomic_uint served[ACTORS];
   atomic_uint total; // of the last question
@@ -105,6 +109,7 @@ static int sharing_actor(void *argument) {
     error = start_server(shared, &shared->listen, &own.servers[i], &port);
     atomic_store(&shared->ports[troupe_actor_index()][i], port);
   }
+  atomic_store(&shared->first, own.servers[0].id);
   if (error == 0 && shared->try_second) {
     troupe_listen_options_t again = shared->listen;
     again.port = atomic_load(&shared->ports[0][0]);
@@ -115,16 +120,20 @@ static int sharing_actor(void *argument) {
   return error < 0 ? error : troupe_actor_run();
 }
 
-static void start(shared_t *shared, unsigned count, unsigned copies) {
+static void start_elsewhere(shared_t *shared, unsigned count, unsigned copies) {
   troupe_system_options_t options = {.io_threads = count};
   assert_int_equal(pthread_mutex_init(&shared->gate, NULL), 0);
   assert_int_equal(troupe_system_new(&options, &shared->system), 0);
   shared->copies = copies;
   shared->listens = shared->listens == 0 ? 1 : shared->listens;
-  shared->listen.host = "127.0.0.1";
   troupe_spawn_options_t spawn = {
       .name = "sharing", .main = sharing_actor, .argument = shared, .copies = copies};
   assert_int_equal(troupe_spawn(shared->system, &spawn, shared->actors), 0);
+}
+
+static void start(shared_t *shared, unsigned count, unsigned copies) {
+  shared->listen.host = "127.0.0.1";
+  start_elsewhere(shared, count, copies);
 }
 
 static void finish(shared_t *shared) {
@@ -191,6 +200,25 @@ static bool refuses(void *argument) {
 
 static void tell(shared_t *shared, unsigned index, char what) {
   assert_int_equal(troupe_post(shared->system, shared->actors[index], &what, 1), 0);
+}
+
+typedef struct {
+  troupe_system_t *system;
+  uint64_t count;
+} servers_t;
+
+static bool has_servers(void *argument) {
+  const servers_t *wanted = argument;
+  troupe_system_counters_t counters;
+  return troupe_system_counters(wanted->system, &counters) == 0 &&
+         counters.servers == wanted->count;
+}
+
+/// The first server of this actor closes, and that is known: so many are left.
+static void close_one(shared_t *shared, unsigned index, uint64_t left) {
+  servers_t wanted = {.system = shared->system, .count = left};
+  tell(shared, index, 'c');
+  assert_true(trp_test_wait_until(has_servers, &wanted, LIMIT_MS));
 }
 
 static bool has_answer(void *argument) {
@@ -287,6 +315,140 @@ static void pair_ports(unsigned count) {
 static void the_copies_share_the_port_of_their_first_listen_and_that_of_their_second(void **state) {
   (void)state;
   with_io_actors(pair_ports);
+}
+
+static void knock_and_leave(int fd) {
+  assert_true(fd >= 0);
+  test_service_echoes(fd);
+  trp_test_close(fd);
+}
+
+static void share_a_path(unsigned count) {
+  char path[128];
+  struct stat status;
+  snprintf(path, sizeof path, "%s/shared", trp_test_folder());
+  shared_t shared = {.listen.path = path};
+  start_elsewhere(&shared, count, 3);
+  for (unsigned i = 0; i < 9; i++) {
+    knock_and_leave(trp_test_connect_unix(path, strlen(path), LIMIT_MS));
+  }
+  for (unsigned i = 0; i < 3; i++) {
+    assert_int_equal(atomic_load(&shared.served[i]), 3);
+  }
+  close_one(&shared, 0, 2);
+  close_one(&shared, 1, 1);
+  knock_and_leave(trp_test_connect_unix(path, strlen(path), LIMIT_MS));
+  close_one(&shared, 2, 0);
+  finish(&shared);
+  assert_int_equal(atomic_load(&shared.served[2]), 4);
+  assert_int_not_equal(stat(path, &status), 0);
+}
+
+static void a_path_is_shared_until_the_last_closes_it(void **state) {
+  (void)state;
+  with_io_actors(share_a_path);
+}
+
+static void share_a_descriptor(unsigned count) {
+  int port = 0;
+  int fd = trp_test_listen_tcp("127.0.0.1", &port);
+  assert_true(fd >= 0);
+  shared_t shared = {.listen = {.use_fd = true, .fd = fd}};
+  start_elsewhere(&shared, count, 3);
+  for (unsigned i = 0; i < 9; i++) {
+    knock_and_leave(dial(port));
+  }
+  for (unsigned i = 0; i < 3; i++) {
+    assert_int_equal(atomic_load(&shared.ports[i][0]), port);
+    assert_int_equal(atomic_load(&shared.served[i]), 3);
+    tell(&shared, i, 'c');
+  }
+  assert_true(trp_test_wait_until(refuses, &port, LIMIT_MS));
+  finish(&shared);
+}
+
+static void a_descriptor_is_shared_until_the_last_closes_it(void **state) {
+  (void)state;
+  with_io_actors(share_a_descriptor);
+}
+
+static void share_with_a_server(unsigned count) {
+  shared_t shared = {0};
+  start(&shared, count, 1);
+  int port = port_of(&shared);
+  shared_t other = {.listen.share_with.id = atomic_load(&shared.first), .listens = 1};
+  troupe_spawn_options_t spawn = {.main = sharing_actor, .argument = &other, .copies = 2};
+  assert_int_equal(troupe_spawn(shared.system, &spawn, other.actors), 0);
+  for (unsigned i = 0; i < 9; i++) {
+    knock_and_leave(dial(port));
+  }
+  assert_int_equal(served(&shared), 3);
+  assert_int_equal(atomic_load(&other.served[0]), 3);
+  assert_int_equal(atomic_load(&other.served[1]), 3);
+  // The others hold it; and through one of them it can be shared again.
+  close_one(&shared, 0, 2);
+  for (unsigned i = 0; i < 4; i++) {
+    knock_and_leave(dial(port));
+  }
+  shared_t third = {.listen.share_with.id = atomic_load(&other.first), .listens = 1};
+  spawn = (troupe_spawn_options_t){.main = sharing_actor, .argument = &third};
+  assert_int_equal(troupe_spawn(shared.system, &spawn, NULL), 0);
+  assert_int_equal(atomic_load(&third.ports[0][0]), port);
+  for (unsigned i = 0; i < 6; i++) {
+    knock_and_leave(dial(port));
+  }
+  // One that has left cannot be shared with.
+  shared_t late = {.listen.share_with.id = atomic_load(&shared.first), .listens = 1};
+  spawn = (troupe_spawn_options_t){.main = sharing_actor, .argument = &late};
+  assert_int_equal(troupe_spawn(shared.system, &spawn, NULL), TROUPE_EINVAL);
+  finish(&shared);
+  assert_int_equal(served(&shared), 3);
+  assert_int_equal(served(&third), 2);
+  assert_int_equal(served(&other), 6 + 4 + 4);
+}
+
+static void a_server_of_another_actor_is_shared_with(void **state) {
+  (void)state;
+  with_io_actors(share_with_a_server);
+}
+
+/// The backlog of the socket in this process that listens on the port; -1: there is none.
+static int backlog_of(int port) {
+  for (int fd = 0; fd < 1024; fd++) {
+    struct sockaddr_in address;
+    struct tcp_info info = {0};
+    socklen_t address_size = sizeof address, info_size = sizeof info;
+    if (getsockname(fd, (struct sockaddr *)&address, &address_size) == 0 &&
+        address.sin_family == AF_INET && ntohs(address.sin_port) == port &&
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_size) == 0 &&
+        info.tcpi_state == TCP_LISTEN) {
+      return (int)info.tcpi_sacked; // which it is of one that listens
+    }
+  }
+  return -1;
+}
+
+static void ask_for_other_backlogs(unsigned count) {
+  shared_t shared = {.listen.backlog = 7};
+  start(&shared, count, 1);
+  int port = port_of(&shared);
+  assert_int_equal(backlog_of(port), 7);
+  shared_t other = {.listen = {.port = port, .backlog = 100, .host = "127.0.0.1"}, .listens = 1};
+  troupe_spawn_options_t spawn = {.main = sharing_actor, .argument = &other};
+  assert_int_equal(troupe_spawn(shared.system, &spawn, NULL), 0);
+  assert_int_equal(backlog_of(port), 7);
+  // Also when the first has gone.
+  close_one(&shared, 0, 1);
+  for (unsigned i = 0; i < 4; i++) {
+    knock_and_leave(dial(port));
+  }
+  assert_int_equal(backlog_of(port), 7);
+  finish(&shared);
+}
+
+static void of_different_backlogs_the_first_counts(void **state) {
+  (void)state;
+  with_io_actors(ask_for_other_backlogs);
 }
 
 // ---- Who gets a connection ----
@@ -446,6 +608,10 @@ int main(void) {
       trp_test(an_actor_that_has_the_address_and_an_exclusive_one_find_it_in_use),
       trp_test(a_port_that_the_system_picked_is_shared_by_its_number),
       trp_test(the_copies_share_the_port_of_their_first_listen_and_that_of_their_second),
+      trp_test(a_path_is_shared_until_the_last_closes_it),
+      trp_test(a_descriptor_is_shared_until_the_last_closes_it),
+      trp_test(a_server_of_another_actor_is_shared_with),
+      trp_test(of_different_backlogs_the_first_counts),
       trp_test(the_fewest_connections_get_the_next),
       trp_test(a_peer_comes_back_to_the_same_actor),
       trp_test(who_cannot_keep_up_gets_no_more_while_others_can),
