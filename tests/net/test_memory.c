@@ -1,51 +1,8 @@
 /* Running out of memory inside each call: it says so, nothing has happened, and the same call
  * succeeds later. */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "core/net/socket.h"
+#include "tests/net/no_memory.h"
 #include "tests/net/scene.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#ifndef OWN_MALLOC
-#define OWN_MALLOC 1
-#endif
-
-static _Thread_local int fail_at;      // the how-manieth allocation from now on fails; 0: none
-static _Thread_local size_t fail_size; // all of this size fail; 0: none
-
-#if OWN_MALLOC
-/* glibc's own, under their other names. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-static bool fails(size_t size) {
-  if ((fail_at > 0 && --fail_at == 0) || (fail_size > 0 && size == fail_size)) {
-    errno = ENOMEM;
-    return true;
-  }
-  return false;
-}
-
-void *malloc(size_t size) {
-  return fails(size) ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t nmemb, size_t size) {
-  return fails(nmemb * size) ? NULL : __libc_calloc(nmemb, size);
-}
-
-void *realloc(void *ptr, size_t size) {
-  return fails(size) ? NULL : __libc_realloc(ptr, size);
-}
-#endif
 
 /* One call, which fails at its first allocation, at its second, … until it has all it needs. The
  * last result is the call's. */
