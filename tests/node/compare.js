@@ -4,6 +4,8 @@
 //   node compare.js NODE_OUTPUT TROUPE_OUTPUT SCENARIOS...
 //   node compare.js --binding NODE_OUTPUT BINDING_OUTPUT SCENARIOS...
 //
+// With TROUPE_COMPARE_FAILED=FILE it writes the names of the scenarios that fail there.
+//
 // A difference must be written down in the scenario, after "differs: REASON", as lines that begin
 // with "- " (Node) and "+ " (troupe); one that is written down must be there. Those of the Node
 // binding stand after "binding differs: REASON". Ends with status 1 if anything else is found.
@@ -97,6 +99,7 @@ const troupe = readOutput(troupeOutput);
 let played = 0;
 let explained = 0;
 let failed = 0;
+const failures = [];
 for (const [name, expected] of readDifferences()) {
   if (!node.has(name) && !troupe.has(name)) {
     continue; // it needs what this machine has not
@@ -106,6 +109,7 @@ for (const [name, expected] of readDifferences()) {
   const same = found.join('\n') === expected.lines.join('\n');
   if (!same || (found.length > 0 && expected.reasons.length === 0)) {
     failed++;
+    failures.push(name);
     process.stdout.write(`\n${name}\n`);
     if (expected.lines.length > 0) {
       process.stdout.write(`  expected, as "- Node" and "+ troupe":\n    ${expected.lines.join('\n    ')}\n`);
@@ -117,4 +121,7 @@ for (const [name, expected] of readDifferences()) {
 }
 process.stdout.write(`${played} scenarios played: ${played - failed} as expected` +
   ` (${explained} of them with differences that are documented), ${failed} not\n`);
+if (process.env.TROUPE_COMPARE_FAILED !== undefined) {
+  fs.writeFileSync(process.env.TROUPE_COMPARE_FAILED, failures.map((name) => `${name}\n`).join(''));
+}
 process.exitCode = failed > 0 || played === 0 ? 1 : 0;

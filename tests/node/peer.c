@@ -365,7 +365,11 @@ static int launch(char **command) {
                              open("/dev/null", O_RDWR));
   }
   (void)setenv("TROUPE_PLAY_FDS", text, 1);
-  (void)setenv("TROUPE_PLAY_HAS", ipv6_is_there() ? "ipv6" : "", 1);
+  const char *io_actors = getenv("TROUPE_PLAY_IO_ACTORS");
+  bool several = io_actors != NULL && strcmp(io_actors, "1") != 0;
+  char has[64];
+  snprintf(has, sizeof has, "%s %s", ipv6_is_there() ? "ipv6" : "", several ? "" : "one-io-actor");
+  (void)setenv("TROUPE_PLAY_HAS", has, 1);
   (void)execvp(command[0], command);
   perror(command[0]);
   return 127;

@@ -3,7 +3,7 @@
 //
 //   play FOLDER PEER SCENARIOS...
 //
-// With TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
+// TROUPE_PLAY_IO_ACTORS says over how many I/O actors (1). With TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
 // unless each replay does and tells the same.
 #include <signal.h>
 #include <stdlib.h>
@@ -101,7 +101,10 @@ int main(int argc, char **argv) {
     scenario_read(argv[i], &scenarios);
   }
   troupe_system_t *system = NULL;
-  if (troupe_system_new(NULL, &system) != 0) {
+  const char *io_actors = getenv("TROUPE_PLAY_IO_ACTORS");
+  troupe_system_options_t options = {.io_threads = io_actors != NULL ? (unsigned)atoi(io_actors)
+                                                                     : 1};
+  if (troupe_system_new(&options, &system) != 0) {
     fprintf(stderr, "play: no system\n");
     return 2;
   }
