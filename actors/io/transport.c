@@ -49,10 +49,10 @@ struct trp_handle {
   uint8_t type;         // of trp_fd_type_t
   uint8_t wanted;       // TRP_READ, TRP_WRITE, TRP_HANGUP
   uint8_t armed;        // what libuv watches; may be more than is wanted
-  bool watched;         // `poll` was made
-  bool exact;           // something came that is not wanted: watch no more than is wanted
-  bool hung;            // TRP_HANGUP has come
-  bool connecting;
+  bool watched : 1;     // `poll` was made
+  bool exact : 1;       // something came that is not wanted: watch no more than is wanted
+  bool hung : 1;        // TRP_HANGUP has come
+  bool connecting : 1;
   int linger_ms;     // after close, for the peer to take the rest and to close, too; 0: not at all
   int connect_error; // of the attempt; the kernel tells it once
 };

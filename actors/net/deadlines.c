@@ -25,10 +25,10 @@ static int64_t next_deadline(const trp_stream_t *stream) {
     next = earlier(next, stream->active_ns, options->timeout_ms);
   }
   if (stream->handle == NULL) {
-    return earlier(next, stream->opened_ns, options->connect_deadline_ms);
+    return earlier(next, stream->began_ns, options->connect_deadline_ms);
   }
   if (awaits_first_byte(stream)) {
-    next = earlier(next, stream->reads_ns, options->first_byte_deadline_ms);
+    next = earlier(next, stream->began_ns, options->first_byte_deadline_ms);
   }
   if (!trp_writes_empty(&stream->writes)) {
     next = earlier(next, stream->progress_ns, options->write_stall_deadline_ms);
@@ -58,7 +58,7 @@ void trp_stream_run_due(trp_due_t *due) {
   const trp_socket_options_t *options = &stream->options;
   int64_t now = stream->net->now_ns;
   bool connects = stream->handle == NULL;
-  if (connects && earlier(TRP_NEVER, stream->opened_ns, options->connect_deadline_ms) <= now) {
+  if (connects && earlier(TRP_NEVER, stream->began_ns, options->connect_deadline_ms) <= now) {
     trp_failure_t failure = {.code = TROUPE_ECONNECTDEADLINE, .syscall = "connect"};
     if (stream->connector != NULL) {
       trp_connector_describe(stream->connector, &failure);
@@ -67,7 +67,7 @@ void trp_stream_run_due(trp_due_t *due) {
     return;
   }
   if (!connects && awaits_first_byte(stream) &&
-      earlier(TRP_NEVER, stream->reads_ns, options->first_byte_deadline_ms) <= now) {
+      earlier(TRP_NEVER, stream->began_ns, options->first_byte_deadline_ms) <= now) {
     trp_stream_fail_with(stream, TROUPE_EFIRSTBYTEDEADLINE, "read");
     return;
   }

@@ -1,16 +1,15 @@
 #include "actors/net/siblings.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <troupe/error.h>
 
 #include "actors/net/context.h"
 
-enum { LOST_SPARE = 64 }; // for connections that were refused before there was a socket
-
 static unsigned number_of(const trp_net_t *net);
-static int grow_lost(trp_sibling_t *sibling, size_t capacity);
 static void mark(trp_net_t *net, trp_sibling_t *sibling);
 static bool tell_lost(trp_net_t *net, unsigned io);
+static void tell_ids(trp_net_t *net, unsigned io, uint64_t *ids, size_t *count, uint32_t flags);
 static void begin_round(trp_net_t *net);
 static void end_round(trp_net_t *net);
 static void run_all(trp_link_t *list);
@@ -39,11 +38,6 @@ int trp_net_join(trp_net_t *net, unsigned io_actors) {
     all[i].place = (trp_place_t){.id = trp_id_actor(i + 1), .credit = 1};
     trp_out_init(&all[i].out, net->self, trp_id_actor(i + 1), net->pool);
     trp_list_init(&all[i].in_dirty);
-  }
-  for (unsigned i = 0; i < io_actors; i++) {
-    if (i + 1 != number_of(net) && grow_lost(&all[i], LOST_SPARE) != 0) {
-      return TROUPE_ENOMEM;
-    }
   }
   net->window = TRP_ACTOR_WINDOW / io_actors;
   return 0;
@@ -123,8 +117,13 @@ static void mark(trp_net_t *net, trp_sibling_t *sibling) {
 
 // ---- Connections that are gone ----
 
-static int grow_lost(trp_sibling_t *sibling, size_t capacity) {
-  trp_lost_t *lost = realloc(sibling->lost, capacity * sizeof *lost);
+int trp_sibling_reserve(trp_sibling_t *sibling) {
+  size_t needed = sibling->lost_count + sibling->served + 1;
+  if (needed <= sibling->lost_capacity) {
+    return 0;
+  }
+  size_t capacity = needed + needed / 8 + TRP_UNTOLD_MAX;
+  uint64_t *lost = realloc(sibling->lost, capacity * sizeof *lost);
   if (lost == NULL) {
     return TROUPE_ENOMEM;
   }
@@ -133,48 +132,56 @@ static int grow_lost(trp_sibling_t *sibling, size_t capacity) {
   return 0;
 }
 
-int trp_sibling_reserve(trp_sibling_t *sibling) {
-  size_t needed = sibling->lost_count + sibling->served + 1 + LOST_SPARE;
-  return needed <= sibling->lost_capacity ? 0 : grow_lost(sibling, needed + needed / 2);
-}
-
 void trp_sibling_lose(trp_net_t *net, uint64_t id, bool untold) {
-  trp_sibling_t *sibling = trp_sibling_of(net, trp_id_creator(id));
+  unsigned io = trp_id_creator(id);
+  trp_sibling_t *sibling = trp_sibling_of(net, io);
   if (!untold) {
     sibling->served--;
-  } else if (sibling->lost_count + sibling->served >= sibling->lost_capacity) {
-    net->counters.undeliverable++; // no memory for so long: the other one goes on counting it
-    return;
+    sibling->lost[sibling->lost_count++] = id;
+  } else {
+    if (sibling->untold_count == TRP_UNTOLD_MAX) {
+      tell_ids(net, io, sibling->untold, &sibling->untold_count, TRP_FLAG(UNTOLD));
+    }
+    if (sibling->untold_count == TRP_UNTOLD_MAX) {
+      net->counters.undeliverable++; // no memory for so long: the other one goes on counting it
+      return;
+    }
+    sibling->untold[sibling->untold_count++] = id;
   }
-  sibling->lost[sibling->lost_count++] = (trp_lost_t){.id = id, .untold = untold};
   mark(net, sibling);
 }
 
 /// Puts them into messages; false: not all.
 static bool tell_lost(trp_net_t *net, unsigned io) {
   trp_sibling_t *sibling = trp_sibling_of(net, io);
-  size_t told = 0;
-  while (told < sibling->lost_count) {
-    trp_message_t *message = trp_sibling_tell(net, io, TRP_KIND(COMMAND_LOST),
-                                              sibling->lost[told].id);
-    if (message == NULL) {
-      break;
-    }
-    message->flags = sibling->lost[told].untold ? TRP_FLAG(UNTOLD) : TRP_FLAG(NONE);
-    told++;
-  }
-  sibling->lost_count -= told;
-  for (size_t i = 0; i < sibling->lost_count; i++) {
-    sibling->lost[i] = sibling->lost[i + told];
-  }
-  if (sibling->lost_count == 0 && sibling->asked != 0) {
+  tell_ids(net, io, sibling->lost, &sibling->lost_count, TRP_FLAG(NONE));
+  tell_ids(net, io, sibling->untold, &sibling->untold_count, TRP_FLAG(UNTOLD));
+  bool all = sibling->lost_count == 0 && sibling->untold_count == 0;
+  if (all && sibling->asked != 0) {
     trp_message_t *message = trp_sibling_tell(net, io, TRP_KIND(COMMAND_SYNCED), 0);
     if (message != NULL) {
       message->through = sibling->asked;
       sibling->asked = 0;
     }
   }
-  return sibling->lost_count == 0 && sibling->asked == 0;
+  return all && sibling->asked == 0;
+}
+
+/// As many as there is memory for.
+static void tell_ids(trp_net_t *net, unsigned io, uint64_t *ids, size_t *count, uint32_t flags) {
+  size_t told = 0;
+  while (told < *count) {
+    trp_message_t *message = trp_sibling_tell(net, io, TRP_KIND(COMMAND_LOST), ids[told]);
+    if (message == NULL) {
+      break;
+    }
+    message->flags = flags;
+    told++;
+  }
+  if (told > 0) {
+    *count -= told;
+    memmove(ids, ids + told, *count * sizeof *ids);
+  }
 }
 
 // ---- Making sure ----

@@ -14,19 +14,18 @@
 struct trp_net;
 struct trp_command;
 
-/// A connection that is gone, and whose end is still to be told to the one that accepted it.
-typedef struct trp_lost {
-  uint64_t id;
-  bool untold; // its actor has never heard of it
-} trp_lost_t;
+enum { TRP_UNTOLD_MAX = 64 };
 
 typedef struct trp_sibling {
   trp_out_t out;
   trp_link_t in_dirty; // among those with something to be sent
   trp_place_t place;   // of the connections that were accepted here and live there
   size_t served;       // connections that it accepted and that live here
-  trp_lost_t *lost;    // there is room for one of each of those
+  // Connections that it accepted and that are gone, whose end is still to be told to it.
+  uint64_t *lost; // there is room for one of each that lives here
   size_t lost_count, lost_capacity;
+  uint64_t untold[TRP_UNTOLD_MAX]; // of which their actors have never heard
+  size_t untold_count;
   uint64_t asked;        // the round of its COMMAND_SYNC that is not answered yet; 0: none
   bool wants_descriptor; // to be told when one is closed here
 } trp_sibling_t;

@@ -60,7 +60,7 @@ int trp_stream_new(trp_net_t *net, trp_owner_t *owner, uint64_t id, trp_stream_t
       .owner = owner,
       .state = TRP_STREAM_CONNECTING,
       .credit = TRP_SOCKET_CREDIT,
-      .opened_ns = net->now_ns,
+      .began_ns = net->now_ns,
       .active_ns = net->now_ns,
       .progress_ns = net->now_ns,
       .due = {.run = trp_stream_run_due},
@@ -299,7 +299,7 @@ static void start(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted) {
   trp_net_t *net = stream->net;
   stream->handle = handle;
   stream->wanted = (uint8_t)wanted;
-  stream->opened_ns = net->now_ns;
+  stream->began_ns = net->now_ns;
   stream->progress_ns = net->now_ns;
   net->ops->set_owner(net->transport, handle, stream);
   trp_options_apply(&stream->options, net->transport, handle);
@@ -571,7 +571,7 @@ static void update_want(trp_stream_t *stream) {
   bool reads_again = mask & ~stream->wanted & TRP_READ;
   stream->wanted = (uint8_t)mask;
   if (reads_again) {
-    stream->reads_ns = stream->net->now_ns;
+    stream->began_ns = stream->net->now_ns;
     if (stream->options.first_byte_deadline_ms != 0 && stream->bytes_read == 0) {
       trp_stream_arm(stream);
     }

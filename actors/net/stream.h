@@ -41,9 +41,8 @@ struct trp_stream {
   uint64_t written;    // how many of them the kernel took
   trp_writes_t writes; // the rest
 
-  int64_t opened_ns;   // since when it connects, or is connected
   int64_t active_ns;   // when something last moved
-  int64_t reads_ns;    // since when it is read from, if it is
+  int64_t began_ns;    // since when it connects, or (later) is read from
   int64_t progress_ns; // when the kernel last took something, or had nothing to take
   trp_due_t due;       // the earliest of its timeout and deadlines, or before it
   trp_socket_options_t options;

@@ -34,7 +34,6 @@ int trp_writes_add(trp_writes_t *writes, trp_write_store_t *store, trp_frame_t *
     writes->last->next = entry;
   }
   writes->last = entry;
-  writes->bytes += length;
   return 0;
 }
 
@@ -57,7 +56,6 @@ int trp_writes_parts(const trp_writes_t *writes, struct iovec *parts, int capaci
 
 bool trp_writes_taken(trp_writes_t *writes, trp_write_store_t *store, size_t size) {
   bool notify = false;
-  writes->bytes -= size;
   while (writes->first != NULL && writes->first->length <= size) {
     size -= writes->first->length;
     notify |= writes->first->notify;
@@ -75,7 +73,6 @@ void trp_writes_clear(trp_writes_t *writes, trp_write_store_t *store) {
   while (writes->first != NULL) {
     drop_first(writes, store);
   }
-  writes->bytes = 0;
 }
 
 void trp_write_store_free(trp_write_store_t *store) {

@@ -28,7 +28,6 @@ typedef struct trp_write_store {
 /// Zeroed, it is empty.
 typedef struct trp_writes {
   trp_write_t *first, *last;
-  uint64_t bytes; // in it
 } trp_writes_t;
 
 static inline bool trp_writes_empty(const trp_writes_t *writes) {

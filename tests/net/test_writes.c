@@ -14,6 +14,14 @@ static void add_text(trp_writes_t *writes, const char *text, bool notify) {
   trp_frame_release(frame);
 }
 
+static uint64_t bytes_in(const trp_writes_t *writes) {
+  uint64_t sum = 0;
+  for (const trp_write_t *entry = writes->first; entry != NULL; entry = entry->next) {
+    sum += entry->length;
+  }
+  return sum;
+}
+
 static void a_write_that_is_partly_taken_goes_on_where_it_stopped(void **state) {
   trp_writes_t writes = {0};
   struct iovec parts[4];
@@ -26,7 +34,7 @@ static void a_write_that_is_partly_taken_goes_on_where_it_stopped(void **state) 
   assert_memory_equal(parts[0].iov_base, "llo", 3);
   assert_true(trp_writes_taken(&writes, &store, 3));
   assert_true(trp_writes_empty(&writes));
-  assert_int_equal(writes.bytes, 0);
+  assert_int_equal(bytes_in(&writes), 0);
 }
 
 static void only_a_whole_write_that_somebody_waits_for_says_so(void **state) {
@@ -37,7 +45,7 @@ static void only_a_whole_write_that_somebody_waits_for_says_so(void **state) {
   add_text(&writes, "ef", false);
   assert_false(trp_writes_taken(&writes, &store, 3));
   assert_true(trp_writes_taken(&writes, &store, 2));
-  assert_int_equal(writes.bytes, 1);
+  assert_int_equal(bytes_in(&writes), 1);
   trp_writes_clear(&writes, &store);
   assert_true(trp_writes_empty(&writes));
 }
@@ -107,7 +115,7 @@ static void the_bytes_leave_in_the_order_of_the_writes(void **state) {
         left -= part;
       }
       trp_writes_taken(&writes, &store, portion);
-      assert_int_equal(writes.bytes, put - taken);
+      assert_int_equal(bytes_in(&writes), put - taken);
     }
   }
   assert_memory_equal(expected, got, taken);
