@@ -257,7 +257,8 @@ static int spawn(child_t *child) {
     spec->prepare(copy, supervisor->addresses, supervisor->options.listen_count);
     options.argument = copy;
   }
-  int error = troupe_spawn(trp_actor_system(supervisor->object.actor), &options, &child->actor);
+  int error = troupe_spawn_at(supervisor->object.made_at,
+                              trp_actor_system(supervisor->object.actor), &options, &child->actor);
   free(copy);
   return error;
 }

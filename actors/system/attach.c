@@ -58,8 +58,13 @@ no_key:
   return error;
 }
 
-int troupe_attach(troupe_system_t *system, const troupe_attach_options_t *options,
-                  troupe_actor_t *actor) {
+int(troupe_attach)(troupe_system_t *system, const troupe_attach_options_t *options,
+                   troupe_actor_t *actor) {
+  return troupe_attach_at(NULL, system, options, actor);
+}
+
+int troupe_attach_at(const char *made_at, troupe_system_t *system,
+                     const troupe_attach_options_t *options, troupe_actor_t *actor) {
   static const troupe_attach_options_t defaults = {0};
   options = options == NULL ? &defaults : options;
   if (system == NULL || !trp_is_actor_name(options->name)) {
@@ -77,7 +82,7 @@ int troupe_attach(troupe_system_t *system, const troupe_attach_options_t *option
   pthread_mutex_unlock(&system->mutex);
   const troupe_spawn_options_t spawn_options = {.name = options->name};
   trp_entry_t *entry = NULL;
-  int error = trp_entry_new(system, &spawn_options, 0, group, &entry);
+  int error = trp_entry_new(made_at, system, &spawn_options, 0, group, &entry);
   if (error != 0) {
     return error;
   }

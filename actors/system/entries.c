@@ -22,13 +22,15 @@ static void free_entry(trp_entry_t *entry) {
   free(entry);
 }
 
-int trp_entry_new(troupe_system_t *system, const troupe_spawn_options_t *options, uint32_t index,
-                  uint64_t group, trp_entry_t **made) {
+int trp_entry_new(const char *made_at, troupe_system_t *system,
+                  const troupe_spawn_options_t *options, uint32_t index, uint64_t group,
+                  trp_entry_t **made) {
   trp_entry_t *entry = calloc(1, sizeof *entry);
   if (entry == NULL) {
     return TROUPE_ENOMEM;
   }
   entry->system = system;
+  entry->made_at = made_at;
   entry->main = options->main;
   entry->argument = options->argument;
   trp_start_t *start = &entry->start;

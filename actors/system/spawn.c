@@ -32,10 +32,11 @@ static int start_thread(trp_entry_t *entry, size_t stack_size) {
   return error;
 }
 
-static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *options,
-                      uint32_t index, uint64_t group, uint64_t *id) {
+static int start_copy(const char *made_at, troupe_system_t *system,
+                      const troupe_spawn_options_t *options, uint32_t index, uint64_t group,
+                      uint64_t *id) {
   trp_entry_t *entry = NULL;
-  int error = trp_entry_new(system, options, index, group, &entry);
+  int error = trp_entry_new(made_at, system, options, index, group, &entry);
   if (error != 0) {
     return error;
   }
@@ -64,8 +65,9 @@ static int start_copy(troupe_system_t *system, const troupe_spawn_options_t *opt
   return error;
 }
 
-static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
-                 troupe_actor_t *actors, uint64_t *ids, unsigned copies) {
+static int spawn(const char *made_at, troupe_system_t *system,
+                 const troupe_spawn_options_t *options, troupe_actor_t *actors, uint64_t *ids,
+                 unsigned copies) {
   pthread_mutex_lock(&system->mutex);
   trp_system_reap(system);
   uint64_t group = system->next_group++;
@@ -73,7 +75,7 @@ static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
   int error = 0;
   unsigned started = 0;
   for (; started < copies && error == 0; started++) {
-    error = start_copy(system, options, started, group, &ids[started]);
+    error = start_copy(made_at, system, options, started, group, &ids[started]);
   }
   if (error != 0) {
     // The last one did not start; the others end again, unheard of.
@@ -94,8 +96,13 @@ static int spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
   return 0;
 }
 
-int troupe_spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
-                 troupe_actor_t *actors) {
+int(troupe_spawn)(troupe_system_t *system, const troupe_spawn_options_t *options,
+                  troupe_actor_t *actors) {
+  return troupe_spawn_at(NULL, system, options, actors);
+}
+
+int troupe_spawn_at(const char *made_at, troupe_system_t *system,
+                    const troupe_spawn_options_t *options, troupe_actor_t *actors) {
   int error = validate(options);
   if (error != 0) {
     return error;
@@ -120,7 +127,7 @@ int troupe_spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
   if (ids == NULL) {
     return TROUPE_ENOMEM;
   }
-  error = spawn(system, options, actors, ids, copies);
+  error = spawn(made_at, system, options, actors, ids, copies);
   if (self != NULL) {
     trp_actor_called(self, TRP_CALL_SPAWN, error);
     for (unsigned i = 0; i < copies && error == 0; i++) {

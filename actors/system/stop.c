@@ -107,6 +107,7 @@ int troupe_system_wait(troupe_system_t *system, int timeout_ms, troupe_stuck_t *
       stuck[found].actor = entry->start.id;
       stuck[found].index = entry->start.index;
       memcpy(stuck[found].name, entry->start.name, sizeof stuck[found].name);
+      trp_made_at_copy(entry->made_at, stuck[found].made_at);
     }
     found++;
   }

@@ -42,6 +42,7 @@ typedef struct trp_entry {
   struct trp_entry *next;
   troupe_system_t *system;
   trp_start_t start;
+  const char *made_at; // file and line, or NULL
   troupe_main_fn main;
   void *argument; // what main gets
   pthread_t thread;
@@ -102,8 +103,9 @@ void trp_system_tell_change(troupe_system_t *system);
 bool trp_is_actor_name(const char *name);
 /// Puts a new actor, which is STARTING, into the table; pinned for the caller. 0, TROUPE_ENOMEM,
 /// TROUPE_ESTOPPED or TROUPE_EOVERFLOW.
-int trp_entry_new(troupe_system_t *system, const troupe_spawn_options_t *options, uint32_t index,
-                  uint64_t group, trp_entry_t **entry);
+int trp_entry_new(const char *made_at, troupe_system_t *system,
+                  const troupe_spawn_options_t *options, uint32_t index, uint64_t group,
+                  trp_entry_t **entry);
 /// NULL: not there. With the mutex held.
 trp_entry_t *trp_entry_find(troupe_system_t *system, uint64_t id);
 /// With the mutex held.

@@ -76,6 +76,8 @@ trp_object_t *trp_object_find(trp_actor_t *actor, uint64_t id, const trp_object_
 int trp_object_get(uint64_t id, const trp_object_type_t *type, trp_object_t **object);
 /// Where it was made, for a command: its end, if it is long. NULL: no memory.
 char *trp_object_made_at(const trp_object_t *object, trp_out_t *out);
+/// Copies such a place, or its end.
+void trp_made_at_copy(const char *made_at, char text[TROUPE_MADE_AT_SIZE]);
 void trp_object_hold(trp_object_t *object, bool holding);
 void trp_object_drain(trp_object_t *object, bool draining);
 /// Calls type->later once, after the callback that is going on now (from outside of callbacks:

@@ -69,13 +69,15 @@ static void describe(const trp_object_t *object, troupe_handle_t *handle) {
       .owner = {object->actor->start.id},
       .holds = object->holding,
   };
-  if (object->made_at != NULL) {
-    size_t length = strlen(object->made_at);
-    size_t room = sizeof handle->made_at - 1;
-    snprintf(handle->made_at, sizeof handle->made_at, "%s",
-             object->made_at + (length > room ? length - room : 0));
-  }
+  trp_made_at_copy(object->made_at, handle->made_at);
   object->type->describe(object, handle);
+}
+
+void trp_made_at_copy(const char *made_at, char text[TROUPE_MADE_AT_SIZE]) {
+  size_t length = made_at == NULL ? 0 : strlen(made_at);
+  size_t room = TROUPE_MADE_AT_SIZE - 1;
+  snprintf(text, TROUPE_MADE_AT_SIZE, "%s",
+           made_at == NULL ? "" : made_at + (length > room ? length - room : 0));
 }
 
 static int compare(const void *left, const void *right) {

@@ -56,6 +56,11 @@ typedef struct troupe_spawn_options {
 TROUPE_API int troupe_spawn(troupe_system_t *system, const troupe_spawn_options_t *options,
                             troupe_actor_t *actors);
 
+/// The same, told where it is called (<troupe/here.h>), which is where lists of actors say that
+/// they were made.
+TROUPE_API int troupe_spawn_at(const char *made_at, troupe_system_t *system,
+                               const troupe_spawn_options_t *options, troupe_actor_t *actors);
+
 /// Dispatches events until nothing holds the actor (as Node's loop ends when nothing is ref'd), it
 /// is stopped, or troupe_actor_end() was called.
 ///
@@ -229,5 +234,9 @@ TROUPE_API int troupe_watch(troupe_actor_t actor, troupe_down_fn on_down, void *
 TROUPE_API int troupe_unwatch(troupe_actor_t actor);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_spawn(...) troupe_spawn_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif

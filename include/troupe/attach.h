@@ -38,6 +38,10 @@ typedef struct troupe_attach_options {
 TROUPE_API int troupe_attach(troupe_system_t *system, const troupe_attach_options_t *options,
                              troupe_actor_t *actor);
 
+/// The same, told where it is called (<troupe/here.h>).
+TROUPE_API int troupe_attach_at(const char *made_at, troupe_system_t *system,
+                                const troupe_attach_options_t *options, troupe_actor_t *actor);
+
 /// The descriptor that is readable as long as troupe_dispatch() has something to do: for poll(),
 /// epoll, and the loops of others. Level-triggered.
 ///
@@ -87,5 +91,9 @@ TROUPE_API bool troupe_actor_held(void);
 TROUPE_API int troupe_detach(int status);
 
 TROUPE_END
+
+#ifndef TROUPE_NO_HERE
+#define troupe_attach(...) troupe_attach_at(TROUPE_HERE, __VA_ARGS__)
+#endif
 
 #endif

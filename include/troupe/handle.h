@@ -16,9 +16,9 @@ typedef enum troupe_handle_kind {
 } troupe_handle_kind_t;
 
 enum {
-  TROUPE_MADE_AT_SIZE = 128,     ///< of `made_at`, with its NUL
-  TROUPE_HANDLE_TEXT_SIZE = 640, ///< enough for every text of troupe_handle_text(), with its NUL
-};
+  TROUPE_HANDLE_TEXT_SIZE = 640
+};  ///< enough for every text of troupe_handle_text(), with its
+    ///< NUL
 
 /// A handle that is there.
 typedef struct troupe_handle {

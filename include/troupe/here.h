@@ -21,4 +21,8 @@
 #define TROUPE_HERE_LINE(line) TROUPE_HERE_TEXT(line)
 #define TROUPE_HERE_TEXT(line) #line
 
+enum {
+  TROUPE_MADE_AT_SIZE = 128
+}; ///< of a copy of such a text, with its NUL; of a longer one the end
+
 #endif

@@ -4,6 +4,7 @@
 #define TROUPE_SYSTEM_H_INCLUDED
 
 #include <troupe/error.h>
+#include <troupe/here.h>
 
 TROUPE_BEGIN
 
@@ -51,6 +52,8 @@ typedef struct troupe_stuck {
   uint64_t actor;
   unsigned index;
   char name[64];
+  char made_at[TROUPE_MADE_AT_SIZE]; ///< file and line where it was spawned or attached
+                                     ///< (<troupe/here.h>); "": not known
 } troupe_stuck_t;
 
 /// Waits until all actors have ended.

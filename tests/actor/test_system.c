@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -157,6 +158,38 @@ static void more_stuck_actors_than_there_is_room_for_are_counted(void **state) {
   assert_int_equal(troupe_system_wait(scene, 0, stuck, 3, &count), TROUPE_ETIMEDOUT);
   assert_int_equal(count, 20);
   assert_int_equal(stuck[3].index, 1234);
+}
+
+static void made_at(troupe_actor_t actor, const char *expected) {
+  troupe_stuck_t stuck[4];
+  size_t count = 0;
+  assert_int_equal(troupe_system_wait(scene, 0, stuck, 4, &count), TROUPE_ETIMEDOUT);
+  assert_true(count <= 4);
+  for (size_t i = 0; i < count; i++) {
+    if (stuck[i].actor == actor.id) {
+      const char *name = strrchr(stuck[i].made_at, '/');
+      assert_string_equal(name == NULL ? stuck[i].made_at : name + 1, expected);
+      return;
+    }
+  }
+  fail_msg("it has ended");
+}
+
+static void an_actor_that_did_not_end_says_where_it_was_made(void **state) {
+  (void)state;
+  troupe_spawn_options_t options = {.name = "waits", .main = waiting_actor};
+  troupe_actor_t here, nowhere, elsewhere;
+  static char long_place[TROUPE_MADE_AT_SIZE + 40]; // as long as the actor lives
+  char line[32];
+  memset(long_place, 'x', sizeof long_place);
+  snprintf(long_place + TROUPE_MADE_AT_SIZE, 40, "/at the end:7");
+  snprintf(line, sizeof line, "test_system.c:%d", __LINE__ + 1);
+  assert_int_equal(troupe_spawn(scene, &options, &here), 0);
+  assert_int_equal((troupe_spawn)(scene, &options, &nowhere), 0);
+  assert_int_equal(troupe_spawn_at(long_place, scene, &options, &elsewhere), 0);
+  made_at(here, line);
+  made_at(nowhere, "");
+  made_at(elsewhere, "at the end:7");
 }
 
 static int listening_actor(void *argument) {
@@ -601,6 +634,7 @@ int main(void) {
       in_scene(an_actor_can_neither_free_its_system_nor_wait_for_it),
       in_scene(nothing_is_spawned_in_a_system_that_stops),
       in_scene(the_deadline_tells_which_actors_did_not_stop),
+      in_scene(an_actor_that_did_not_end_says_where_it_was_made),
       in_scene(more_stuck_actors_than_there_is_room_for_are_counted),
       in_scene(a_stop_is_told_once),
       in_scene(an_actor_can_say_its_status_when_it_is_stopped),
