@@ -8,6 +8,8 @@
 //   connect HOST PORT   unix PATH        a connection
 //   listen HOST PORT    accept           a server; it prints "port N" first
 //   full HOST PORT                       a server whose queue is full: who connects waits
+//   reserve                              a port that is free on all addresses, and stays so for
+//                                        those who listen; it prints "port N" first
 //   send N | TEXT       receive N        bytes of the pattern, or a text
 //   eof                                  reads to the end, or to the error
 //   stuffed                              waits until what it does not read blocks the other side
@@ -126,6 +128,21 @@ static int listen_on(address_t *address, int backlog) {
     return -1;
   }
   say("port %u", ntohs(((struct sockaddr_in *)&address->storage)->sin_port));
+  return fd;
+}
+
+// Who binds a port of the kernel's choice, or connects, does not get this one.
+static int reserve(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
+  socklen_t length = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int on = 1;
+  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(fd, (const struct sockaddr *)&address, length) != 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+    return -1;
+  }
+  say("port %u", ntohs(address.sin_port));
   return fd;
 }
 
@@ -253,6 +270,12 @@ static bool step(peer_t *peer, const char *verb, const char *first, const char *
       return false;
     }
     say(full ? "full" : "listening");
+  } else if (strcmp(verb, "reserve") == 0) {
+    peer->fd = reserve();
+    if (peer->fd < 0) {
+      return false;
+    }
+    say("reserved");
   } else if (strcmp(verb, "accept") == 0) {
     peer->fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC);
     if (peer->fd < 0) {

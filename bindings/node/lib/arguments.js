@@ -1,7 +1,7 @@
 // The forms in which connect() and listen() take their arguments.
 'use strict';
 
-const kNormalized = Symbol('normalized');
+const kNormalized = Symbol('normalizedArgs');
 
 // A number that can be a port, or false.
 function toNumber(value) {

@@ -46,10 +46,6 @@ function mustBe(text, family) {
 class BlockList {
   #list = native.listNew();
 
-  static isBlockList(value) {
-    return value instanceof BlockList;
-  }
-
   addAddress(address, type = 'ipv4') {
     const [text, family] = read(address, 'address', type);
     must(native.listAdd(this.#list, family, text));
@@ -94,12 +90,12 @@ class BlockList {
     return native.listRules(this.#list);
   }
 
-  toJSON() {
-    return this.rules;
-  }
-
   [inspect.custom](depth, options) {
-    return depth < 0 ? this : `BlockList ${inspect({ rules: this.rules }, options)}`;
+    if (depth < 0) {
+      return this;
+    }
+    const inner = options.depth === null ? null : options.depth - 1;
+    return `BlockList ${inspect({ rules: this.rules }, { ...options, depth: inner })}`;
   }
 }
 

@@ -1,16 +1,13 @@
 // The defaults of family autoselection.
 'use strict';
 
+const net = require('node:net');
 const check = require('./validate');
 
-const { execArgv } = process;
-const given = execArgv.map((argument) =>
-  /^--network-family-autoselection-attempt-timeout=(\d+)$/.exec(argument)).find(Boolean);
-
+// Those that Node was started with, on the command line or in NODE_OPTIONS.
 const defaults = {
-  autoSelectFamily: !execArgv.includes('--no-network-family-autoselection') &&
-    !execArgv.includes('--no-enable-network-family-autoselection'),
-  attemptTimeout: Math.max(10, given ? Number(given[1]) : 250),
+  autoSelectFamily: net.getDefaultAutoSelectFamily(),
+  attemptTimeout: net.getDefaultAutoSelectFamilyAttemptTimeout(),
 
   getDefaultAutoSelectFamily() {
     return defaults.autoSelectFamily;

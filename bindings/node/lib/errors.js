@@ -3,11 +3,22 @@
 
 const { inspect } = require('node:util');
 
+// What Node's own errors have between them and their class.
+const prototypes = new Map([Error, RangeError, TypeError].map((Base) => [Base, Object.create(Base.prototype, {
+  constructor: { value: Base, configurable: true, writable: true },
+  toString: {
+    value() {
+      return `${this.name} [${this.code}]: ${this.message}`;
+    },
+    configurable: true, writable: true,
+  },
+})]));
+
 // An Error of Node's own kind: its stack begins with "TypeError [ERR_…]: …".
 function coded(Base, code, message) {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
-  const error = new Base(message);
+  const error = Object.setPrototypeOf(new Base(message), prototypes.get(Base));
   Error.stackTraceLimit = limit;
   const { name } = error;
   Object.defineProperty(error, 'name', {
@@ -16,12 +27,6 @@ function coded(Base, code, message) {
   Error.captureStackTrace(error, coded);
   void error.stack; // it is made when it is first asked for
   delete error.name;
-  Object.defineProperty(error, 'toString', {
-    value() {
-      return `${this.name} [${code}]: ${this.message}`;
-    },
-    configurable: true, enumerable: false, writable: true,
-  });
   error.code = code;
   return error;
 }
@@ -86,25 +91,34 @@ function badPort(name, value) {
     `${name} should be ${zero} and < 65536. ${received(value)}.`);
 }
 
+// The properties, in Node's order.
+const ERROR = ['errno', 'code', 'syscall', 'address', 'port', 'localAddress', 'localPort'];
+const LISTEN_ERROR = ['code', 'errno', 'syscall', 'address', 'port'];
+
 // What the system, or the library, says: {errno, code, message, syscall, address, port, …}.
-function fromNative(said) {
+function fromNative(said, path) {
   if (said.errors !== undefined) {
-    const errors = said.errors.map(fromNative);
+    const errors = said.errors.map((one) => fromNative(one));
+    const [{ code }] = errors;
     const aggregate = new AggregateError(errors);
-    aggregate.code = errors[0].code;
+    aggregate.stack = aggregate.stack.replace('AggregateError', `AggregateError [${code}]: `);
+    aggregate.code = code;
     return aggregate;
   }
   if (said.code.startsWith('ERR_')) {
     const error = coded(Error, said.code, said.message);
     return error;
   }
-  const error = new Error(said.message);
-  error.errno = said.errno;
-  error.code = said.code;
-  for (const name of ['syscall', 'address', 'port', 'localAddress', 'localPort']) {
+  // The library writes @ for the first byte of an abstract path.
+  const abstract = path?.startsWith('\0');
+  const error = new Error(abstract ? said.message.replace(`@${path.slice(1)}`, path) : said.message);
+  for (const name of said.syscall === 'listen' ? LISTEN_ERROR : ERROR) {
     if (said[name] !== undefined) {
       error[name] = said[name];
     }
+  }
+  if (abstract) {
+    error.address = path;
   }
   return error;
 }

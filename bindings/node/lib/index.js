@@ -2,6 +2,7 @@
 'use strict';
 
 const { channel } = require('node:diagnostics_channel');
+const { deprecate } = require('node:util');
 const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
@@ -44,9 +45,12 @@ const {
   setDefaultAutoSelectFamilyAttemptTimeout,
 } = defaults;
 
+const _setSimultaneousAccepts = deprecate(() => {}, 'net._setSimultaneousAccepts() is deprecated and will be removed.', 'DEP0121');
+
 // Names alone, so that import { … } finds them.
 module.exports = {
   _normalizeArgs: normalize,
+  _setSimultaneousAccepts,
   BlockList,
   SocketAddress,
   Server,

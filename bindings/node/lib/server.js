@@ -8,6 +8,7 @@ const { getDefaultHighWaterMark } = require('node:stream');
 const { promisify } = require('node:util');
 const { coded, fromNative, invalidType, invalidValue } = require('./errors');
 const check = require('./validate');
+const cluster = require('./cluster');
 const { isPath, normalize, toNumber } = require('./arguments');
 const { Handle, native } = require('./native');
 const { Socket, kServer } = require('./socket');
@@ -39,7 +40,7 @@ function Server(options, connectionListener) {
   } else if (typeof options !== 'object') {
     throw invalidType('options', 'of type object', options);
   }
-  if (connectionListener !== undefined && connectionListener !== null) {
+  if (typeof connectionListener === 'function') {
     this.on('connection', connectionListener);
   }
   if (options.keepAliveInitialDelay !== undefined) {
@@ -51,9 +52,7 @@ function Server(options, connectionListener) {
   this._connections = 0;
   this._handle = null;
   this._unref = false;
-  this._pipeName = undefined;
   this._address = undefined;
-  this._connectionKey = undefined;
   this[kListen] = 0;
   this[kAbort] = null;
   this.allowHalfOpen = options.allowHalfOpen || false;
@@ -61,7 +60,7 @@ function Server(options, connectionListener) {
   this.noDelay = Boolean(options.noDelay);
   this.keepAlive = Boolean(options.keepAlive);
   this.keepAliveInitialDelay = Math.max(0, ~~(options.keepAliveInitialDelay / 1000));
-  this.highWaterMark = options.highWaterMark ?? getDefaultHighWaterMark(false);
+  this.highWaterMark = options.highWaterMark >= 0 ? options.highWaterMark : getDefaultHighWaterMark(false);
 }
 Object.setPrototypeOf(Server.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Server, EventEmitter);
@@ -82,7 +81,7 @@ Server.prototype.listen = function(...args) {
   const backlogArgument = toNumber(args.length > 1 && args[1]) || toNumber(args.length > 2 && args[2]);
   const handle = options instanceof Handle ? options : options._handle ?? options.handle;
   if (handle instanceof Handle) {
-    listen(this, { like: handle.index }, backlogArgument);
+    share(this, handle);
     return this;
   }
   if (handle !== null && typeof handle === 'object') {
@@ -125,6 +124,15 @@ Server.prototype.listen = function(...args) {
   throw invalidValue('options', options);
 };
 
+// Another server's handle: who takes it last gets what comes, and it ends for both when one of them closes.
+function share(server, handle) {
+  server[kListen]++;
+  server._address = handle.owner._address;
+  server._handle = handle;
+  handle.owner = server;
+  process.nextTick(tellListening, server, handle);
+}
+
 // Until it is closed, the signal closes it.
 function heed(server, options) {
   if (options?.signal === undefined) {
@@ -156,17 +164,35 @@ function lookUp(server, where, host, backlog) {
 }
 
 function listen(server, where, backlog) {
-  server[kListen]++;
-  const said = native.serverListen({
-    ...where,
-    backlog: typeof backlog === 'number' && backlog > 0 && backlog < 2 ** 31 ? Math.trunc(backlog) : 0,
+  const number = ++server[kListen];
+  server._connectionKey = keyOf(where);
+  const usable = typeof backlog === 'number' && backlog > 0 && backlog < 2 ** 31 ? Math.trunc(backlog) : 0;
+  const options = {
+    paused: server.pauseOnConnect,
     pauseOnConnect: server.pauseOnConnect,
     noDelay: server.noDelay,
     keepAlive: server.keepAlive,
     keepAliveDelay: server.keepAliveInitialDelay * 1000,
-  });
+  };
+  if (cluster.isShared(where)) {
+    cluster.listen(server, listeners, where, usable, options, (handle, address) => {
+      if (server[kListen] === number) {
+        opened(server, handle, address);
+        tellListening(server, handle);
+      } else {
+        handle.close();
+      }
+    }, (error) => {
+      if (server[kListen] === number) {
+        publish(listenErrors, { server, error });
+        server.emit('error', error);
+      }
+    });
+    return;
+  }
+  const said = native.serverListen({ ...where, ...options, backlog: usable });
   if (said.index === undefined) {
-    const error = fromNative(said);
+    const error = fromNative(said, where.path);
     if (where.path !== undefined) {
       error.address = where.path;
       error.port = -1;
@@ -177,20 +203,46 @@ function listen(server, where, backlog) {
     process.nextTick(() => server.emit('error', error));
     return;
   }
-  const handle = new Handle('TROUPESERVER', server, { onConnection });
+  const handle = new Listener(where.path === undefined ? 'TCPSERVERWRAP' : 'PIPESERVERWRAP', server, listeners);
   handle.open(said.index);
   handle.isPipe = said.address === undefined || said.address[2] === 1;
-  server._handle = handle;
-  server._address = said.address;
-  if (server._unref) {
-    native.serverHold(handle.index, false);
-  }
-  process.nextTick(() => {
-    if (server._handle === handle) {
-      publish(listening, { server });
-      server.emit('listening');
+  opened(server, handle, said.address);
+  process.nextTick(tellListening, server, handle);
+}
+
+// Where it was asked to listen, in Node's notation.
+function keyOf({ path, fd, host = '::', port }) {
+  const type = path !== undefined || fd !== undefined ? -1 : native.isIP(host);
+  return type === -1 ? `-1:${path ?? null}:-1` : `${type}:${host}:${port}`;
+}
+
+class Listener extends Handle {
+  close() {
+    if (this.index >= 0) {
+      native.serverClose(this.index);
     }
-  });
+  }
+
+  hold(holds) {
+    if (this.index >= 0) {
+      native.serverHold(this.index, holds);
+    }
+  }
+}
+
+function opened(server, handle, address) {
+  server._handle = handle;
+  server._address = address;
+  if (server._unref) {
+    handle.hold(false);
+  }
+}
+
+function tellListening(server, handle) {
+  if (server._handle === handle) {
+    publish(listening, { server });
+    server.emit('listening');
+  }
 }
 
 Server.prototype.address = function() {
@@ -211,6 +263,8 @@ Object.defineProperty(Server.prototype, 'listening', {
 
 // ---- Connections ----
 
+const listeners = { onConnection };
+
 function onConnection(server, handle) {
   if (server.maxConnections && server._connections >= server.maxConnections) {
     const local = native.socketName(handle.index, false);
@@ -221,7 +275,7 @@ function onConnection(server, handle) {
     };
     handle.listeners = dropped;
     native.socketDestroy(handle.index);
-    server.emit('drop', data);
+    server.emit('drop', ...(data === undefined ? [] : [data]));
     return;
   }
   const socket = new Socket({
@@ -277,9 +331,9 @@ Server.prototype.close = function(callback) {
   }
   this[kListen]++;
   if (this._handle !== null) {
-    const { index } = this._handle;
+    const handle = this._handle;
     this._handle = null;
-    native.serverClose(index);
+    handle.close();
   }
   this._emitCloseIfDrained();
   return this;
@@ -308,7 +362,7 @@ Server.prototype[EventEmitter.captureRejectionSymbol] = function(error, event, s
 Server.prototype.ref = function() {
   this._unref = false;
   if (this._handle !== null) {
-    native.serverHold(this._handle.index, true);
+    this._handle.hold(true);
   }
   return this;
 };
@@ -316,7 +370,7 @@ Server.prototype.ref = function() {
 Server.prototype.unref = function() {
   this._unref = true;
   if (this._handle !== null) {
-    native.serverHold(this._handle.index, false);
+    this._handle.hold(false);
   }
   return this;
 };

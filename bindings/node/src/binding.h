@@ -1,9 +1,9 @@
 // What the parts of the addon share: one binding for each environment of Node (the main thread and
 // every worker), which is an attached actor on that thread's loop.
 //
-// What the library tells during a dispatch is written down as events, and JavaScript is called once
-// for all of them; twice, if a socket has two events, so that what the first one puts off
-// (process.nextTick, promises) runs before the second, as in Node.
+// What the library tells during a dispatch is written down as events, and JavaScript is called for
+// them: once for data of many sockets, and for anything else by itself, so that what an event puts
+// off (process.nextTick, promises) runs before the next one, as in Node.
 #ifndef TROUPE_NODE_BINDING_H_INCLUDED
 #define TROUPE_NODE_BINDING_H_INCLUDED
 

@@ -130,17 +130,17 @@ void events_deliver(binding_t *binding) {
     napi_handle_scope scope = NULL;
     napi_value receiver = NULL;
     napi_value run = NULL;
-    napi_value arguments[2];
+    napi_value numbers[2];
     napi_value result = NULL;
     if (napi_open_handle_scope(env, &scope) != napi_ok) {
       return;
     }
     napi_get_reference_value(env, binding->receiver, &receiver);
     napi_get_reference_value(env, binding->run, &run);
-    napi_create_int32(env, *handled, &arguments[0]);
-    napi_create_uint32(env, binding->count, &arguments[1]);
+    napi_create_int32(env, *handled, &numbers[0]);
+    napi_create_uint32(env, binding->count, &numbers[1]);
     int32_t before = *handled;
-    napi_status status = napi_make_callback(env, binding->async, receiver, run, 2, arguments,
+    napi_status status = napi_make_callback(env, binding->async, receiver, run, 2, numbers,
                                             &result);
     if (status == napi_pending_exception) {
       tell_uncaught(binding);

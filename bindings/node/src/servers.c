@@ -1,6 +1,8 @@
 // Servers. One is made for each listen, and lives until its last connection is gone.
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "binding.h"
 
@@ -61,6 +63,12 @@ static napi_value listening(napi_env env, const entry_t *entry) {
   return result;
 }
 
+// Node does not close the standard streams: the library gets a copy.
+static int own_descriptor(int fd) {
+  int copy = fd >= 0 && fd <= STDERR_FILENO ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+  return copy < 0 ? fd : copy;
+}
+
 // serverListen(options): {index, address: [address, port, family]}, or an error's {code, …}.
 static napi_value server_listen(napi_env env, napi_callback_info info) {
   napi_value argument[1];
@@ -76,9 +84,8 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
   size_t path_length = 0;
   char *path = text_property(env, object, "path", &path_length);
   char *host = text_property(env, object, "host", &length);
-  int64_t fd = int_property(env, object, "fd", -1);
-  const entry_t *like = entry_at(binding,
-                                 (uint32_t)int_property(env, object, "like", (int64_t)NO_ENTRY));
+  int given = (int)int_property(env, object, "fd", -1);
+  int fd = own_descriptor(given);
   troupe_server_options_t options = {
       .allow_half_open = true,
       .pause_on_connect = bool_property(env, object, "pauseOnConnect"),
@@ -99,8 +106,7 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
       .readable_all = bool_property(env, object, "readableAll"),
       .writable_all = bool_property(env, object, "writableAll"),
       .use_fd = fd >= 0,
-      .fd = (int)fd,
-      .share_with = {.id = like == NULL ? 0 : like->handle},
+      .fd = fd,
   };
   outcome_t outcome = {.env = env};
   troupe_server_t server = {0};
@@ -109,6 +115,9 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
   if (error == 0) {
     entry->handle = server.id;
     error = troupe_server_listen(server, &where);
+    if (error != 0 && fd != given) {
+      (void)close(fd);
+    }
     error = error == 0 ? troupe_server_listen_wait(server, LISTEN_MS) : error;
   }
   waiting = NULL;

@@ -1,7 +1,12 @@
 // Sockets, as JavaScript uses them: by index. What they tell becomes events.
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "binding.h"
 
@@ -22,6 +27,29 @@ static void note_names(entry_t *entry) {
       ends[i]->port = address.port;
       ends[i]->scope_id = address.scope_id;
       memcpy(ends[i]->bytes, address.bytes, sizeof ends[i]->bytes);
+    }
+  }
+}
+
+// Those of an open descriptor are known before the library has it.
+static void note_names_of(entry_t *entry, int fd) {
+  brief_t *ends[] = {&entry->local, &entry->remote};
+  for (int i = 0; i < 2; i++) {
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof name;
+    const struct sockaddr_in *four = (const struct sockaddr_in *)&name;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&name;
+    if ((i == 0 ? getsockname : getpeername)(fd, (struct sockaddr *)&name, &length) != 0) {
+      continue;
+    }
+    if (name.ss_family == AF_INET) {
+      *ends[i] = (brief_t){.family = TROUPE_FAMILY_IPV4, .port = ntohs(four->sin_port)};
+      memcpy(ends[i]->bytes, &four->sin_addr, sizeof four->sin_addr);
+    } else if (name.ss_family == AF_INET6) {
+      *ends[i] = (brief_t){.family = TROUPE_FAMILY_IPV6,
+                           .port = ntohs(six->sin6_port),
+                           .scope_id = six->sin6_scope_id};
+      memcpy(ends[i]->bytes, &six->sin6_addr, sizeof six->sin6_addr);
     }
   }
 }
@@ -184,19 +212,29 @@ static napi_value socket_new(napi_env env, napi_callback_info info) {
   return finish_new(binding, entry, error, socket);
 }
 
-// socketAdopt(fd, readable, writable, options)
+// socketAdopt(fd, readable, writable, options, copy): with `copy` the descriptor stays the caller's.
 static napi_value socket_adopt(napi_env env, napi_callback_info info) {
-  napi_value argument[4];
-  arguments_of(env, info, 4, argument);
+  napi_value argument[5];
+  arguments_of(env, info, 5, argument);
   binding_t *binding = binding_of(env);
   troupe_socket_options_t options = options_of(env, argument[3]);
   unsigned directions = (bool_argument(env, argument[1]) ? TROUPE_READABLE : 0) |
                         (bool_argument(env, argument[2]) ? TROUPE_WRITABLE : 0);
   troupe_socket_t socket = {0};
+  int fd = int_argument(env, argument[0]);
+  bool copy = bool_argument(env, argument[4]);
+  if (copy && (fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+    return value_of_int(env, -errno);
+  }
   entry_t *entry = entry_new(binding);
-  int error = entry == NULL ? (int)TROUPE_ENOMEM
-                            : troupe_socket_adopt(int_argument(env, argument[0]), directions,
-                                                  &options, &socket_handlers, entry, &socket);
+  int error = TROUPE_ENOMEM;
+  if (entry != NULL) {
+    note_names_of(entry, fd);
+    error = troupe_socket_adopt(fd, directions, &options, &socket_handlers, entry, &socket);
+  }
+  if (error != 0 && copy) {
+    (void)close(fd);
+  }
   return finish_new(binding, entry, error, socket);
 }
 
@@ -305,11 +343,12 @@ static void flush_often(binding_t *binding) {
   }
 }
 
-// socketWrite(index, bytes, limit): 1: less than that waits for the kernel, and the stream may go
-// on; 0: EVENT_WRITTEN follows when these bytes do not wait any more; or an error value.
+// socketWrite(index, bytes, limit, tell): 1: less than that waits for the kernel, and the stream may
+// go on; 0: it may when these bytes do not wait any more; or an error value. EVENT_WRITTEN follows
+// after 0, and with `tell` after 1 as well.
 static napi_value socket_write(napi_env env, napi_callback_info info) {
-  napi_value argument[3];
-  arguments_of(env, info, 3, argument);
+  napi_value argument[4];
+  arguments_of(env, info, 4, argument);
   binding_t *binding = binding_of(env);
   entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
   void *bytes = NULL;
@@ -325,7 +364,8 @@ static napi_value socket_write(napi_env env, napi_callback_info info) {
   const void *source = length == 0 ? nothing : bytes;
   size_t limit = (size_t)int_argument(env, argument[2]);
   bool wait = troupe_socket_writable_length(socket) + length >= limit;
-  int result = troupe_socket_write(socket, source, length, wait ? on_written : NULL, entry);
+  bool tell = wait || bool_argument(env, argument[3]);
+  int result = troupe_socket_write(socket, source, length, tell ? on_written : NULL, entry);
   flush_often(binding);
   return value_of_int(env, result < 0 ? result : !wait);
 }

@@ -55,6 +55,51 @@ same('a socket that is unref\'d before it connects lets go', `
 same('a timeout holds nothing', 'new net.Socket().setTimeout(100000); net.createServer().listen(0).unref();');
 same('a timeout fires on a socket without a connection while something else holds', `
   const s = new net.Socket(); s.setTimeout(20, () => console.log("timeout")); setTimeout(() => console.log("over"), 200);`);
+same('a socket that is unref\'d while it connects hears what comes of it', `
+  const c = net.connect(1, '127.0.0.1').unref();
+  c.on('error', (error) => console.log(error.code)).on('close', () => console.log('close'));`);
+same('an unref\'d socket that is destroyed hears of its close', `${pair}pair((client, socket) => {
+  client.unref();
+  socket.destroy();
+  client.on('close', () => console.log('close')).destroy();
+});`);
+same('a socket that nobody reads lets go', `
+  const s = net.createServer((socket) => socket.unref()).listen(0, () => {
+    s.unref();
+    net.connect(s.address().port).on('connect', () => console.log('connect')).pause();
+  });`);
+same('connections that a server pauses let go', `
+  const s = net.createServer({ pauseOnConnect: true }, () => { console.log('connection'); s.close(); });
+  s.listen(0, () => net.connect(s.address().port).unref());`);
+same('a half-open socket lets go when its peer has ended', `
+  const s = net.createServer({ allowHalfOpen: true }, (socket) => {
+    s.close();
+    socket.resume().on('end', () => console.log('end', socket.writable)).on('close', () => console.log('close'));
+  }).listen(0, () => net.connect(s.address().port).unref().end());
+  process.on('exit', () => console.log('exit'));`);
+same('the standard streams stay open', `
+  const s = new net.Socket({ fd: 1, readable: false });
+  s.write('through a socket\\n', () => s.destroy());
+  s.on('close', () => {
+    console.log('still there');
+    const server = net.createServer();
+    server.on('error', (error) => console.log(error.code, error.syscall)).listen({ fd: 1 });
+    setTimeout(() => console.log('and there'), 20);
+  });`);
+same('a callback of a write that throws does not stop the others', `
+  process.on('uncaughtException', (error) => console.log('uncaught', error.message));
+  ${pair}pair((client, socket) => {
+    socket.resume();
+    client.write('x', () => { throw new Error('thrown'); });
+    client.write(Buffer.alloc(1000000), (failure) => console.log('second', failure));
+    client.end((failure) => console.log('end', failure));
+    client.resume().on('close', () => console.log('close'));
+  });`);
+same('a socket as JSON, and as text', `${pair}pair((client, socket) => {
+  console.log(typeof JSON.stringify(client), String(client), Object.keys(client).includes('timeout'));
+  client.destroy();
+  socket.destroy();
+});`);
 same('beforeExit is there once all is closed', `
   process.on("beforeExit", () => console.log("beforeExit"));
   ${pair}pair((client, socket) => { client.on("close", () => console.log("close")); client.end(); });`);

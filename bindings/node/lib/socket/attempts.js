@@ -34,7 +34,7 @@ function onAttempt(socket, handle, event, said) {
     socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
   }
   socket.emit(event, address, ...(family === 1 ? [undefined, undefined] : [port, family]),
-    ...(error === undefined ? [] : [fromNative(error)]));
+    ...(error === undefined ? [] : [fromNative(error, handle.path)]));
 }
 
 // The system refused before there was an attempt: Node has the local address in the message alone then.

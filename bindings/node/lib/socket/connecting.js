@@ -9,8 +9,11 @@ const { Handle, native } = require('../native');
 const { onAttempt, tellFirst } = require('./attempts');
 const { lookUp } = require('./lookup');
 const { atOnce, nativeOptions } = require('./options');
+const { settle } = require('./holding');
 const { nextBuffer, pauseNative } = require('./reading');
-const { kBytesRead, kDispatched, kFinal, kIdle, kReadWanted, kReset, kSeveral, kUnref, kWritten } = require('./symbols');
+const {
+  kAwaited, kBytesRead, kDispatched, kFinal, kIdle, kPending, kReadWanted, kReset, kSentTo, kSeveral, kWritten,
+} = require('./symbols');
 
 // Makes it as if it had never been connected.
 function begin(socket) {
@@ -26,11 +29,14 @@ function begin(socket) {
     socket._sockname = undefined;
     socket[kBytesRead] = 0;
     socket[kDispatched] = 0;
+    socket[kPending] = null;
+    socket[kAwaited] = 0;
+    socket[kSentTo] = null;
     socket[kWritten] = null;
     socket[kFinal] = null;
     socket[kReset] = false;
   }
-  socket.autoSelectFamilyAttemptedAddresses = undefined;
+  delete socket.autoSelectFamilyAttemptedAddresses;
   socket[kSeveral] = false;
 }
 
@@ -47,8 +53,9 @@ function makeConnect(listeners) {
     if (path) {
       check.aString(path, 'options.path');
     }
-    if (this._handle === null) {
-      this._handle = new Handle(path ? 'TROUPEPIPE' : 'TROUPETCP', this, listeners);
+    const fresh = this._handle === null;
+    if (fresh) {
+      this._handle = new Handle(path ? 'PIPEWRAP' : 'TCPWRAP', this, listeners);
       this._handle.isPipe = Boolean(path);
       nextBuffer(this);
     }
@@ -61,12 +68,16 @@ function makeConnect(listeners) {
       if (busy) {
         process.nextTick(connectAgain, this, options);
       } else if (path) {
+        this._handle.path = path;
         connectTo(this, this._handle, { path });
       } else {
         lookUp(this, this._handle, options, found);
       }
     } catch (error) {
       this.connecting = before;
+      if (fresh) {
+        this._handle = null;
+      }
       throw error;
     }
     return this;
@@ -105,6 +116,10 @@ function fail(socket, handle, error) {
 
 // From here on the library does it, and tells of each attempt.
 function connectTo(socket, handle, to) {
+  if (handle.index >= 0) {
+    setImmediate(onConnect, socket, handle); // it is connected, and stays so
+    return;
+  }
   clearTimeout(socket[kIdle]);
   handle.bound = to.localAddress !== undefined || to.localPort !== undefined;
   // With an address of its own to bind to, which may fail before, the library tells of the first one too.
@@ -114,12 +129,16 @@ function connectTo(socket, handle, to) {
       return;
     }
   }
+  if (to.family !== undefined && to.family !== native.isIP(to.host)) {
+    const error = system(-22, 'EINVAL', 'connect', `connect EINVAL ${to.host}:${to.port} - Local (undefined:undefined)`);
+    error.address = to.host;
+    error.port = to.port;
+    process.nextTick(fail, socket, handle, error);
+    return;
+  }
   let result = native.socketNew(nativeOptions(socket));
   if (result >= 0) {
     handle.open(result);
-    if (socket[kUnref]) {
-      native.socketUnref(result);
-    }
     result = native.socketConnect(result, to);
   }
   if (result < 0) {
@@ -145,11 +164,12 @@ function onConnect(socket, handle) {
   }
   if (socket.isPaused()) {
     if (!handle.reading) {
-      pauseNative(handle);
+      pauseNative(socket, handle);
     }
   } else if (socket.readable) {
     socket.read(0);
   }
+  settle(socket, handle);
   if (socket[kReadWanted]) {
     socket[kReadWanted] = false;
     socket._read();

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const { coded, invalidType, system } = require('../errors');
 const check = require('../validate');
 const { Handle, native } = require('../native');
+const { settle } = require('./holding');
 const { atOnce, nativeOptions } = require('./options');
 const { nextBuffer, pauseNative } = require('./reading');
 
@@ -31,10 +32,12 @@ function kindOfDescriptor(fd) {
 }
 
 function adopt(socket, fd, kind, options, listeners) {
-  const handle = new Handle(kind === 'pipe' ? 'TROUPEPIPE' : 'TROUPETCP', socket, listeners);
+  // Node does not close the standard streams.
+  const copy = fd <= 2;
+  const handle = new Handle(kind === 'pipe' ? 'PIPEWRAP' : 'TCPWRAP', socket, listeners);
   const readable = options.readable !== false;
   const writable = options.writable !== false;
-  const index = native.socketAdopt(fd, readable, writable, nativeOptions(socket));
+  const index = native.socketAdopt(fd, readable, writable, nativeOptions(socket), copy);
   if (index < 0) {
     throw system(index, 'EINVAL', 'open', 'open EINVAL');
   }
@@ -43,8 +46,12 @@ function adopt(socket, fd, kind, options, listeners) {
   handle.isPipe = native.socketName(index, false) === undefined;
   socket._handle = handle;
   handle.limit = atOnce(socket);
+  if (!readable) {
+    handle.ended = true;
+    settle(socket, handle);
+  }
   if (options.pauseOnCreate) {
-    pauseNative(handle);
+    pauseNative(socket, handle);
     socket.readableFlowing = false;
   } else if (!options.manualStart && readable) {
     socket.read(0);

@@ -4,7 +4,8 @@
 const { coded, fromNative } = require('../errors');
 const { native } = require('../native');
 const { cancelAttempt, failedAtOnce } = require('./attempts');
-const { kArmed, kIdle, kReset, kServer, kWritten } = require('./symbols');
+const { callBack } = require('./writing');
+const { kArmed, kHadError, kIdle, kReset, kServer, kWritten } = require('./symbols');
 
 function onError(socket, handle, said) {
   if (socket._handle !== handle) {
@@ -14,11 +15,14 @@ function onError(socket, handle, said) {
     delete said.localAddress;
     delete said.localPort;
   }
-  const error = fromNative(said);
+  const error = fromNative(said, handle.path);
   const written = socket[kWritten];
-  if (written !== null && error.syscall === 'write') {
-    socket[kWritten] = null;
-    written(error);
+  if (error.syscall === 'write') {
+    callBack(handle, error, true);
+    if (written !== null) {
+      socket[kWritten] = null;
+      written(error);
+    }
   }
   socket.destroy(error);
 }
@@ -39,7 +43,7 @@ function onClose(socket, handle) {
   if (written !== null) {
     written(null);
   }
-  socket.emit('close', socket._hadError);
+  socket.emit('close', socket[kHadError]);
 }
 
 function closeWithoutHandle(socket) {
@@ -49,7 +53,7 @@ function closeWithoutHandle(socket) {
 const methods = {
   _destroy(error, callback) {
     this.connecting = false;
-    this._hadError = Boolean(error);
+    this[kHadError] = Boolean(error);
     this[kArmed] = 0;
     clearTimeout(this[kIdle]);
     const handle = this._handle;
@@ -59,14 +63,18 @@ const methods = {
       callback(error);
       process.nextTick(closeWithoutHandle, this);
     } else {
+      process.nextTick(callBack, handle, null, true); // nothing more is heard of what was written
       handle.backlog = null;
       handle.reading = false;
       if (handle.index < 0 || handle.closed) {
         setImmediate(onClose, this, handle);
-      } else if (this[kReset]) {
-        native.socketReset(handle.index);
       } else {
-        native.socketDestroy(handle.index);
+        native.socketRef(handle.index); // its close is told
+        if (this[kReset]) {
+          native.socketReset(handle.index);
+        } else {
+          native.socketDestroy(handle.index);
+        }
       }
       callback(error);
     }

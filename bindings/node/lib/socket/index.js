@@ -7,12 +7,13 @@ const check = require('../validate');
 const { adopt, kindOfDescriptor } = require('./descriptor');
 const connecting = require('./connecting');
 const ending = require('./ending');
+const { settle } = require('./holding');
 const { atOnce, methods: options, onTimeout } = require('./options');
 const { define } = require('./properties');
 const reading = require('./reading');
 const {
-  kArmed, kBytesRead, kDispatched, kFinal, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread, kPending, kReadWanted,
-  kReset, kServer, kSeveral, kUnref, kWritten,
+  kArmed, kAwaited, kBytesRead, kDispatched, kEarly, kFinal, kHadError, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread,
+  kPending, kReadWanted, kReset, kSentTo, kServer, kSeveral, kTimer, kUnref, kWritten,
 } = require('./symbols');
 const writing = require('./writing');
 
@@ -51,20 +52,26 @@ function Socket(options) {
   this._handle = null;
   this._peername = undefined;
   this._sockname = undefined;
+  this._pendingData = null;
+  this._pendingEncoding = '';
   this.server = null;
-  this.timeout = undefined;
-  this.autoSelectFamilyAttemptedAddresses = undefined;
+  this._server = null;
   this[kArmed] = 0;
+  this[kAwaited] = 0;
   this[kBytesRead] = 0;
   this[kDispatched] = 0;
   this[kWritten] = null;
+  this[kEarly] = false;
   this[kFinal] = null;
+  this[kHadError] = false;
   this[kPending] = null;
   this[kIdle] = undefined;
   this[kReadWanted] = false;
   this[kReset] = false;
+  this[kSentTo] = null;
   this[kServer] = null;
   this[kSeveral] = false;
+  this[kTimer] = null;
   this[kUnref] = false;
   this[kOnread] = null;
 
@@ -112,6 +119,7 @@ function take(socket, handle, options) {
   handle.limit = atOnce(socket);
   if (options.pauseOnCreate) {
     handle.paused = true;
+    settle(socket, handle);
     socket.readableFlowing = false;
   } else if (!options.manualStart) {
     socket.read(0);

@@ -79,7 +79,7 @@ function lookUp(socket, handle, options, found) {
     ask(host, question, (error, address, family) => {
       if (wanted(socket, handle)) {
         socket.emit('lookup', error, address, family, host);
-        found(socket, handle, error ?? wrongAddress(address, family, host, options.port), { ...to, host: address });
+        found(socket, handle, error ?? wrongAddress(address, family, host, options.port), { ...to, host: address, family });
       }
     });
   }

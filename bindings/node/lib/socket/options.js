@@ -1,9 +1,11 @@
 // What can be set for a connection, before it is there and while it is.
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const check = require('../validate');
 const { native } = require('../native');
-const { kArmed, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kUnref } = require('./symbols');
+const { settle } = require('./holding');
+const { kArmed, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kTimer, kUnref } = require('./symbols');
 
 // A write that leaves less than this waiting is done as far as the stream is concerned; what the
 // kernel takes at once of a connection of its own is more.
@@ -28,9 +30,17 @@ function wholeMilliseconds(duration) {
 }
 
 function onTimeout(socket) {
-  if (!socket.destroyed) {
-    socket.emit('timeout');
+  if (!socket.destroyed && socket[kTimer] !== null) {
+    socket[kTimer].runInAsyncScope(socket.emit, socket, 'timeout');
   }
+}
+
+function holds(socket, yes) {
+  socket[kUnref] = !yes;
+  if (socket._handle !== null) {
+    settle(socket, socket._handle);
+  }
+  return socket;
 }
 
 const methods = {
@@ -77,6 +87,7 @@ const methods = {
     }
     const index = this._handle === null ? -1 : this._handle.index;
     this[kArmed] = ms === 0 ? 0 : wholeMilliseconds(ms);
+    this[kTimer] = ms === 0 ? null : new AsyncResource('Timeout', { requireManualDestroy: true });
     if (index >= 0) {
       native.socketTimeout(index, this[kArmed]);
     } else if (ms > 0) {
@@ -87,19 +98,11 @@ const methods = {
   },
 
   ref() {
-    this[kUnref] = false;
-    if (this._handle !== null && this._handle.index >= 0) {
-      native.socketRef(this._handle.index);
-    }
-    return this;
+    return holds(this, true);
   },
 
   unref() {
-    this[kUnref] = true;
-    if (this._handle !== null && this._handle.index >= 0) {
-      native.socketUnref(this._handle.index);
-    }
-    return this;
+    return holds(this, false);
   },
 };
 

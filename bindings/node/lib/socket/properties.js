@@ -96,10 +96,12 @@ const getters = {
   },
 };
 
+const hidden = ['_connecting', 'bufferSize', 'pending', 'readyState'];
+
 function define(prototype) {
   Object.assign(prototype, methods);
   for (const [name, get] of Object.entries(getters)) {
-    Object.defineProperty(prototype, name, { get, configurable: false, enumerable: true });
+    Object.defineProperty(prototype, name, { get, configurable: name === 'pending', enumerable: !hidden.includes(name) });
   }
 }
 

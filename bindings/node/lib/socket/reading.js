@@ -3,20 +3,22 @@
 
 const { Duplex } = require('node:stream');
 const { native } = require('../native');
+const { settle } = require('./holding');
 const { kBytesRead, kOnread, kReadWanted } = require('./symbols');
 
 const END = Symbol('end');
 
-function pauseNative(handle) {
+function pauseNative(socket, handle) {
   if (!handle.paused) {
     handle.paused = true;
     native.socketPause(handle.index);
+    settle(socket, handle);
   }
 }
 
 function stopReading(socket, handle) {
   handle.reading = false;
-  pauseNative(handle);
+  pauseNative(socket, handle);
 }
 
 function startReading(socket, handle) {
@@ -54,6 +56,7 @@ function takeBacklog(socket, handle) {
   if (handle.reading && handle.paused) {
     handle.paused = false;
     native.socketResume(handle.index);
+    settle(socket, handle);
   }
 }
 
@@ -74,7 +77,7 @@ function onData(socket, handle, buffer) {
   } else {
     keep(handle, buffer);
     if (!socket.connecting && !handle.reading) {
-      pauseNative(handle);
+      pauseNative(socket, handle);
     }
   }
 }
@@ -120,7 +123,7 @@ function fill(socket, handle, bytes) {
       if (at < bytes.length) {
         handle.backlog = [bytes.subarray(at), ...(handle.backlog ?? [])];
       }
-      pauseNative(handle);
+      pauseNative(socket, handle);
       return;
     }
   }
@@ -130,6 +133,8 @@ function onEnd(socket, handle) {
   if (socket._handle !== handle) {
     return;
   }
+  handle.ended = true;
+  settle(socket, handle);
   handle.limit = 0; // whether anybody takes what is written is now uncertain: wait for it
   if (handle.reading && handle.backlog === null) {
     takeEnd(socket);

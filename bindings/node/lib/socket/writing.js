@@ -1,16 +1,18 @@
 // From the stream to the library.
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
 const { native } = require('../native');
-const { kDispatched, kFinal, kPending, kWritten } = require('./symbols');
+const { settle } = require('./holding');
+const { kAwaited, kDispatched, kEarly, kFinal, kPending, kSentTo, kWritten } = require('./symbols');
 
 function bytesOf(chunk, encoding) {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
 }
 
-function dispatch(socket, handle, data, encoding, callback) {
+function dispatch(socket, handle, data, encoding, callback, told = socket[kAwaited] > 0) {
   if (socket.connecting) {
     dispatchLater(socket, { data, encoding, callback });
     return;
@@ -21,11 +23,49 @@ function dispatch(socket, handle, data, encoding, callback) {
   }
   const bytes = bytesOf(data, encoding);
   socket[kDispatched] += bytes.length;
-  if (native.socketWrite(handle.index, bytes, handle.limit) === 1) {
+  const result = native.socketWrite(handle.index, bytes, handle.limit, told);
+  if (told || result !== 1) {
+    handle.asked++;
+    socket[kSentTo] = handle;
+    settle(socket, handle);
+  }
+  if (result === 1) {
     callback();
   } else {
     // Done when the kernel has it; when it failed an error follows, or the close.
-    socket[kWritten] = callback;
+    socket[kWritten] = here('WRITEWRAP', callback);
+  }
+}
+
+// A callback that is called later in the context of now.
+function here(type, callback) {
+  const resource = new AsyncResource(type, { requireManualDestroy: true });
+  return (error) => resource.runInAsyncScope(callback, undefined, error);
+}
+
+// A callback of write() is called when the kernel has the bytes, or with the error. The stream, which would have to wait for
+// that as well, goes on at once, and has a callback that begins to wait.
+function whenWritten(socket, callback) {
+  socket[kAwaited]++;
+  return (error) => {
+    socket[kAwaited]--;
+    const handle = socket[kSentTo];
+    if (error || socket[kEarly] || handle === null || handle.told === handle.asked) {
+      callback(error);
+    } else if (socket.destroyed) {
+      callBack(handle, null, true);
+      callback(error);
+    } else {
+      (handle.writes ??= []).push({ after: handle.asked, callback: here('WRITEWRAP', callback) });
+    }
+  };
+}
+
+// Those that wait for an answer that has come; all of them when there will be no more.
+function callBack(handle, error, all) {
+  const { writes } = handle;
+  while (writes !== null && writes.length > 0 && (all || writes[0].after <= handle.told)) {
+    writes.shift().callback(error);
   }
 }
 
@@ -34,11 +74,18 @@ function dispatchLater(socket, pending) {
   const connected = () => {
     socket.off('close', closed);
     socket[kPending] = null;
-    dispatch(socket, socket._handle, pending.data, pending.encoding, pending.callback);
+    // A new connection takes it, and its callback need not wait.
+    dispatch(socket, socket._handle, pending.data, pending.encoding, (error) => {
+      socket[kEarly] = true;
+      try {
+        pending.callback(error);
+      } finally {
+        socket[kEarly] = false;
+      }
+    }, false);
   };
   const closed = () => {
     socket.off('connect', connected);
-    socket[kPending] = null;
     pending.callback(coded(Error, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
       'Socket closed before the connection was established'));
   };
@@ -48,10 +95,19 @@ function dispatchLater(socket, pending) {
 }
 
 function onWritten(socket, handle, error) {
-  const callback = socket[kWritten];
-  if (callback !== null && error === 0) {
-    socket[kWritten] = null;
-    callback(null);
+  if (error !== 0) {
+    return; // an error follows, or the close
+  }
+  handle.told++;
+  settle(socket, handle);
+  try {
+    callBack(handle, null, false);
+  } finally {
+    const callback = socket[kWritten];
+    if (callback !== null && handle.told === handle.asked) {
+      socket[kWritten] = null;
+      callback(null);
+    }
   }
 }
 
@@ -59,6 +115,7 @@ function onFinished(socket, handle, error) {
   const callback = socket[kFinal];
   if (callback !== null && error === 0) {
     socket[kFinal] = null;
+    settle(socket, handle);
     callback();
   }
 }
@@ -72,7 +129,7 @@ function afterEnd() {
 
 function writeAfterEnd(chunk, encoding, callback) {
   if (!this.writableEnded) {
-    return Duplex.prototype.write.call(this, chunk, encoding, callback);
+    return methods.write.call(this, chunk, encoding, callback);
   }
   if (typeof encoding === 'function') {
     callback = encoding;
@@ -82,16 +139,19 @@ function writeAfterEnd(chunk, encoding, callback) {
   if (typeof callback === 'function') {
     process.nextTick(callback, error);
   }
-  // The end that this write came after may still be under way.
-  if (this._server) {
-    process.nextTick(() => this.destroy(error));
-  } else {
-    this.destroy(error);
-  }
+  this.destroy(error);
   return false;
 }
 
 const methods = {
+  write(chunk, encoding, callback) {
+    if (typeof encoding === 'function') {
+      return Duplex.prototype.write.call(this, chunk, whenWritten(this, encoding));
+    }
+    return Duplex.prototype.write.call(this, chunk, encoding,
+      typeof callback === 'function' ? whenWritten(this, callback) : callback);
+  },
+
   _write(chunk, encoding, callback) {
     dispatch(this, this._handle, chunk, encoding, callback);
   },
@@ -106,7 +166,8 @@ const methods = {
       this.once('connect', () => this._final(callback));
       return;
     }
-    this[kFinal] = callback;
+    this[kFinal] = here('SHUTDOWNWRAP', callback);
+    settle(this, this._handle);
     if (native.socketEnd(this._handle.index) < 0) {
       this[kFinal] = null;
       callback();
@@ -119,4 +180,4 @@ const methods = {
   },
 };
 
-module.exports = { afterEnd, methods, onFinished, onWritten };
+module.exports = { afterEnd, callBack, methods, onFinished, onWritten };

@@ -1,0 +1,58 @@
+// Listening in a worker of Node's cluster: the primary process has the address, and deals out connections, or shares what
+// listens. Node's own server does that, and each connection comes over to the library as a descriptor.
+'use strict';
+
+const net = require('node:net');
+const { Handle, native } = require('./native');
+
+// What a Server has for a handle there.
+class Door extends Handle {
+  constructor(server, listeners, door) {
+    super('TCPSERVERWRAP', server, listeners);
+    this.door = door;
+  }
+
+  close() {
+    this.door.close();
+  }
+
+  hold(holds) {
+    (holds ? this.door.ref : this.door.unref).call(this.door);
+  }
+}
+
+function isShared(where) {
+  return !where.exclusive && require('node:cluster').isWorker;
+}
+
+// Calls `opened(handle, address)` or `failed(error)`, later.
+function listen(server, listeners, where, backlog, options, opened, failed) {
+  const door = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  const handle = new Door(server, listeners, door);
+  // The primary offers a connection to another worker when this one has enough.
+  Object.defineProperties(door, {
+    maxConnections: { get: () => server.maxConnections, set() {} },
+    _connections: { get: () => server._connections, set() {} },
+  });
+  door.on('connection', (given) => {
+    const index = native.socketAdopt(given._handle.fd, true, true, options, true);
+    given.destroy();
+    if (index < 0) {
+      return;
+    }
+    const accepted = new Handle(handle.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null);
+    accepted.isPipe = handle.isPipe;
+    accepted.open(index);
+    handle.runInAsyncScope(listeners.onConnection, undefined, server, accepted);
+  });
+  door.on('drop', (data) => server.emit('drop', data));
+  door.once('error', failed);
+  door.listen({ ...where, backlog }, () => {
+    door.removeListener('error', failed);
+    const address = door.address();
+    handle.isPipe = address === null || typeof address === 'string';
+    opened(handle, handle.isPipe ? undefined : [address.address, address.port, address.family === 'IPv6' ? 6 : 4]);
+  });
+}
+
+module.exports = { isShared, listen };
