@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "actors/io/loop.h"
+#include "core/actor/start.h"
 
 typedef struct trp_ground trp_ground_t;
 
@@ -65,6 +66,10 @@ struct troupe_system;
 /// A system on a ground that is there already; it owns it from here on. `seed` as in
 /// troupe_system_options_t. 0 or TROUPE_ENOMEM.
 int trp_system_new_on(trp_ground_t *ground, uint64_t seed, struct troupe_system **system);
+/// As troupe_spawn() of one actor, which begins as `start` says: its id, name, random seed, defaults
+/// and argument. Later actors get other ids.
+int trp_system_spawn_as(struct troupe_system *system, const trp_start_t *start,
+                        int (*main)(void *argument), void *argument);
 trp_ground_t *trp_system_ground(struct troupe_system *system);
 /// For a ground's `on_signal_stop`; the context is the system.
 void trp_system_stop_by_signal(void *system);

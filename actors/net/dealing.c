@@ -51,6 +51,21 @@ bool trp_deal(trp_member_t *member, trp_handle_t *handle, const troupe_address_t
   return true;
 }
 
+bool trp_deal_known(trp_member_t *member, uint64_t id, const troupe_address_t *remote) {
+  dealt_t *dealt = remember(member, id, remote);
+  if (dealt == NULL) {
+    return false;
+  }
+  if (!trp_member_count_peer(member, &dealt->peer, remote)) {
+    forget(member->net, id, dealt);
+    return false;
+  }
+  trp_sibling_of(member->net, trp_id_io(id))->place.connections++;
+  member->place.connections++;
+  member->counts.accepted++;
+  return true;
+}
+
 static dealt_t *remember(trp_member_t *member, uint64_t id, const troupe_address_t *remote) {
   dealt_t *dealt = calloc(1, sizeof *dealt);
   if (dealt == NULL || trp_map_put(&member->net->dealt, id, dealt) != 0) {

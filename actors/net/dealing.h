@@ -10,6 +10,9 @@
 bool trp_deal(trp_member_t *member, trp_handle_t *handle, const troupe_address_t *remote,
               unsigned io);
 
+/// Counts one that lives elsewhere already and that its actor knows. False: no memory.
+bool trp_deal_known(trp_member_t *member, uint64_t id, const troupe_address_t *remote);
+
 /// Counts those that the member has elsewhere under their addresses anew.
 void trp_dealt_count_peers(trp_member_t *member);
 

@@ -13,6 +13,7 @@ static int open_inbox(trp_ground_t *ground, uint64_t self, trp_inbox_t **inbox) 
   int error = trp_sim_open_inbox(sim, self, &made);
   if (error == 0) {
     sim->running->inbox = made;
+    trp_sim_continue_inbox(sim, self, made);
     *inbox = trp_sim_inbox_base(made);
   }
   return error;

@@ -28,18 +28,16 @@ struct trp_sim_inbox {
 };
 
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
-static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
 static int64_t now(trp_inbox_t *inbox);
 static int reach(trp_inbox_t *inbox, uint64_t to);
 static void forget(trp_inbox_t *inbox, uint64_t to);
-static void close_inbox(trp_inbox_t *inbox);
 
 static const trp_inbox_ops_t inbox_ops = {.receive = receive,
-                                          .send = send_batch,
+                                          .send = trp_sim_inbox_send,
                                           .now = now,
                                           .reach = reach,
                                           .forget = forget,
-                                          .close = close_inbox};
+                                          .close = trp_sim_inbox_close};
 
 static trp_sim_inbox_t *self_of(trp_inbox_t *inbox) {
   return (trp_sim_inbox_t *)(void *)inbox;
@@ -64,6 +62,18 @@ int trp_sim_open_inbox(trp_sim_t *sim, uint64_t self, trp_sim_inbox_t **inbox) {
 
 trp_inbox_t *trp_sim_inbox_base(trp_sim_inbox_t *inbox) {
   return &inbox->base;
+}
+
+void trp_sim_inbox_play(trp_sim_inbox_t *inbox, const trp_inbox_ops_t *ops) {
+  inbox->base.ops = ops;
+}
+
+void trp_sim_inbox_go_live(trp_sim_inbox_t *inbox) {
+  inbox->base.ops = &inbox_ops;
+}
+
+trp_sim_t *trp_sim_inbox_world(trp_inbox_t *inbox) {
+  return self_of(inbox)->sim;
 }
 
 bool trp_sim_inbox_has_some(const trp_sim_inbox_t *inbox) {
@@ -141,13 +151,18 @@ static void watch(trp_sim_inbox_t *inbox, uint64_t to, const letter_t *letter) {
   for (size_t i = 0; i < letter->count && error == 0; i++) {
     error = trp_in_push(&in, trp_frame_hold(letter->frames[i]));
   }
-  if (error == 0 && trp_in_open(&in) == 0) {
+  if (error == 0) {
+    error = trp_in_open(&in);
+  }
+  if (error == 0) {
     trp_sim_watch_events(inbox->sim, to, &in);
+  } else if (error == TROUPE_EBADMESSAGE) {
+    trp_sim_fail(inbox->sim, "an I/O actor sends what cannot be read");
   }
   trp_in_free(&in);
 }
 
-static int send_batch(trp_inbox_t *inbox, trp_out_t *out) {
+int trp_sim_inbox_send(trp_inbox_t *inbox, trp_out_t *out) {
   trp_sim_inbox_t *self = self_of(inbox);
   int error = out->envelope == NULL ? trp_out_pack(out) : 0;
   if (error != 0) {
@@ -268,7 +283,7 @@ static void forget(trp_inbox_t *inbox, uint64_t to) {
   (void)to;
 }
 
-static void close_inbox(trp_inbox_t *inbox) {
+void trp_sim_inbox_close(trp_inbox_t *inbox) {
   trp_sim_inbox_t *self = self_of(inbox);
   trp_map_remove(&self->sim->inboxes, self->self);
   while (self->senders != NULL) {

@@ -17,6 +17,8 @@ int trp_sim_io_open(trp_sim_t *sim, unsigned index, unsigned count) {
   io->last_call = &io->first_call;
   trp_in_init(&io->in);
   trp_sim_transport_init(&io->transport, &sim->network);
+  io->transport.on_owner = trp_sim_watch_owner;
+  io->transport.owner_context = sim;
   int error = trp_pool_new(&io->pool);
   if (error == 0) {
     error = trp_sim_open_inbox(sim, self, &io->inbox);
@@ -81,7 +83,7 @@ static void receive_some(trp_sim_t *sim, trp_sim_io_t *io, uint64_t most) {
       return;
     }
     if (result == 1) {
-      trp_sim_watch_commands(sim, &io->in);
+      trp_sim_watch_commands(sim, io->net, &io->in);
       trp_net_execute(io->net, &io->in);
       trp_sim_changed(sim);
     } else {
@@ -109,8 +111,20 @@ static void carry_out_calls(trp_sim_t *sim, trp_sim_io_t *io) {
   }
 }
 
+uint64_t trp_sim_io_enter(trp_sim_t *sim) {
+  uint64_t own = trp_out_last_serial();
+  trp_out_set_last_serial(sim->last_serial);
+  return own;
+}
+
+void trp_sim_io_leave(trp_sim_t *sim, uint64_t own) {
+  sim->last_serial = trp_out_last_serial();
+  trp_out_set_last_serial(own);
+}
+
 void trp_sim_io_turn(trp_sim_t *sim, unsigned index) {
   trp_sim_io_t *io = &sim->io[index];
+  uint64_t own = trp_sim_io_enter(sim);
   if (index == 0 && sim->signalled) {
     sim->signalled = false;
     sim->on_signal_stop(sim->signal_context);
@@ -125,4 +139,5 @@ void trp_sim_io_turn(trp_sim_t *sim, unsigned index) {
     trp_sim_transport_turn(&io->transport);
   }
   trp_net_flush(io->net);
+  trp_sim_io_leave(sim, own);
 }

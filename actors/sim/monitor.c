@@ -5,6 +5,7 @@
 #include <string.h>
 #include <troupe/error.h>
 
+#include "actors/net/owners.h"
 #include "actors/net/stream.h"
 #include "actors/sim/world.h"
 #include "core/message/credit.h"
@@ -12,13 +13,19 @@
 
 enum { LAST = 24 };
 
-/// One socket, in all hands that it goes through.
-typedef struct watched {
+/// One socket, in all hands that it goes through; or the peer of one, outside of all actors.
+typedef struct trp_watched {
+  struct trp_watched *next; // of the peers
   uint64_t id, owner;
   uint32_t epoch;
-  bool over;            // had its final event
-  bool ended, finished; // our side: said, done
-  struct watched *peer;
+  uint64_t giver;          // gave it away, and was not told yet that it did
+  uint64_t told;           // that it gave it away, before the receiver was told that it has it
+  bool known;              // an actor made it, or was told of it
+  bool over;               // had its final event
+  bool ended, finished;    // our side: said, done
+  bool peer_ended;         // and the other one, as it was told
+  uint64_t cost, consumed; // of its data events: all, and what its owner consumed as it told
+  struct trp_watched *peer;
   uint8_t *bytes; // written, and not come out at the peer: from `start` to `length`
   size_t start, length, allocated;
   uint64_t written, delivered; // by this side; to this side
@@ -43,6 +50,7 @@ typedef struct {
 
 struct trp_sim_monitor {
   trp_map_t sockets, actors;
+  watched_t *peers;
   seen_t last[LAST];
   uint64_t seen;
 };
@@ -67,6 +75,12 @@ void trp_sim_monitor_free(trp_sim_t *sim) {
   while (trp_map_iterate(&monitor->actors, &cursor, NULL, &value)) {
     free(value);
   }
+  while (monitor->peers != NULL) {
+    watched_t *peer = monitor->peers;
+    monitor->peers = peer->next;
+    free(peer->bytes);
+    free(peer);
+  }
   trp_map_free(&monitor->sockets);
   trp_map_free(&monitor->actors);
   free(monitor);
@@ -88,7 +102,7 @@ void trp_sim_watch_tell_last(const trp_sim_t *sim, trp_text_t *text) {
   uint64_t first = monitor->seen > LAST ? monitor->seen - LAST : 0;
   for (uint64_t i = first; i < monitor->seen; i++) {
     const seen_t *seen = &monitor->last[i % LAST];
-    trp_text_add(text, "  %10.3f ms  ", (double)(seen->at_ns - TRP_SIM_START_NS) / 1e6);
+    trp_text_add(text, "  %10.3f ms  ", (double)(seen->at_ns - sim->began_ns) / 1e6);
     trp_print_id(text, seen->actor);
     trp_text_add(text, seen->event ? " <- " : " -> ");
     trp_print_kind(text, seen->kind);
@@ -115,10 +129,10 @@ static watched_t *find(const trp_sim_t *sim, uint64_t id) {
   return trp_map_get(&sim->monitor->sockets, id);
 }
 
-static watched_t *begin(trp_sim_t *sim, uint64_t id, uint64_t owner) {
+/// NULL: no memory.
+static watched_t *find_or_make(trp_sim_t *sim, uint64_t id) {
   watched_t *made = find(sim, id);
   if (made != NULL) {
-    fail_about(sim, made, "its id was used before");
     return made;
   }
   made = calloc(1, sizeof *made);
@@ -128,6 +142,19 @@ static watched_t *begin(trp_sim_t *sim, uint64_t id, uint64_t owner) {
     return NULL;
   }
   made->id = id;
+  return made;
+}
+
+static watched_t *begin(trp_sim_t *sim, uint64_t id, uint64_t owner) {
+  watched_t *made = find_or_make(sim, id);
+  if (made == NULL) {
+    return NULL;
+  }
+  if (made->known) {
+    fail_about(sim, made, "its id was used before");
+    return made;
+  }
+  made->known = true;
   made->owner = owner;
   return made;
 }
@@ -156,6 +183,19 @@ bool trp_sim_watch_ended(const trp_sim_t *sim, uint64_t id, int *status, bool *k
   return true;
 }
 
+bool trp_sim_watch_failed(const trp_sim_t *sim, uint64_t *id, int *status) {
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&sim->monitor->actors, &cursor, id, &value)) {
+    const actor_t *actor = value;
+    if (actor->ended && actor->status < 0 && !actor->killed) {
+      *status = actor->status;
+      return true;
+    }
+  }
+  return false;
+}
+
 void trp_sim_watch_killed(trp_sim_t *sim, uint64_t id) {
   actor_t *actor = actor_of(sim, id);
   if (actor != NULL) {
@@ -163,22 +203,22 @@ void trp_sim_watch_killed(trp_sim_t *sim, uint64_t id) {
   }
 }
 
-/// Finds the peer: who has the other end of the connection that a stream of this id has.
-static void bind(trp_sim_t *sim, watched_t *socket) {
-  for (unsigned i = 0; i < sim->ground.io_count; i++) {
-    const trp_link_t *handles = &sim->io[i].transport.handles;
-    for (const trp_link_t *link = handles->next; link != handles; link = link->next) {
-      trp_handle_t *handle = TRP_LIST_ENTRY(link, trp_handle_t, in_transport);
-      const trp_subject_t *owner = handle->owner;
-      if (handle->kind == TRP_SIM_STREAM && owner != NULL && owner->tag == TRP_TAG_STREAM &&
-          owner->id == socket->id) {
-        handle->connection->watched[handle->side] = socket;
-        socket->peer = handle->connection->watched[1 - handle->side];
-        if (socket->peer != NULL) {
-          socket->peer->peer = socket;
-        }
-        return;
-      }
+/// It has one end of this connection; somebody may have the other one.
+static void bind_to(watched_t *socket, trp_connection_t *connection, int side) {
+  connection->watched[side] = socket;
+  socket->peer = connection->watched[1 - side];
+  if (socket->peer != NULL) {
+    socket->peer->peer = socket;
+  }
+}
+
+void trp_sim_watch_owner(void *context, const trp_handle_t *handle, const void *owner) {
+  trp_sim_t *sim = context;
+  const trp_subject_t *subject = owner;
+  if (handle->connection != NULL && subject != NULL && subject->tag == TRP_TAG_STREAM) {
+    watched_t *socket = find_or_make(sim, subject->id);
+    if (socket != NULL) {
+      bind_to(socket, handle->connection, handle->side);
     }
   }
 }
@@ -209,10 +249,40 @@ static void write_bytes(trp_sim_t *sim, watched_t *socket, const uint8_t *bytes,
   socket->written += length;
 }
 
-static void command(trp_sim_t *sim, const trp_in_t *in, const trp_message_t *message) {
+/// Whether the last word of this socket is among what will be sent to the actor.
+static bool is_about_to_be_told(const trp_net_t *net, uint64_t actor, uint64_t socket) {
+  const trp_owner_t *owner = trp_owner_find(net, actor);
+  for (size_t i = 0; owner != NULL && i < owner->out.count; i++) {
+    const trp_message_t *message = owner->out.messages[i];
+    if (message->subject == socket &&
+        (message->kind == TRP_KIND(EVENT_CLOSE) || message->kind == TRP_KIND(EVENT_GIVEN))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// An actor ends: what it had until now is open, or it was told that it is not.
+static void check_all_told(trp_sim_t *sim, const trp_net_t *net, uint64_t actor) {
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&sim->monitor->sockets, &cursor, NULL, &value)) {
+    const watched_t *socket = value;
+    if (socket->known && socket->owner == actor && !socket->over &&
+        trp_id_io(socket->id) == trp_id_creator(net->self) &&
+        trp_map_get(&net->subjects, socket->id) == NULL &&
+        !is_about_to_be_told(net, actor, socket->id)) {
+      fail_about(sim, socket, "it is gone, and had no final event");
+    }
+  }
+}
+
+static void command(trp_sim_t *sim, const trp_net_t *net, const trp_in_t *in,
+                    const trp_message_t *message) {
   uint64_t sender = in->batch->sender;
   note(sim, sender, message, false);
   if (message->kind == TRP_KIND(COMMAND_BYE)) {
+    check_all_told(sim, net, sender);
     actor_t *actor = actor_of(sim, sender);
     if (actor != NULL && !actor->ended && message->detail_case == TRP_DETAIL(BYE)) {
       actor->ended = true;
@@ -229,6 +299,9 @@ static void command(trp_sim_t *sim, const trp_in_t *in, const trp_message_t *mes
       socket->epoch != message->epoch) {
     return;
   }
+  if (message->through > socket->consumed) {
+    socket->consumed = message->through;
+  }
   if (message->kind == TRP_KIND(COMMAND_WRITE) && message->length > 0 && !socket->ended) {
     write_bytes(sim, socket, trp_in_payload(in, message), message->length);
   } else if (message->kind == TRP_KIND(COMMAND_END)) {
@@ -236,12 +309,12 @@ static void command(trp_sim_t *sim, const trp_in_t *in, const trp_message_t *mes
   }
 }
 
-void trp_sim_watch_commands(trp_sim_t *sim, const trp_in_t *in) {
+void trp_sim_watch_commands(trp_sim_t *sim, const trp_net_t *net, const trp_in_t *in) {
   if (trp_id_is_io_actor(in->batch->sender)) {
     return;
   }
   for (size_t i = 0; i < in->batch->n_messages; i++) {
-    command(sim, in, in->batch->messages[i]);
+    command(sim, net, in, in->batch->messages[i]);
   }
 }
 
@@ -251,6 +324,10 @@ static void data_event(trp_sim_t *sim, watched_t *socket, const uint8_t *bytes, 
   watched_t *peer = socket->peer;
   if (peer == NULL) {
     fail_about(sim, socket, "bytes came from nobody");
+    return;
+  }
+  if (socket->peer_ended) {
+    fail_about(sim, socket, "bytes came behind the end");
     return;
   }
   if (peer->length - peer->start < length) {
@@ -263,10 +340,22 @@ static void data_event(trp_sim_t *sim, watched_t *socket, const uint8_t *bytes, 
   }
 }
 
-static void end_event(trp_sim_t *sim, const watched_t *socket) {
+static void end_event(trp_sim_t *sim, watched_t *socket) {
   const watched_t *peer = socket->peer;
+  if (socket->peer_ended) {
+    fail_about(sim, socket, "its peer has ended twice");
+  }
+  socket->peer_ended = true;
   if (peer != NULL && peer->finished && socket->delivered != peer->written) {
     fail_about(sim, socket, "its peer has ended cleanly, and not all that it wrote has come");
+  }
+}
+
+/// Rule 4, of one socket: what its owner has not consumed is within its credit.
+static void count_credit(trp_sim_t *sim, watched_t *socket, uint32_t length) {
+  socket->cost += trp_data_cost(length);
+  if (socket->cost - socket->consumed > TRP_SOCKET_CREDIT_MAX) {
+    fail_about(sim, socket, "more of it waits than its credit allows");
   }
 }
 
@@ -283,23 +372,50 @@ static void count_cost(trp_sim_t *sim, uint64_t to, uint32_t length) {
   }
 }
 
+/// The last word to an actor that gave it away; the two actors are told in any order.
+static void given_event(trp_sim_t *sim, watched_t *socket, uint64_t to) {
+  if (to == socket->giver) {
+    socket->giver = 0;
+  } else if (to == socket->owner && to != socket->told && !socket->over) {
+    socket->told = to;
+  } else {
+    fail_about(sim, socket, "an actor was told that it gave it away, and it had not");
+  }
+}
+
+static void handed_event(watched_t *socket, uint64_t to, const trp_message_t *message) {
+  socket->giver = socket->told == socket->owner ? 0 : socket->owner;
+  socket->told = 0;
+  socket->owner = to;
+  socket->epoch = message->epoch;
+  if (message->detail_case == TRP_DETAIL(HANDED)) {
+    socket->cost = socket->consumed = message->handed->consumed;
+    socket->cost += message->handed->unread > 0 ? trp_data_cost(message->handed->unread) : 0;
+  }
+}
+
 static void socket_event(trp_sim_t *sim, uint64_t to, watched_t *socket, const trp_in_t *in,
                          const trp_message_t *message) {
-  if (socket->over) {
+  if (message->kind == TRP_KIND(EVENT_GIVEN)) {
+    given_event(sim, socket, to);
+    return;
+  }
+  // What was told to the giver before may be sent after what the receiver is told.
+  bool of_giver = to == socket->giver && message->kind != TRP_KIND(EVENT_DATA) &&
+                  message->kind != TRP_KIND(EVENT_CLOSE);
+  if (socket->over && !of_giver) {
     fail_about(sim, socket, "an event came after its final one");
     return;
   }
-  if (socket->owner != to && message->kind != TRP_KIND(EVENT_GIVEN) &&
+  if (!of_giver && (socket->owner != to || socket->told == to) &&
       message->kind != TRP_KIND(EVENT_HANDED)) {
     fail_about(sim, socket, "an event went to an actor that does not own it");
     return;
   }
   switch (message->kind) {
-  case TRP_KIND(EVENT_CONNECT):
-    bind(sim, socket);
-    break;
   case TRP_KIND(EVENT_DATA):
     data_event(sim, socket, trp_in_payload(in, message), message->length);
+    count_credit(sim, socket, message->length);
     break;
   case TRP_KIND(EVENT_END):
     end_event(sim, socket);
@@ -308,8 +424,7 @@ static void socket_event(trp_sim_t *sim, uint64_t to, watched_t *socket, const t
     socket->finished = true;
     break;
   case TRP_KIND(EVENT_HANDED):
-    socket->owner = to;
-    socket->epoch = message->epoch;
+    handed_event(socket, to, message);
     break;
   case TRP_KIND(EVENT_CLOSE):
     socket->over = true;
@@ -326,15 +441,15 @@ static void event(trp_sim_t *sim, uint64_t to, const trp_in_t *in, const trp_mes
   }
   if (message->kind == TRP_KIND(EVENT_CONNECTION) &&
       message->detail_case == TRP_DETAIL(CONNECTION)) {
-    watched_t *accepted = begin(sim, message->connection->socket, to);
-    if (accepted != NULL) {
-      bind(sim, accepted);
-    }
+    (void)begin(sim, message->connection->socket, to);
     return;
   }
   watched_t *socket = find(sim, message->subject);
-  if (socket != NULL) {
+  if (socket != NULL && socket->known) {
     socket_event(sim, to, socket, in, message);
+  } else if (message->kind == TRP_KIND(EVENT_DATA) || message->kind == TRP_KIND(EVENT_END) ||
+             message->kind == TRP_KIND(EVENT_FINISH)) {
+    trp_sim_fail(sim, "an event came of a socket that nobody was told of");
   }
 }
 
@@ -355,6 +470,61 @@ void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in) {
     }
   }
 }
+
+// ---- Of a recording that goes on ----
+
+void trp_sim_watch_resumed(trp_sim_t *sim, uint64_t owner, const trp_resumed_t *known,
+                           const trp_handle_t *handle) {
+  watched_t *socket = begin(sim, known->id, owner);
+  if (socket != NULL) {
+    socket->epoch = known->epoch;
+    socket->ended = known->finished;
+    socket->peer_ended = known->peer_ended;
+    socket->cost = known->sent_cost;
+    socket->consumed = known->consumed;
+    bind_to(socket, handle->connection, handle->side);
+  }
+}
+
+trp_watched_t *trp_sim_watch_peer(trp_sim_t *sim, const trp_handle_t *handle, uint64_t socket) {
+  watched_t *made = calloc(1, sizeof *made);
+  if (made == NULL) {
+    sim->network.no_memory = true;
+    return NULL;
+  }
+  made->id = socket;
+  made->next = sim->monitor->peers;
+  sim->monitor->peers = made;
+  bind_to(made, handle->connection, handle->side);
+  return made;
+}
+
+void trp_sim_watch_said(trp_sim_t *sim, trp_watched_t *peer, const uint8_t *bytes, size_t length) {
+  if (peer != NULL && length > 0) {
+    write_bytes(sim, peer, bytes, length);
+  }
+}
+
+void trp_sim_watch_said_end(trp_watched_t *peer) {
+  if (peer != NULL) {
+    peer->finished = true;
+  }
+}
+
+void trp_sim_watch_heard(trp_sim_t *sim, trp_watched_t *peer, const uint8_t *bytes,
+                         uint32_t length) {
+  if (peer != NULL) {
+    data_event(sim, peer, bytes, length);
+  }
+}
+
+void trp_sim_watch_heard_end(trp_sim_t *sim, trp_watched_t *peer) {
+  if (peer != NULL) {
+    end_event(sim, peer);
+  }
+}
+
+// ---- The end ----
 
 void trp_sim_watch_end(trp_sim_t *sim) {
   for (unsigned i = 0; i < sim->ground.io_count; i++) {

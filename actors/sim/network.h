@@ -121,6 +121,13 @@ int trp_network_shutdown(trp_handle_t *handle);
 int trp_network_reset(trp_handle_t *handle);
 void trp_network_close(trp_handle_t *handle);
 int trp_network_error(trp_handle_t *handle);
+/// A connection that is there already, without an attempt: `ends[s]` is what side s has. With
+/// `ended[s]` what s writes has ended, and the other one can read that. 0 or TROUPE_ENOMEM.
+int trp_network_pair(trp_network_t *network, trp_transport_t *const transports[2],
+                     const troupe_address_t addresses[2], const bool ended[2],
+                     trp_handle_t *ends[2]);
+/// What its two directions carry is drawn anew: no fault could happen when it was made.
+void trp_network_redraw(trp_handle_t *handle);
 /// Between transports: a number for the handle, and the handle again. Below 0: an error.
 int trp_network_let_go(trp_handle_t *handle);
 int trp_network_take(trp_network_t *network, trp_transport_t *transport, int number,

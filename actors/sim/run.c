@@ -31,6 +31,7 @@ enum {
 typedef struct {
   trp_sim_t sim;
   troupe_system_t *system;
+  const trp_script_t *script; // of the recording; NULL: there is none
   uint64_t *awaited;
   size_t awaited_count;
 } run_t;
@@ -78,8 +79,11 @@ static bool all_have_ended(trp_sim_t *sim) {
 
 static bool work_is_done(trp_sim_t *sim) {
   run_t *run = run_of(sim);
+  if (sim->continuation != NULL && !trp_sim_continue_is_done(sim)) {
+    return false;
+  }
   if (run->awaited_count == 0) {
-    return all_have_ended(sim);
+    return sim->continuation != NULL || all_have_ended(sim);
   }
   int status = 0;
   bool killed = false;
@@ -93,6 +97,10 @@ static bool work_is_done(trp_sim_t *sim) {
 
 static bool work_is_over(trp_sim_t *sim) {
   return sim->failed || sim->now_ns >= sim->first.deadline_ns || work_is_done(sim);
+}
+
+static bool cut_is_over(trp_sim_t *sim) {
+  return sim->failed || trp_sim_continue_has_come(sim) || all_have_ended(sim);
 }
 
 static bool stop_is_over(trp_sim_t *sim) {
@@ -124,16 +132,34 @@ static void tell_those_who_run(trp_sim_t *sim) {
       separator = ", ";
     }
   }
+  if (sim->continuation != NULL) {
+    trp_sim_peers_tell_left(trp_sim_continue_peers(sim), separator, &sim->reason);
+  }
+}
+
+static void fail_by_status(trp_sim_t *sim, uint64_t id, int status) {
+  trp_sim_fail(sim, "actor %" PRIu32 " returned %d (%s: %s)", trp_id_creator(id), status,
+               troupe_error_name(status), troupe_error_message(status));
 }
 
 static void check_results(run_t *run) {
   trp_sim_t *sim = &run->sim;
+  uint64_t id = 0;
+  int result = 0;
+  if (run->awaited_count == 0 && !sim->failed && trp_sim_watch_failed(sim, &id, &result)) {
+    fail_by_status(sim, id, result);
+  }
+  bool ended_by_fault = false;
+  if (run->script != NULL && !sim->failed &&
+      trp_sim_watch_ended(sim, run->script->actor, &result, &ended_by_fault) && result < 0 &&
+      !ended_by_fault) {
+    fail_by_status(sim, run->script->actor, result);
+  }
   for (size_t i = 0; i < run->awaited_count && !sim->failed; i++) {
     int status = 0;
     bool killed = false;
     if (trp_sim_watch_ended(sim, run->awaited[i], &status, &killed) && status < 0 && !killed) {
-      trp_sim_fail(sim, "actor %" PRIu32 " returned %d (%s: %s)", trp_id_creator(run->awaited[i]),
-                   status, troupe_error_name(status), troupe_error_message(status));
+      fail_by_status(sim, run->awaited[i], status);
     }
   }
 }
@@ -178,6 +204,9 @@ static void end(run_t *run) {
   while (!all_have_ended(sim)) {
     let_run(sim, end_is_over, -1);
   }
+  if (sim->continuation != NULL) {
+    trp_sim_continue_end(sim);
+  }
   if (!sim->failed) {
     // What was on its way when the last actor ended.
     for (unsigned i = 0; i < sim->ground.io_count; i++) {
@@ -191,10 +220,15 @@ static void end(run_t *run) {
 
 static int open_world(run_t *run, uint64_t seed) {
   trp_sim_t *sim = &run->sim;
-  unsigned io_count = or_default(sim->options->io_threads, 1);
+  const trp_script_t *script = run->script;
+  unsigned io_count = script != NULL ? script->io_threads : or_default(sim->options->io_threads, 1);
   sim->ground = (trp_ground_t){.ops = &trp_sim_ground_ops};
   sim->dice.state = seed;
-  sim->now_ns = TRP_SIM_START_NS;
+  sim->began_ns = TRP_SIM_START_NS;
+  if (script != NULL && script->clock_ns > sim->began_ns) {
+    sim->began_ns = script->clock_ns; // the actor's clock goes on
+  }
+  sim->now_ns = sim->began_ns;
   trp_list_init(&sim->tasks);
   trp_list_init(&sim->first.in_world);
   trp_list_append(&sim->tasks, &sim->first.in_world);
@@ -214,6 +248,9 @@ static int open_world(run_t *run, uint64_t seed) {
   if (error == 0) {
     error = trp_system_new_on(&sim->ground, trp_dice_next(&sim->dice) | 1, &run->system);
   }
+  if (error == 0 && script != NULL) {
+    error = trp_sim_continue_open(sim, script);
+  }
   sim->on_signal_stop = trp_system_stop_by_signal;
   sim->signal_context = run->system;
   return error;
@@ -228,6 +265,7 @@ static void close_world(run_t *run) {
     trp_sim_io_close(sim, --sim->ground.io_count);
   }
   free(sim->io);
+  trp_sim_continue_free(sim);
   trp_sim_monitor_free(sim);
   trp_network_free(&sim->network);
   trp_map_free(&sim->inboxes);
@@ -253,14 +291,14 @@ static void report_on(const trp_sim_t *sim, uint64_t seed, troupe_sim_report_t *
                                   .steps = sim->steps,
                                   .faults = sim->faults.total,
                                   .connections = sim->network.established,
-                                  .virtual_ms = (sim->now_ns - TRP_SIM_START_NS) / MS};
+                                  .virtual_ms = (sim->now_ns - sim->began_ns) / MS};
   if (!sim->failed) {
     return;
   }
   trp_text_t text;
   trp_text_init(&text, report->text, sizeof report->text);
   trp_text_add(&text, "seed %" PRIu64 " fails after %.3f ms: %s\n", seed,
-               (double)(sim->now_ns - TRP_SIM_START_NS) / 1e6, sim->why);
+               (double)(sim->now_ns - sim->began_ns) / 1e6, sim->why);
   tell_faults(sim, &text);
   trp_text_add(&text, "the last messages (-> to the I/O actor, <- from it):\n");
   trp_sim_watch_tell_last(sim, &text);
@@ -272,16 +310,37 @@ typedef struct {
   uint64_t seed;
   troupe_sim_fn start;
   void *context;
+  const trp_script_t *script; // of the recording; NULL: there is none
 } subject_t;
 
-static int record_to(run_t *run, const char *directory) {
-  int error = trp_hub_new(&run->sim.ground.hub);
-  return error == 0
-             ? troupe_record_start(run->system, &(troupe_record_options_t){.directory = directory})
-             : error;
+/// Everything that a run begins with. No fault happens before it returns: a service that does not
+/// come up is no service.
+static void begin(run_t *run, const subject_t *subject) {
+  trp_sim_t *sim = &run->sim;
+  sim->faults.healed = true;
+  int status = 0;
+  if (subject->script != NULL) {
+    status = trp_sim_continue_spawn(sim, run->system);
+    if (status == 0) {
+      let_run(sim, cut_is_over, -1);
+    }
+    if (status == 0 && !sim->failed && !trp_sim_continue_has_come(sim)) {
+      trp_sim_fail(sim, "the recorded actor has ended before it came to event %" PRIu64,
+                   subject->script->events);
+    }
+  }
+  if (status == 0 && !sim->failed && subject->start != NULL) {
+    status = subject->start(run->system, subject->context);
+  }
+  sim->faults.healed = false;
+  if (status < 0) {
+    trp_sim_fail(sim, "it could not be begun: %s", troupe_error_message(status));
+  }
+  if (subject->script != NULL && !sim->failed) {
+    trp_sim_continue_begin(sim);
+  }
 }
 
-/// One run. 0, TROUPE_EUNSOUND, or an error without which there is no verdict.
 static int run_once(const subject_t *subject, uint32_t faults, uint64_t fault_limit,
                     const char *trace_directory, troupe_sim_report_t *report) {
   const troupe_sim_options_t *options = subject->options;
@@ -292,18 +351,15 @@ static int run_once(const subject_t *subject, uint32_t faults, uint64_t fault_li
   }
   trp_sim_t *sim = &run->sim;
   sim->options = options;
+  run->script = subject->script;
   trp_faults_draw(&sim->faults, seed, faults, fault_limit);
   int error = open_world(run, seed);
   if (error == 0 && trace_directory != NULL) {
-    error = record_to(run, trace_directory);
+    error = troupe_record_start(run->system,
+                                &(troupe_record_options_t){.directory = trace_directory});
   }
   if (error == 0) {
-    sim->faults.healed = true; // a service that does not come up is no service
-    int status = subject->start(run->system, subject->context);
-    sim->faults.healed = false;
-    if (status < 0) {
-      trp_sim_fail(sim, "it could not be begun: %s", troupe_error_message(status));
-    }
+    begin(run, subject);
     if (!sim->failed) {
       work(run);
     }
@@ -315,7 +371,7 @@ static int run_once(const subject_t *subject, uint32_t faults, uint64_t fault_li
     }
     end(run);
     if (!sim->failed && options->finish != NULL) {
-      status = options->finish(NULL, subject->context);
+      int status = options->finish(NULL, subject->context);
       if (status < 0) {
         trp_sim_fail(sim, "all have ended, but what they did is not as it must be: %d (%s)", status,
                      troupe_error_message(status));
@@ -394,26 +450,25 @@ static uint32_t allowed(const troupe_sim_options_t *options) {
   return options->faults == 0 ? all & ~(uint32_t)TROUPE_FAULT_DEAD_ACTOR : options->faults;
 }
 
-static int run_and_shrink(const troupe_sim_options_t *options, uint64_t seed, troupe_sim_fn start,
-                          void *context, troupe_sim_report_t *report) {
-  const subject_t subject = {.options = options, .seed = seed, .start = start, .context = context};
+static int run_and_shrink(const subject_t *subject, troupe_sim_report_t *report) {
+  const troupe_sim_options_t *options = subject->options;
   uint32_t faults = allowed(options);
   uint64_t limit = options->fault_limit;
-  int result = run_once(&subject, faults, limit, NULL, report);
+  int result = run_once(subject, faults, limit, NULL, report);
   if (result != TROUPE_EUNSOUND) {
     return result;
   }
   if (!options->keep_faults && report->faults > 0) {
     trp_faults_t drawn;
-    trp_faults_draw(&drawn, seed, faults, 0);
-    shrink(&subject, trp_faults_on(&drawn), limit, report);
+    trp_faults_draw(&drawn, subject->seed, faults, 0);
+    shrink(subject, trp_faults_on(&drawn), limit, report);
     faults = report->faults_needed;
     limit = report->fault_limit_needed;
   }
   if (options->trace_directory != NULL) {
     // The very same run once more.
     troupe_sim_report_t again;
-    result = run_once(&subject, faults, limit, options->trace_directory, &again);
+    result = run_once(subject, faults, limit, options->trace_directory, &again);
     if (result != TROUPE_EUNSOUND) {
       return result == 0 ? (int)TROUPE_EUNSOUND : result;
     }
@@ -440,6 +495,24 @@ static bool bind_to_one(cpu_set_t *before) {
   return pthread_setaffinity_np(pthread_self(), sizeof one, &one) == 0;
 }
 
+/// What goes on from it can be run as often as is needed.
+static int read_recording(trp_script_t *script, const troupe_sim_options_t *options,
+                          troupe_sim_report_t *report) {
+  const troupe_sim_recording_t *recording = options->recording;
+  if (recording->path == NULL || recording->main == NULL) {
+    return TROUPE_EINVAL;
+  }
+  int error = trp_script_read(script, recording);
+  if (error == 0 && script->io_threads > IO_THREADS_MAX) {
+    error = TROUPE_EINVAL;
+  }
+  if (error != 0) {
+    snprintf(report->text, sizeof report->text, "%s cannot be gone on from: %s\n", recording->path,
+             troupe_error_message(error));
+  }
+  return error;
+}
+
 int troupe_sim_run(const troupe_sim_options_t *options, uint64_t seed, troupe_sim_fn start,
                    void *context, troupe_sim_report_t *report) {
   static const troupe_sim_options_t standard = {0};
@@ -447,16 +520,26 @@ int troupe_sim_run(const troupe_sim_options_t *options, uint64_t seed, troupe_si
   options = options == NULL ? &standard : options;
   report = report == NULL ? &unseen : report;
   *report = (troupe_sim_report_t){.seed = seed};
-  if (start == NULL || options->io_threads > IO_THREADS_MAX ||
+  if ((start == NULL && options->recording == NULL) || options->io_threads > IO_THREADS_MAX ||
       (options->faults & ~(uint32_t)TROUPE_FAULT_NONE) >= 1U << TRP_FAULT_KINDS) {
     return TROUPE_EINVAL;
   }
   if (trp_actor_current() != NULL) {
     return TROUPE_EWRONGTHREAD;
   }
+  trp_script_t script = {0};
+  const subject_t subject = {.options = options,
+                             .seed = seed,
+                             .start = start,
+                             .context = context,
+                             .script = options->recording == NULL ? NULL : &script};
+  int result = options->recording == NULL ? 0 : read_recording(&script, options, report);
   cpu_set_t before;
-  bool bound = bind_to_one(&before);
-  int result = run_and_shrink(options, seed, start, context, report);
+  bool bound = result == 0 && bind_to_one(&before);
+  if (result == 0) {
+    result = run_and_shrink(&subject, report);
+  }
+  trp_script_free(&script);
   if (bound) {
     pthread_setaffinity_np(pthread_self(), sizeof before, &before);
   }

@@ -82,6 +82,10 @@ static void leap(trp_sim_t *sim) {
     int64_t timer = sim->io[i].transport.deadline_ns;
     next = timer < next ? timer : next;
   }
+  if (trp_sim_continue_peers(sim) != NULL) {
+    int64_t at = trp_sim_peers_next(trp_sim_continue_peers(sim));
+    next = at < next ? at : next;
+  }
   for (const trp_link_t *link = sim->tasks.next; link != &sim->tasks; link = link->next) {
     int64_t at = wakes_at(sim, TRP_LIST_ENTRY(link, trp_task_t, in_world));
     next = at < next ? at : next;
@@ -123,6 +127,9 @@ static trp_task_t *choose(trp_sim_t *sim) {
     for (unsigned i = 0; i < sim->ground.io_count; i++) {
       busy += trp_sim_io_has_work(sim, i) ? 1 : 0;
     }
+    trp_sim_peers_t *peers = trp_sim_continue_peers(sim);
+    peers = peers != NULL && trp_sim_peers_have_work(peers) ? peers : NULL;
+    busy += peers != NULL ? 1 : 0;
     if (count + busy == 0) {
       leap(sim);
       trp_network_pass(&sim->network, sim->now_ns);
@@ -136,8 +143,12 @@ static trp_task_t *choose(trp_sim_t *sim) {
     for (unsigned i = 0; i < sim->ground.io_count; i++) {
       if (trp_sim_io_has_work(sim, i) && pick-- == 0) {
         trp_sim_io_turn(sim, i);
+        peers = NULL;
         break;
       }
+    }
+    if (peers != NULL) {
+      trp_sim_peers_turn(peers); // the last of those that may be picked
     }
   }
 }

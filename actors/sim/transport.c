@@ -117,8 +117,11 @@ static int want(trp_transport_t *transport, trp_handle_t *handle, unsigned mask)
 }
 
 static void set_owner(trp_transport_t *transport, trp_handle_t *handle, void *owner) {
-  (void)transport;
+  const trp_sim_transport_t *self = self_of(transport);
   handle->owner = owner;
+  if (self->on_owner != NULL) {
+    self->on_owner(self->owner_context, handle, owner);
+  }
 }
 
 static void names(trp_transport_t *transport, trp_handle_t *handle, troupe_address_t *local,
@@ -198,6 +201,10 @@ void trp_sim_transport_init(trp_sim_transport_t *transport, trp_network_t *netwo
   *transport = (trp_sim_transport_t){
       .base.ops = &sim_ops, .network = network, .deadline_ns = TRP_NEVER};
   trp_list_init(&transport->handles);
+}
+
+void trp_sim_transport_keep(trp_sim_transport_t *transport, trp_handle_t *handle) {
+  keep(&transport->base, handle);
 }
 
 static trp_resolve_t *find_resolved(const trp_sim_transport_t *transport) {

@@ -9,9 +9,15 @@ typedef struct trp_sim_transport {
   trp_network_t *network;
   trp_link_t handles;
   int64_t deadline_ns; // of the timer
+  // Told of each handle's new owner, for the monitor. NULL: nobody is.
+  void (*on_owner)(void *context, const trp_handle_t *handle, const void *owner);
+  void *owner_context;
 } trp_sim_transport_t;
 
 void trp_sim_transport_init(trp_sim_transport_t *transport, trp_network_t *network);
+
+/// Takes over a handle that was made without it.
+void trp_sim_transport_keep(trp_sim_transport_t *transport, trp_handle_t *handle);
 
 /// Whether a turn would have something to tell.
 bool trp_sim_transport_has_work(const trp_sim_transport_t *transport);

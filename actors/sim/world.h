@@ -7,19 +7,23 @@
 ///   monitor.c    watches what crosses the pipes: is all of it as it must be?
 ///   ground.c     what a system sees of the world
 ///   run.c        troupe_sim_run()
+///   continue.c   a recording that goes on: script.c reads it, ledger.c knows what its actor knows at
+///                the cut, peers.c are those whom it talks to
 #ifndef TRP_SIM_WORLD_H_INCLUDED
 #define TRP_SIM_WORLD_H_INCLUDED
 
 #include <semaphore.h>
 
 #include "actors/ground.h"
-#include "actors/sim/transport.h"
+#include "actors/sim/peers.h"
 #include "core/support/map.h"
 #include "core/trace/print.h"
 
 typedef struct trp_sim trp_sim_t;
 typedef struct trp_sim_inbox trp_sim_inbox_t;
 typedef struct trp_sim_monitor trp_sim_monitor_t;
+typedef struct trp_watched trp_watched_t;
+typedef struct trp_continuation trp_continuation_t;
 
 /// A thread of the world.
 typedef enum trp_task_state {
@@ -63,6 +67,7 @@ struct trp_sim {
   trp_sim_io_t *io; // ground.io_count of them
   trp_map_t inboxes;
   trp_sim_monitor_t *monitor;
+  trp_continuation_t *continuation; // of a recording; NULL: there is none
   void (*on_signal_stop)(void *context);
   void *signal_context;
   bool signalled;
@@ -70,10 +75,11 @@ struct trp_sim {
   trp_link_t tasks;
   trp_task_t first;    // the thread that called troupe_sim_run()
   trp_task_t *running; // has the baton
-  int64_t now_ns;
+  int64_t began_ns, now_ns;
   uint64_t changes, steps;
-  bool stuck;   // nothing can happen any more by itself
-  bool killing; // the run is over: every actor is told so
+  uint64_t last_serial; // of the I/O actors' batches
+  bool stuck;           // nothing can happen any more by itself
+  bool killing;         // the run is over: every actor is told so
   bool failed;
   char why[2048];
   trp_text_t reason;
@@ -103,6 +109,12 @@ void trp_sim_changed(trp_sim_t *sim);
 int trp_sim_open_inbox(trp_sim_t *sim, uint64_t self, trp_sim_inbox_t **inbox);
 trp_inbox_t *trp_sim_inbox_base(trp_sim_inbox_t *inbox);
 bool trp_sim_inbox_has_some(const trp_sim_inbox_t *inbox);
+/// The inbox is another one until trp_sim_inbox_go_live().
+void trp_sim_inbox_play(trp_sim_inbox_t *inbox, const trp_inbox_ops_t *ops);
+void trp_sim_inbox_go_live(trp_sim_inbox_t *inbox);
+trp_sim_t *trp_sim_inbox_world(trp_inbox_t *inbox);
+int trp_sim_inbox_send(trp_inbox_t *inbox, trp_out_t *out);
+void trp_sim_inbox_close(trp_inbox_t *inbox);
 void trp_sim_send_last(trp_inbox_t *inbox, uint64_t to, const void *bytes, size_t length);
 
 // ---- io.c ----
@@ -113,23 +125,57 @@ void trp_sim_io_close(trp_sim_t *sim, unsigned index);
 int trp_sim_io_post(trp_sim_t *sim, unsigned index, const trp_io_call_t *call);
 bool trp_sim_io_has_work(const trp_sim_t *sim, unsigned index);
 void trp_sim_io_turn(trp_sim_t *sim, unsigned index);
+/// Around what the I/O actors do in a thread that is none: their batches are filled by many. The
+/// value is for the second.
+uint64_t trp_sim_io_enter(trp_sim_t *sim);
+void trp_sim_io_leave(trp_sim_t *sim, uint64_t own);
 
 // ---- monitor.c ----
 
 int trp_sim_monitor_new(trp_sim_t *sim);
 void trp_sim_monitor_free(trp_sim_t *sim);
+/// A handle of an I/O actor has this owner from now on (the context is the world).
+void trp_sim_watch_owner(void *context, const trp_handle_t *handle, const void *owner);
 /// A batch leaves for an actor, is carried out by an I/O actor, or is taken by an actor.
 void trp_sim_watch_events(trp_sim_t *sim, uint64_t to, const trp_in_t *in);
-void trp_sim_watch_commands(trp_sim_t *sim, const trp_in_t *in);
+void trp_sim_watch_commands(trp_sim_t *sim, const trp_net_t *net, const trp_in_t *in);
 void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in);
+/// A socket and peers of a recording that goes on, as continue.c and peers.c have them.
+void trp_sim_watch_resumed(trp_sim_t *sim, uint64_t owner, const trp_resumed_t *known,
+                           const trp_handle_t *handle);
+trp_watched_t *trp_sim_watch_peer(trp_sim_t *sim, const trp_handle_t *handle, uint64_t socket);
+void trp_sim_watch_said(trp_sim_t *sim, trp_watched_t *peer, const uint8_t *bytes, size_t length);
+void trp_sim_watch_said_end(trp_watched_t *peer);
+void trp_sim_watch_heard(trp_sim_t *sim, trp_watched_t *peer, const uint8_t *bytes,
+                         uint32_t length);
+void trp_sim_watch_heard_end(trp_sim_t *sim, trp_watched_t *peer);
 /// All actors have ended: what is left?
 void trp_sim_watch_end(trp_sim_t *sim);
 /// A fault has ended this actor.
 void trp_sim_watch_killed(trp_sim_t *sim, uint64_t id);
 /// How an actor ended; false: it has not.
 bool trp_sim_watch_ended(const trp_sim_t *sim, uint64_t id, int *status, bool *killed);
+/// Whether one has ended below 0 that no fault has ended.
+bool trp_sim_watch_failed(const trp_sim_t *sim, uint64_t *id, int *status);
 /// What was seen last, a line each.
 void trp_sim_watch_tell_last(const trp_sim_t *sim, trp_text_t *text);
+
+// ---- continue.c ----
+
+/// Makes ready what goes on; `script` is borrowed. Freed in any case. 0 or an error.
+int trp_sim_continue_open(trp_sim_t *sim, const trp_script_t *script);
+void trp_sim_continue_free(trp_sim_t *sim);
+/// Spawns the actor; whether it has come to the cut.
+int trp_sim_continue_spawn(trp_sim_t *sim, troupe_system_t *system);
+bool trp_sim_continue_has_come(const trp_sim_t *sim);
+/// The peers begin; are they through; they end.
+void trp_sim_continue_begin(trp_sim_t *sim);
+bool trp_sim_continue_is_done(const trp_sim_t *sim);
+void trp_sim_continue_end(trp_sim_t *sim);
+/// NULL: there are none.
+trp_sim_peers_t *trp_sim_continue_peers(const trp_sim_t *sim);
+/// The inbox of an actor is opened: if it is the one that goes on, it plays the recording first.
+void trp_sim_continue_inbox(trp_sim_t *sim, uint64_t self, trp_sim_inbox_t *inbox);
 
 // ---- ground.c ----
 

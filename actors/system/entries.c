@@ -22,6 +22,22 @@ static void free_entry(trp_entry_t *entry) {
   free(entry);
 }
 
+/// With the mutex held. Later ones get other ids.
+static void begin_as(troupe_system_t *system, trp_start_t *start) {
+  const void *argument = start->argument;
+  size_t argument_size = start->argument_size;
+  *start = *system->next_start;
+  system->next_start = NULL;
+  start->argument = argument;
+  start->argument_size = argument_size;
+  if (system->next_number <= trp_id_creator(start->id)) {
+    system->next_number = trp_id_creator(start->id) + 1;
+  }
+  if (system->next_group <= start->group) {
+    system->next_group = start->group + 1;
+  }
+}
+
 int trp_entry_new(const char *made_at, troupe_system_t *system,
                   const troupe_spawn_options_t *options, uint32_t index, uint64_t group,
                   trp_entry_t **made) {
@@ -58,9 +74,13 @@ int trp_entry_new(const char *made_at, troupe_system_t *system,
   } else if (system->next_number > system->next_recorder) {
     error = TROUPE_EOVERFLOW;
   } else {
-    start->id = trp_id_actor(system->next_number++);
-    // Each actor draws from a stream of its own, whatever the others do.
-    start->seed = (system->seed ^ start->id) * UINT64_C(0x9e3779b97f4a7c15);
+    if (system->next_start != NULL) {
+      begin_as(system, start);
+    } else {
+      start->id = trp_id_actor(system->next_number++);
+      // Each actor draws from a stream of its own, whatever the others do.
+      start->seed = (system->seed ^ start->id) * UINT64_C(0x9e3779b97f4a7c15);
+    }
     entry->next = system->entries;
     system->entries = entry;
     entry->in_table = true;

@@ -73,11 +73,13 @@ int troupe_record_start(troupe_system_t *system, const troupe_record_options_t *
   if (already) {
     return TROUPE_EALREADY;
   }
-  if (system->ground->hub == NULL) {
-    return TROUPE_ENOTSUP;
+  // A simulated world has none until somebody records in it.
+  int error = system->ground->hub == NULL ? trp_hub_new(&system->ground->hub) : 0;
+  if (error != 0) {
+    return error;
   }
   trp_recorder_t *recorder = NULL;
-  int error = trp_recorder_start(system->ground->hub, id, options, &recorder);
+  error = trp_recorder_start(system->ground->hub, id, options, &recorder);
   if (error != 0) {
     return error;
   }

@@ -137,3 +137,16 @@ int troupe_spawn_at(const char *made_at, troupe_system_t *system,
   free(ids);
   return error;
 }
+
+int trp_system_spawn_as(troupe_system_t *system, const trp_start_t *start,
+                        int (*main)(void *argument), void *argument) {
+  bool copies = argument == NULL && start->argument != NULL;
+  const troupe_spawn_options_t options = {
+      .name = start->name,
+      .main = main,
+      .argument = copies ? (void *)(uintptr_t)start->argument : argument,
+      .argument_size = copies ? start->argument_size : 0,
+  };
+  system->next_start = start;
+  return troupe_spawn(system, &options, NULL);
+}

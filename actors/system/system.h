@@ -85,6 +85,7 @@ struct troupe_system {
   uint32_t next_number;
   uint32_t next_recorder; // counted down: actors have the same ids whether they are recorded or not
   uint64_t next_group;
+  const trp_start_t *next_start; // of the one that trp_system_spawn_as() makes now
   bool stopping;
 };
 

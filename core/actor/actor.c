@@ -11,6 +11,7 @@
 #include "core/message/frame_zmq.h"
 #include "core/message/id.h"
 #include "core/support/assert.h"
+#include "core/trace/calls.h"
 
 enum {
   /// A batch of slow callbacks is answered in between, so that the first does not wait for the
@@ -76,7 +77,6 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
   actor->tap = execution->tap;
   actor->recording_seen = execution->recording_seen;
   actor->attachment = execution->attachment;
-  actor->replaying = execution->inbox->ops->recall != NULL;
   actor->clock_ns = actor->start.clock_ns;
   actor->last_flush_ns = actor->clock_ns;
   actor->later_last = &actor->later_first;
@@ -328,6 +328,9 @@ static int take(trp_actor_t *actor, int64_t deadline_ns) {
     return 0;
   }
   trp_arrival_give_back(actor, arrival);
+  if (result < 0) {
+    trp_actor_called(actor, TRP_CALL_RECEIVE, result); // a replay fails at the same place
+  }
   return result;
 }
 
@@ -376,6 +379,9 @@ void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival) {
       }
     }
   }
+  if (batch->sender == actor->start.id && trp_actor_replays(actor)) {
+    actor->self_sequence = batch->first_sequence + batch->n_messages; // should it go on live
+  }
   *actor->arrivals_last = arrival;
   actor->arrivals_last = &arrival->next;
 }
@@ -396,7 +402,7 @@ static void dispatch_first(trp_actor_t *actor) {
     actor->cause_sender = batch->sender;
     actor->cause_sequence = batch->first_sequence + i;
     dispatch(actor, &arrival->in, batch->messages[i]);
-    if (actor->replaying) {
+    if (trp_actor_replays(actor)) {
       trp_actor_flush(actor); // so that a difference is told with the very event that made it
     } else if (arrival->dispatched < batch->n_messages) {
       int64_t now = trp_inbox_now(actor->inbox);
@@ -501,7 +507,7 @@ static int take_in_time(trp_actor_t *actor, int64_t deadline, uint64_t timeout_i
   trp_arrival_t **end = actor->arrivals_last;
   while (*end == NULL) {
     int error = take(actor, deadline);
-    if (error == 0 && *end == NULL && !actor->replaying && deadline != TRP_FOREVER &&
+    if (error == 0 && *end == NULL && !trp_actor_replays(actor) && deadline != TRP_FOREVER &&
         trp_inbox_now(actor->inbox) >= deadline) {
       error = trp_timers_take_one(actor, timeout_id);
     }
@@ -596,7 +602,7 @@ static void stop_objects(trp_actor_t *actor, bool at_once) {
 }
 
 void trp_actor_flush(trp_actor_t *actor) {
-  if (!actor->replaying) {
+  if (!trp_actor_replays(actor)) {
     actor->last_flush_ns = trp_inbox_now(actor->inbox);
   }
   for (uint32_t i = 0; i < actor->start.io_actors; i++) {
@@ -707,13 +713,14 @@ int64_t trp_actor_now(const trp_actor_t *actor) {
 }
 
 bool trp_actor_recall(trp_actor_t *actor, uint32_t call, int64_t *value) {
-  if (!actor->replaying) {
+  if (!trp_actor_replays(actor)) {
     return false;
   }
   int result = actor->inbox->ops->recall(actor->inbox, call, value);
   if (result < 0) {
     *value = result;
   }
+  trp_actor_called(actor, call, *value);
   return true;
 }
 

@@ -19,7 +19,6 @@ struct trp_actor {
   unsigned recording_seen;
   trp_attachment_t *attachment; // NULL: not an attached thread
   trp_pool_t *pool;
-  bool replaying;
 
   int64_t clock_ns; // what troupe_now() says
   int64_t last_flush_ns;
@@ -53,6 +52,11 @@ struct trp_actor {
   void *on_recording_stopped_context;
   trp_object_t *receiver; // of sockets that are given to it; in `objects`
 };
+
+/// Whether its inbox is a trace. One that goes on from a recording is live from some batch on.
+static inline bool trp_actor_replays(const trp_actor_t *actor) {
+  return actor->inbox->ops->recall != NULL;
+}
 
 /// timer.c
 int64_t trp_timers_next(const trp_actor_t *actor); // the earliest deadline; TRP_FOREVER

@@ -108,12 +108,12 @@ static void describe(const trp_object_t *object, troupe_handle_t *handle) {
 
 int64_t trp_timers_next(const trp_actor_t *actor) {
   const trp_heap_node_t *first = trp_heap_first(&actor->timers);
-  return first == NULL || actor->replaying ? TRP_FOREVER : first->deadline_ns;
+  return first == NULL || trp_actor_replays(actor) ? TRP_FOREVER : first->deadline_ns;
 }
 
 int trp_timers_take_due(trp_actor_t *actor) {
   trp_heap_node_t *first = trp_heap_first(&actor->timers);
-  if (first == NULL || actor->replaying) {
+  if (first == NULL || trp_actor_replays(actor)) {
     return 0; // a replay's timers are in the trace
   }
   int64_t now = trp_inbox_now(actor->inbox);

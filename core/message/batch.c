@@ -193,6 +193,14 @@ void trp_out_reset(trp_out_t *out) {
   trp_arena_reset(&out->arena);
 }
 
+uint64_t trp_out_last_serial(void) {
+  return last_serial;
+}
+
+void trp_out_set_last_serial(uint64_t serial) {
+  last_serial = serial;
+}
+
 /// What was committed becomes a frame.
 static int close_region(trp_out_t *out) {
   if (!out->region_open) {

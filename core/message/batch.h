@@ -72,6 +72,11 @@ int trp_out_pack(trp_out_t *out);
 /// Empties it for the next batch; sequence numbers go on.
 void trp_out_reset(trp_out_t *out);
 
+/// The serial of the last batch that this thread began. Frames know by it in which batch they are, so
+/// where threads take turns at filling the same batches, as in a simulated world, it goes along.
+uint64_t trp_out_last_serial(void);
+void trp_out_set_last_serial(uint64_t serial);
+
 /// A batch that came: decoded and checked, so that every payload lies within its frame.
 typedef struct trp_in {
   trp_frame_t *envelope;

@@ -3,6 +3,8 @@
 #ifndef TRP_CALLS_H_INCLUDED
 #define TRP_CALLS_H_INCLUDED
 
+#include <stdint.h>
+
 /// X(name, number, what a person calls it). Numbers are never reused.
 ///
 /// - FIND: the id, or an error.
@@ -17,6 +19,7 @@
 /// - POST: the result.
 /// - COUNTERS: of troupe_system_counters(): its result, then one COUNT for each of the counters.
 /// - DESCRIPTOR: whether a descriptor that is to be adopted is of a fitting kind: the result.
+/// - RECEIVE: no call of the application: taking the next batch failed, with this error.
 /// - SCOPE: the index of the interface that an IPv6 literal names ("fe80::1%eth0").
 #define TRP_CALLS(X)                                                                               \
   X(FIND, 1, "troupe_actor_find()")                                                                \
@@ -32,12 +35,16 @@
   X(POST, 11, "troupe_post()")                                                                     \
   X(COUNTERS, 12, "troupe_system_counters()")                                                      \
   X(COUNT, 13, "troupe_system_counters(), for one of them")                                        \
-  X(DESCRIPTOR, 14, "troupe_socket_adopt(), for the descriptor")
+  X(DESCRIPTOR, 14, "troupe_socket_adopt(), for the descriptor")                                   \
+  X(RECEIVE, 15, "taking the next batch, which failed")
 
 enum {
 #define TRP_CALL_ENUM(name, number, words) TRP_CALL_##name = (number),
   TRP_CALLS(TRP_CALL_ENUM)
 #undef TRP_CALL_ENUM
 };
+
+/// What a person calls it, for a number that a trace may have.
+const char *trp_call_name(uint64_t call);
 
 #endif

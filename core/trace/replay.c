@@ -324,6 +324,25 @@ static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
   return result;
 }
 
+/// Whether taking the next batch failed.
+static bool fails_next(const trp_replay_t *replay) {
+  const trp_item_t *call = replay->calls.first;
+  const trp_item_t *batch = replay->batches.first;
+  return call != NULL && call->subject == TRP_CALL_RECEIVE && !replay->partial &&
+         (batch == NULL || call->sequence < batch->sequence);
+}
+
+static int fail_again(trp_replay_t *replay) {
+  trp_item_t *item = trp_queue_pop(&replay->calls);
+  int result = (int)(int64_t)trp_get_u64(item->body);
+  int error = trp_replay_check_all_sent(replay, item->sequence);
+  free(item);
+  if (error == 0 && replay->accept != NULL) {
+    trp_accept_value(replay->accept, TRP_RECORD_CALL, replay->clock_ns, TRP_CALL_RECEIVE, result);
+  }
+  return error != 0 ? error : result < 0 ? result : (int)TROUPE_EBADTRACE;
+}
+
 /// 1, 0 when the batch that comes next is left out, or an error.
 static int receive_one(trp_replay_t *replay, trp_in_t *in) {
   if (replay->listen_count > 0) {
@@ -337,6 +356,9 @@ static int receive_one(trp_replay_t *replay, trp_in_t *in) {
     if (result == 0) {
       break;
     }
+  }
+  if (fails_next(replay)) {
+    return fail_again(replay);
   }
   if (replay->batches.first != NULL) {
     int error = trp_replay_check_all_sent(replay, replay->batches.first->sequence);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <troupe/error.h>
 
+#include "core/trace/calls.h"
 #include "core/trace/kinds.h"
 #include "core/trace/view.h"
 

@@ -74,7 +74,6 @@ bool trp_replay_may_look_ahead(const trp_replay_t *replay);
 int trp_replay_stop(trp_replay_t *replay, int verdict);
 int trp_replay_explain(trp_replay_t *replay,
                        int error); // why it cannot be replayed; returns `error`
-const char *trp_call_name(uint64_t call);
 
 /// replay_compare.c. Of the recording: an OUT record is read; its item is consumed. 0 or an error;
 /// TROUPE_EDIFFERS when that is told already.

@@ -88,6 +88,40 @@ static void actors_that_die_leave_nothing_behind(void **state) {
   assert_true(died > 0);
 }
 
+static int record_and_start(troupe_system_t *system, void *context) {
+  const troupe_record_options_t options = {.directory = trp_test_folder()};
+  int error = troupe_record_start(system, &options);
+  return error == 0 ? workload_start(system, context) : error;
+}
+
+static void an_actor_that_died_dies_in_a_replay_too(void **state) {
+  (void)state;
+  const troupe_sim_options_t options = {
+      .hosts = hosts, .host_count = 1, .faults = TROUPE_FAULT_DEAD_ACTOR, .keep_faults = true};
+  unsigned died = 0;
+  for (uint64_t seed = 1; seed <= 100 && died < 5; seed++) {
+    workload_t load = {.servers = 3,
+                       .clients = 2,
+                       .rounds = 2,
+                       .most = 20000,
+                       .host = "service",
+                       .servers_die = true};
+    troupe_sim_run(&options, seed, record_and_start, &load, NULL);
+    for (unsigned i = 0; i < load.servers; i++) {
+      char path[512];
+      troupe_replay_report_t report;
+      snprintf(path, sizeof path, "%s/server-%u.trace", trp_test_folder(), i);
+      int verdict = troupe_replay(workload_server, NULL, path, &report);
+      if (verdict != 0) {
+        print_error("seed %llu, %s\n", (unsigned long long)seed, report.text);
+        fail();
+      }
+      died += report.status == TROUPE_ECANCELED;
+    }
+  }
+  assert_true(died > 0);
+}
+
 static void planted_bugs_are_found(void **state) {
   (void)state;
   static const struct {
@@ -163,6 +197,7 @@ int main(void) {
       trp_test_that_leaves_nothing(several_io_actors_are_sound_too),
       trp_test_that_leaves_nothing(a_seed_gives_the_same_run_again),
       trp_test_that_leaves_nothing(actors_that_die_leave_nothing_behind),
+      trp_test_that_leaves_nothing(an_actor_that_died_dies_in_a_replay_too),
       trp_test_that_leaves_nothing(planted_bugs_are_found),
       trp_test_that_leaves_nothing(a_run_that_fails_leaves_a_trace_that_replays),
   };
