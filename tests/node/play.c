@@ -3,12 +3,17 @@
 //
 //   play FOLDER PEER SCENARIOS...
 //
-// TROUPE_PLAY_IO_ACTORS says over how many I/O actors (1). With TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
+// TROUPE_PLAY_IO_ACTORS says over how many I/O actors (1). With TROUPE_PLAY_SIMULATED=N it plays each
+// again in N simulated worlds without faults, and fails unless they tell the same of each object, but
+// for those that need a real network. With
+// TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
 // unless each replay does and tells the same.
+#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <troupe/sim.h>
 
 #include "tests/node/play/stage.h"
 
@@ -88,6 +93,85 @@ static int replay_all(stage_t *const *stages, size_t count, const char *traces) 
   return failed == 0 && count > 0 ? 0 : 1;
 }
 
+// ---- In simulated worlds ----
+
+static int start_simulated(troupe_system_t *system, void *context) {
+  stage_t *stage = context;
+  stage->system = system;
+  troupe_spawn_options_t options = {
+      .main = play_actor, .name = actor_name(stage), .argument = stage};
+  troupe_actor_t actor;
+  int result = troupe_spawn(system, &options, &actor);
+  return result == 0 ? troupe_sim_await(system, actor) : result;
+}
+
+// What this machine finds for the name that scenarios look up.
+static const char *addresses_of_localhost(void) {
+  static char text[1024];
+  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+  struct addrinfo *found = NULL;
+  if (text[0] == '\0' && getaddrinfo("localhost", NULL, &hints, &found) == 0) {
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+      char literal[64];
+      if (getnameinfo(at->ai_addr, at->ai_addrlen, literal, sizeof literal, NULL, 0,
+                      NI_NUMERICHOST) == 0) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%s%s", length == 0 ? "" : " ", literal);
+      }
+    }
+    freeaddrinfo(found);
+  }
+  return text;
+}
+
+static bool simulate(const stage_t *real, uint64_t seed) {
+  const troupe_sim_host_t host = {"localhost", addresses_of_localhost()};
+  const troupe_sim_options_t options = {
+      .faults = TROUPE_FAULT_NONE, .keep_faults = true, .hosts = &host, .host_count = 1};
+  troupe_sim_report_t report;
+  stage_t *stage = need(sizeof *stage);
+  stage->scenario = real->scenario;
+  stage->folder = real->folder;
+  stage->peer_program = real->peer_program;
+  scenario_reset(stage->scenario);
+  int result = troupe_sim_run(&options, seed, start_simulated, stage, &report);
+  if (result != 0) {
+    fprintf(stderr, "%s: %s: with seed %llu: %s\n%s\n", stage->scenario->file,
+            stage->scenario->name, (unsigned long long)seed, troupe_error_name(result),
+            report.text);
+    return false;
+  }
+  if (!stage_tells_the_same(real, stage)) {
+    fprintf(stderr, "%s: %s: with seed %llu the simulated world tells something else\n--- real\n",
+            stage->scenario->file, stage->scenario->name, (unsigned long long)seed);
+    stage_print_all(real, stderr);
+    fprintf(stderr, "--- simulated\n");
+    stage_print_all(stage, stderr);
+    return false;
+  }
+  return true;
+}
+
+static int simulate_all(stage_t *const *stages, size_t count, uint64_t seeds) {
+  size_t failed = 0, left_out = 0;
+  for (size_t i = 0; i < count; i++) {
+    const scenario_t *scenario = stages[i]->scenario;
+    if (scenario->real_only != NULL) {
+      left_out++;
+      printf("only real: %s: %s: %s\n", scenario->file, scenario->name, scenario->real_only);
+      continue;
+    }
+    bool same = true;
+    for (uint64_t seed = 1; seed <= seeds && same; seed++) {
+      same = simulate(stages[i], seed);
+    }
+    failed += !same;
+  }
+  printf("%zu scenarios simulated with %llu seeds each: %zu the same, %zu not; %zu only real\n",
+         count - left_out, (unsigned long long)seeds, count - left_out - failed, failed, left_out);
+  return failed == 0 && count > left_out ? 0 : 1;
+}
+
 int main(int argc, char **argv) {
   if (argc < 4) {
     fprintf(stderr, "usage: play FOLDER PEER SCENARIOS...\n");
@@ -136,6 +220,10 @@ int main(int argc, char **argv) {
   (void)troupe_system_wait(system, 1000, NULL, 0, NULL);
   if (troupe_system_free(&system) != 0) {
     return 1;
+  }
+  const char *seeds = getenv("TROUPE_PLAY_SIMULATED");
+  if (seeds != NULL) {
+    return simulate_all(stages, count, strtoull(seeds, NULL, 10));
   }
   return traces != NULL ? replay_all(stages, count, traces) : 0;
 }

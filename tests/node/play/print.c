@@ -120,6 +120,37 @@ bool stage_prints_the_same(const stage_t *a, const stage_t *b) {
   return line_a == NULL && line_b == NULL;
 }
 
+static const line_t *next_of(const line_t *line, const char *name) {
+  while (line != NULL && strcmp(line->name, name) != 0) {
+    line = line->next;
+  }
+  return line;
+}
+
+static bool tells_the_same_of(const stage_t *a, const stage_t *b, const char *name) {
+  const line_t *line_a = next_of(a->lines, name);
+  const line_t *line_b = next_of(b->lines, name);
+  while (line_a != NULL && line_b != NULL && line_is_same(line_a, line_b)) {
+    line_a = next_of(line_a->next, name);
+    line_b = next_of(line_b->next, name);
+  }
+  return line_a == NULL && line_b == NULL;
+}
+
+bool stage_tells_the_same(const stage_t *a, const stage_t *b) {
+  for (const line_t *line = a->lines; line != NULL; line = line->next) {
+    if (!tells_the_same_of(a, b, line->name)) {
+      return false;
+    }
+  }
+  for (const line_t *line = b->lines; line != NULL; line = line->next) {
+    if (next_of(a->lines, line->name) == NULL) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void stage_name_port(stage_t *stage, int number, const char *name) {
   for (size_t i = 0; i < stage->port_count; i++) {
     if (stage->ports[i].number == number) {

@@ -154,6 +154,23 @@ static void add_block(reader_t *reader, block_kind_t kind, char *conditions) {
   }
 }
 
+/// What a simulated world has nothing of.
+static const char *real_only(const action_t *action) {
+  static const char *const files[] = {"file", "exists", "mode"};
+  if (strcmp(action->words[0], "peer") == 0) {
+    return "its peer is a process with plain sockets";
+  }
+  if (action_option(action, "fd") != NULL) {
+    return "descriptors are the kernel's";
+  }
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    if (strcmp(action->words[0], files[i]) == 0) {
+      return "files are the kernel's";
+    }
+  }
+  return NULL;
+}
+
 static void add_action(block_t *block, const action_t *action) {
   action_t *actions = need((block->action_count + 1) * sizeof *actions);
   if (block->action_count > 0) {
@@ -194,6 +211,10 @@ static void read_line(reader_t *reader, char *line) {
   action_t words = {0};
   split(line, &words);
   const char *first = words.count > 0 ? words.words[0] : "#";
+  static const char real[] = "# real: ";
+  if (strncmp(line, real, sizeof real - 1) == 0 && reader->scenario != NULL) {
+    reader->scenario->real_only = need_text("%s", line + sizeof real - 1);
+  }
   char *rest = line + strcspn(line, " ");
   rest += strspn(rest, " ");
   if (strchr("#-+", first[0]) != NULL || strcmp(first, "differs") == 0 ||
@@ -219,5 +240,8 @@ static void read_line(reader_t *reader, char *line) {
     expand(reader, &words);
   } else {
     add_action(reader->block, &words);
+    if (reader->scenario->real_only == NULL) {
+      reader->scenario->real_only = real_only(&words);
+    }
   }
 }

@@ -45,7 +45,8 @@ typedef struct scenario {
   struct scenario *next;
   const char *file; // without folder and ending
   const char *name;
-  bool playable; // this machine has what it needs
+  bool playable;         // this machine has what it needs
+  const char *real_only; // why it needs a real network; NULL: it does not
   block_t *blocks;
 } scenario_t;
 

@@ -102,6 +102,7 @@ line_t *stage_reserve(stage_t *stage, const char *name);
 void stage_print_data(object_t *object, const char *event, const void *bytes, size_t length,
                       bool may_join);
 void stage_print_all(const stage_t *stage, FILE *out);
+bool stage_tells_the_same(const stage_t *a, const stage_t *b);  // object by object
 bool stage_prints_the_same(const stage_t *a, const stage_t *b); // but for what is about files
 void stage_name_port(stage_t *stage, int number, const char *name);
 int stage_port(const stage_t *stage, const char *text); // "@s", or a number
