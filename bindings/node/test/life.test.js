@@ -100,6 +100,20 @@ same('a socket as JSON, and as text', `${pair}pair((client, socket) => {
   client.destroy();
   socket.destroy();
 });`);
+same('diagnostics channels', `
+  const channels = require('node:diagnostics_channel');
+  for (const name of ['net.client.socket', 'net.server.socket', 'tracing:net.server.listen:asyncStart',
+    'tracing:net.server.listen:asyncEnd', 'tracing:net.server.listen:error']) {
+    channels.subscribe(name, (message) => console.log(name, Object.keys(message)));
+  }
+  const server = net.createServer((socket) => { console.log('connection'); socket.end(); });
+  server.listen(0, '127.0.0.1', () => {
+    const { port } = server.address();
+    net.createServer().on('error', (error) => {
+      console.log(error.code);
+      net.connect(port, '127.0.0.1').resume().on('close', () => server.close());
+    }).listen(port, '127.0.0.1');
+  });`);
 same('beforeExit is there once all is closed', `
   process.on("beforeExit", () => console.log("beforeExit"));
   ${pair}pair((client, socket) => { client.on("close", () => console.log("close")); client.end(); });`);

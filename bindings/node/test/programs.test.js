@@ -693,31 +693,6 @@ const programs = {
       return true;
     });
   },
-  async 'diagnostics channels'({ note, net }) {
-    const diagnostics = require('node:diagnostics_channel');
-    const names = ['net.client.socket', 'net.server.socket', 'tracing:net.server.listen:asyncStart', 'tracing:net.server.listen:asyncEnd',
-      'tracing:net.server.listen:error'];
-    const mine = new Set();
-    const heard = (message, name) => {
-      if (message.socket instanceof net.Socket || mine.has(message.server)) {
-        note(name, Object.keys(message));
-      }
-    };
-    names.forEach((name) => diagnostics.subscribe(name, heard));
-    const server = net.createServer((socket) => {
-      note('connection');
-      socket.end();
-    });
-    mine.add(server);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const other = net.createServer().on('error', () => {});
-    mine.add(other);
-    other.listen(server.address().port, '127.0.0.1');
-    await closed(net.connect(server.address().port, '127.0.0.1').resume());
-    names.forEach((name) => diagnostics.unsubscribe(name, heard));
-    server.close();
-  },
   async 'a listener that throws is the caller\'s business'({ note, net }) {
     const socket = new net.Socket();
     socket.on('custom', () => {

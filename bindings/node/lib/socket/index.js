@@ -12,7 +12,7 @@ const { atOnce, methods: options, onTimeout } = require('./options');
 const { define } = require('./properties');
 const reading = require('./reading');
 const {
-  kArmed, kAwaited, kBytesRead, kDispatched, kEarly, kFinal, kHadError, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread,
+  kArmed, kAwaited, kBytesRead, kDispatched, kFinal, kHadError, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread,
   kPending, kReadWanted, kReset, kSentTo, kServer, kSeveral, kTimer, kUnref, kWritten,
 } = require('./symbols');
 const writing = require('./writing');
@@ -61,7 +61,6 @@ function Socket(options) {
   this[kBytesRead] = 0;
   this[kDispatched] = 0;
   this[kWritten] = null;
-  this[kEarly] = false;
   this[kFinal] = null;
   this[kHadError] = false;
   this[kPending] = null;

@@ -6,7 +6,6 @@ module.exports = {
   kArmed: Symbol('milliseconds of the idle timer, 0: off'),
   kBytesRead: Symbol('bytes read'),
   kDispatched: Symbol('bytes dispatched'),
-  kEarly: Symbol('calls back for the write before the connection'),
   kFinal: Symbol('callback of end'),
   kHadError: Symbol('had an error'),
   kIdle: Symbol('idle timer without a connection'),

@@ -6,13 +6,13 @@ const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
 const { native } = require('../native');
 const { settle } = require('./holding');
-const { kAwaited, kDispatched, kEarly, kFinal, kPending, kSentTo, kWritten } = require('./symbols');
+const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWritten } = require('./symbols');
 
 function bytesOf(chunk, encoding) {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
 }
 
-function dispatch(socket, handle, data, encoding, callback, told = socket[kAwaited] > 0) {
+function dispatch(socket, handle, data, encoding, callback) {
   if (socket.connecting) {
     dispatchLater(socket, { data, encoding, callback });
     return;
@@ -23,6 +23,7 @@ function dispatch(socket, handle, data, encoding, callback, told = socket[kAwait
   }
   const bytes = bytesOf(data, encoding);
   socket[kDispatched] += bytes.length;
+  const told = socket[kAwaited] > 0 && isDeaf(handle);
   const result = native.socketWrite(handle.index, bytes, handle.limit, told);
   if (told || result !== 1) {
     handle.asked++;
@@ -37,20 +38,25 @@ function dispatch(socket, handle, data, encoding, callback, told = socket[kAwait
   }
 }
 
+// When nothing is read, only the answer to a write tells that the peer is gone.
+function isDeaf(handle) {
+  return handle.paused || handle.ended;
+}
+
 // A callback that is called later in the context of now.
 function here(type, callback) {
   const resource = new AsyncResource(type, { requireManualDestroy: true });
   return (error) => resource.runInAsyncScope(callback, undefined, error);
 }
 
-// A callback of write() is called when the kernel has the bytes, or with the error. The stream, which would have to wait for
-// that as well, goes on at once, and has a callback that begins to wait.
+// The callback of a write that was to be told is called when the kernel has the bytes, or with the error. The stream goes on at
+// once all the same: what it has for a callback begins to wait.
 function whenWritten(socket, callback) {
   socket[kAwaited]++;
   return (error) => {
     socket[kAwaited]--;
     const handle = socket[kSentTo];
-    if (error || socket[kEarly] || handle === null || handle.told === handle.asked) {
+    if (error || handle === null || !isDeaf(handle) || handle.told === handle.asked) {
       callback(error);
     } else if (socket.destroyed) {
       callBack(handle, null, true);
@@ -74,15 +80,7 @@ function dispatchLater(socket, pending) {
   const connected = () => {
     socket.off('close', closed);
     socket[kPending] = null;
-    // A new connection takes it, and its callback need not wait.
-    dispatch(socket, socket._handle, pending.data, pending.encoding, (error) => {
-      socket[kEarly] = true;
-      try {
-        pending.callback(error);
-      } finally {
-        socket[kEarly] = false;
-      }
-    }, false);
+    dispatch(socket, socket._handle, pending.data, pending.encoding, pending.callback);
   };
   const closed = () => {
     socket.off('connect', connected);
