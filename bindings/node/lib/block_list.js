@@ -92,7 +92,7 @@ class BlockList {
 
   [inspect.custom](depth, options) {
     if (depth < 0) {
-      return this;
+      return '[BlockList]';
     }
     const inner = options.depth === null ? null : options.depth - 1;
     return `BlockList ${inspect({ rules: this.rules }, { ...options, depth: inner })}`;

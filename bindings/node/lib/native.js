@@ -19,6 +19,7 @@ const extras = [];
 const handles = []; // by index
 let slab = null;
 let round = 0;
+let batch = 0;
 
 // What stands between a Socket or Server and the library. It is there from connect() or listen()
 // to the close; `_handle` is this while there is a connection.
@@ -28,7 +29,9 @@ class Handle extends AsyncResource {
     this.owner = owner;
     this.listeners = listeners; // the functions that hear of it, each with the owner and this
     this.index = -1;
-    this.round = 0; // in which data was handled last
+    this.round = 0; // in which data was handled last,
+    this.batch = 0; // and in which batch
+    this.ending = false; // the end was told, and comes in the next turn of the loop
     this.reading = false; // somebody wants what comes
     this.paused = false; // the library was told that nobody does
     this.backlog = null; // what came meanwhile
@@ -68,6 +71,11 @@ class Handle extends AsyncResource {
 
   hasRef() {
     return this.holds;
+  }
+
+  // It had data in the batch that is handled now.
+  hasNews() {
+    return this.batch === batch;
   }
 
   // So that a socket can be made JSON, as Node's can.
@@ -142,6 +150,9 @@ function tell(handle, kind, a, b) {
 function run(first, count) {
   let i = first;
   round++;
+  if (first === 0) {
+    batch++;
+  }
   while (i < count) {
     const place = i * NUMBERS;
     const kind = events[place];
@@ -155,6 +166,7 @@ function run(first, count) {
           return;
         }
         handle.round = round;
+        handle.batch = batch;
         events[HANDLED] = i + 1;
         handle.runInAsyncScope(tell, undefined, handle, kind, events[place + 2], events[place + 3]);
       }

@@ -4,6 +4,7 @@
 const { channel } = require('node:diagnostics_channel');
 const dns = require('node:dns');
 const EventEmitter = require('node:events');
+const net = require('node:net');
 const { getDefaultHighWaterMark } = require('node:stream');
 const { promisify } = require('node:util');
 const { coded, fromNative, invalidType, invalidValue } = require('./errors');
@@ -64,6 +65,13 @@ function Server(options, connectionListener) {
 }
 Object.setPrototypeOf(Server.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Server, EventEmitter);
+
+// http.Server and the like are servers as well.
+Object.defineProperty(Server, Symbol.hasInstance, {
+  value(instance) {
+    return Function.prototype[Symbol.hasInstance].call(this, instance) || (this === Server && instance instanceof net.Server);
+  },
+});
 
 // ---- Listening ----
 
@@ -334,6 +342,7 @@ Server.prototype.close = function(callback) {
     const handle = this._handle;
     this._handle = null;
     handle.close();
+    setImmediate(() => {}); // a turn of the loop, as closing takes in Node
   }
   this._emitCloseIfDrained();
   return this;

@@ -76,7 +76,7 @@ class SocketAddress {
   }
 
   [inspect.custom](depth, options) {
-    return depth < 0 ? this : `SocketAddress ${inspect(this.toJSON(), options)}`;
+    return depth < 0 ? '[SocketAddress]' : `SocketAddress ${inspect(this.toJSON(), options)}`;
   }
 }
 

@@ -127,6 +127,30 @@ compare('order', {
     await turn();
     server.close();
   },
+  async 'the end comes in a turn after that of the data'({ note, pair }) {
+    const { client, socket } = await pair();
+    client.on('data', (data) => {
+      note(String(data));
+      setImmediate(() => note('turn of the data'));
+    });
+    client.on('end', () => note('end', client.writable));
+    socket.end('x');
+    await closed(client);
+    await turn();
+  },
+  async 'what other modules make is a socket and a server'({ note, net }) {
+    const http = require('node:http');
+    const server = http.createServer((request, response) => {
+      note(request.socket instanceof net.Socket, new net.Socket() instanceof net.Socket, {} instanceof net.Socket);
+      response.end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    note(server instanceof net.Server, net.createServer() instanceof net.Server, new net.Socket() instanceof net.Server);
+    const [response] = await once(http.get({ port: server.address().port, agent: false }), 'response');
+    response.resume();
+    server.close();
+    await once(server, 'close');
+  },
   async 'kinds of resources'({ note, pair, net, listen, folder }) {
     const kinds = new Set();
     const hook = createHook({

@@ -172,3 +172,13 @@ test('tls.connect({ socket }) to a server of Node\'s own', async () => {
   server.close();
   await once(server, 'close');
 });
+
+test('a TLS server over our sockets echoes to its end', async () => {
+  const server = tls.createServer({ key, cert }, (socket) => socket.pipe(socket)); // an error would end the process
+  const { listener, createConnection } = await serve(server);
+  const client = tls.connect({ socket: createConnection(), rejectUnauthorized: false });
+  client.end('said to the end');
+  assert.strictEqual(String(await read(client)), 'said to the end');
+  listener.close();
+  await once(listener, 'close');
+});

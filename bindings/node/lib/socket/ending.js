@@ -11,6 +11,10 @@ function onError(socket, handle, said) {
   if (socket._handle !== handle) {
     return;
   }
+  if (handle.ending) {
+    setImmediate(onError, socket, handle, said); // after the end
+    return;
+  }
   if (failedAtOnce(handle, said)) {
     delete said.localAddress;
     delete said.localPort;

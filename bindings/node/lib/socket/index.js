@@ -1,6 +1,7 @@
 // net.Socket: a stream over a socket of the library.
 'use strict';
 
+const net = require('node:net');
 const { Duplex } = require('node:stream');
 const { invalidValue } = require('../errors');
 const check = require('../validate');
@@ -108,6 +109,13 @@ Object.assign(Socket.prototype, reading.methods, writing.methods, ending.methods
   connect: connecting.makeConnect(listeners),
 });
 define(Socket.prototype);
+
+// Sockets that Node's own modules make, such as those of http, are sockets as well.
+Object.defineProperty(Socket, Symbol.hasInstance, {
+  value(instance) {
+    return Function.prototype[Symbol.hasInstance].call(this, instance) || (this === Socket && instance instanceof net.Socket);
+  },
+});
 
 // A connection that a server got.
 function take(socket, handle, options) {

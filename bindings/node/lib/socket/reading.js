@@ -136,6 +136,20 @@ function onEnd(socket, handle) {
   handle.ended = true;
   settle(socket, handle);
   handle.limit = 0; // whether anybody takes what is written is now uncertain: wait for it
+  // Node reads the end in a turn of the loop after that in which it read the last of the data.
+  if (handle.hasNews()) {
+    handle.ending = true;
+    setImmediate(noteEnd, socket, handle);
+  } else {
+    noteEnd(socket, handle);
+  }
+}
+
+function noteEnd(socket, handle) {
+  handle.ending = false;
+  if (socket._handle !== handle) {
+    return;
+  }
   if (handle.reading && handle.backlog === null) {
     takeEnd(socket);
   } else {
