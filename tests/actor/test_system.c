@@ -102,9 +102,7 @@ static void block(troupe_actor_t from, const troupe_chunk_t *message, void *cont
   (void)from;
   (void)message;
   atomic_store(&stubborn->blocked, 1);
-  while (atomic_load(&stubborn->release) == 0) {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-  }
+  expect(trp_test_wait_until(scene_is_set, &stubborn->release, SCENE_LIMIT_MS));
 }
 
 static int stubborn_actor(void *argument) {
@@ -511,6 +509,7 @@ static void an_idle_process_hardly_wakes_up(void **state) {
   // What is given back after a while of idleness is given back first.
   nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
   int64_t before = trp_test_context_switches();
+  // Not a synchronisation: time in which nothing is to happen.
   nanosleep(&(struct timespec){.tv_sec = WINDOW_S}, NULL);
   int64_t switches = trp_test_context_switches() - before;
   if (trp_test_slow() == 1) { // sanitizers and valgrind have threads, and switches, of their own

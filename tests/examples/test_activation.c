@@ -140,7 +140,7 @@ static void systemds_own_launcher_passes_it_too(void **state) {
   char path[256], listen[300], echo[256], options[512];
   const char *sanitizer = getenv("TSAN_OPTIONS"); // the launcher hands on what it is told to
   if (access("/usr/bin/systemd-socket-activate", X_OK) != 0) {
-    skip();
+    skip(); // it is not installed
   }
   snprintf(path, sizeof path, "%s/s", trp_test_folder());
   snprintf(listen, sizeof listen, "--listen=%s", path);

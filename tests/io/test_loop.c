@@ -552,7 +552,7 @@ static void it_sleeps_when_there_is_nothing_to_do(void **state) {
     int64_t cpu = cpu_ns();
     int64_t switches = trp_test_context_switches();
     struct timespec half = {.tv_nsec = 500000000};
-    nanosleep(&half, NULL);
+    nanosleep(&half, NULL); // time in which nothing is to happen
     assert_in_range(cpu_ns() - cpu, 0, 5000000 * trp_test_slow());
     assert_in_range(trp_test_context_switches() - switches, 0, 3 * trp_test_slow());
     close_user(&user);
@@ -573,7 +573,7 @@ static void while_it_spins_it_does_not_sleep(void **state) {
   }
   int64_t cpu = cpu_ns();
   struct timespec pause = {.tv_nsec = 200000000};
-  nanosleep(&pause, NULL);
+  nanosleep(&pause, NULL); // time in which it is to spin, and then to sleep
   assert_in_range(cpu_ns() - cpu, 1000000, 100000000); // about the 50 ms, not none and not all
   close_setting(&setting);
 }

@@ -234,7 +234,7 @@ static void options_of_a_listener_are_set_before_it_binds(void **state) {
   open_world(&world);
   if (!world.ops->has_ipv6(world.transport)) {
     close_world(&world);
-    skip();
+    skip(); // no IPv6 here
   }
   for (int only = 0; only < 2; only++) {
     trp_listen_spec_t spec = {.address = ipv6(0, 0), .ipv6_only = only == 1, .reuse_port = true};

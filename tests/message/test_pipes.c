@@ -331,7 +331,7 @@ static void *send_many(void *argument) {
     if (sender->in_bursts && until_pause-- == 0) {
       until_pause = trp_test_random_below(&random, 8);
       struct timespec pause = {.tv_nsec = (long)trp_test_random_below(&random, 60000)};
-      nanosleep(&pause, NULL);
+      nanosleep(&pause, NULL); // part of the load: the receiver falls asleep in between
     }
   }
   trp_out_free(&out);

@@ -268,7 +268,7 @@ static void ipv6_only_is_on_the_listening_socket(void **state) {
     trp_test_close(fd);
   }
   if (!has_ipv6) {
-    skip();
+    skip(); // no IPv6 here
   }
   scene_t scene = {.without_server = true, .start = listen_and_look};
   run_actor(scene_main, &scene);

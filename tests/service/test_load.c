@@ -154,6 +154,7 @@ static void four_actors_with_a_hundred_idle_connections_hardly_wake_up(void **st
   nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
   int64_t before = trp_test_context_switches();
   int64_t cpu_before_us = stress_cpu_us();
+  // Not a synchronisation: time in which nothing is to happen.
   nanosleep(&(struct timespec){.tv_sec = WINDOW_S}, NULL);
   int64_t switches = trp_test_context_switches() - before;
   int64_t cpu_us = stress_cpu_us() - cpu_before_us;
