@@ -663,7 +663,7 @@ const verbs = {
 
   keepAlive(name, { rest }) {
     const object = objects.get(name);
-    call(object, 'setKeepAlive', () => object.socket.setKeepAlive(rest[0] === 'on', Number(rest[1])));
+    call(object, 'setKeepAlive', () => object.socket.setKeepAlive(rest[0] === 'on', Number(rest[1] ?? 0)));
   },
 
   encoding(name, { rest }) {

@@ -24,6 +24,11 @@ typedef struct {
 
 static void read_line(reader_t *reader, char *line);
 
+_Noreturn static void refuse(const reader_t *reader, const char *line, const char *why) {
+  fprintf(stderr, "play: %s: '%s': %s\n", reader->file, line, why);
+  exit(2);
+}
+
 void scenario_read(const char *path, scenario_t **list) {
   FILE *file = fopen(path, "r");
   if (file == NULL) {
@@ -38,6 +43,9 @@ void scenario_read(const char *path, scenario_t **list) {
   }
   char line[512];
   while (fgets(line, sizeof line, file) != NULL) {
+    if (strchr(line, '\n') == NULL && !feof(file)) {
+      refuse(&reader, line, "the line is too long");
+    }
     read_line(&reader, line);
   }
   (void)fclose(file);
@@ -101,7 +109,7 @@ static void split(const char *line, action_t *action) {
   for (const char *at = line; at < end && action->count < MAX_WORDS;) {
     at += strspn(at, " \t\r\n");
     if (*at == '\0') {
-      break;
+      return;
     }
     char *word = need(strlen(at) + 1);
     size_t length = 0;
@@ -116,12 +124,11 @@ static void split(const char *line, action_t *action) {
   }
 }
 
-static void add_condition(block_t *block, const char *text) {
+static void add_condition(const reader_t *reader, block_t *block, const char *text) {
   action_t words = {0};
   split(text, &words);
   if (words.count < 2 || block->condition_count == MAX_CONDITIONS) {
-    fprintf(stderr, "play: what is '%s'?\n", text);
-    exit(2);
+    refuse(reader, text, words.count < 2 ? "a word is missing" : "too many conditions");
   }
   condition_t *condition = &block->conditions[block->condition_count++];
   condition->object = words.words[0];
@@ -139,6 +146,9 @@ static void add_condition(block_t *block, const char *text) {
 }
 
 static void add_block(reader_t *reader, block_kind_t kind, char *conditions) {
+  if (reader->scenario == NULL) {
+    refuse(reader, conditions, "it belongs to no scenario");
+  }
   block_t *block = need(sizeof *block);
   block->kind = kind;
   if (reader->block == NULL) {
@@ -149,7 +159,33 @@ static void add_block(reader_t *reader, block_kind_t kind, char *conditions) {
   reader->block = block;
   for (char *text = strsep(&conditions, ",:"); text != NULL; text = strsep(&conditions, ",:")) {
     if (text[strspn(text, " \t\r\n")] != '\0') {
-      add_condition(block, text);
+      add_condition(reader, block, text);
+    }
+  }
+}
+
+// What an action cannot do without: an object, and for some verbs what is to be done with it.
+static void check(const reader_t *reader, const char *line, const action_t *action) {
+  static const char *const with_value[] = {"write",     "answer",   "timeout", "noDelay",
+                                           "keepAlive", "encoding", "ends",    "maxConnections",
+                                           "wait",      "peer"};
+  size_t least = strcmp(action->words[0], "done") == 0 ? 1 : 2;
+  for (size_t i = 0; i < sizeof with_value / sizeof with_value[0]; i++) {
+    least += strcmp(action->words[0], with_value[i]) == 0;
+  }
+  if (reader->block == NULL) {
+    refuse(reader, line, "it belongs to no scenario");
+  }
+  if (action->count < least) {
+    refuse(reader, line, "a word is missing");
+  }
+  if (strcmp(action->words[0], "open") == 0 && action_option(action, "port") == NULL &&
+      action_option(action, "path") == NULL) {
+    refuse(reader, line, "open takes a port or a path");
+  }
+  for (size_t i = 2; i < action->count && strcmp(action->words[0], "connect") == 0; i++) {
+    if (strchr(action->words[i], '=') == NULL) {
+      refuse(reader, line, "connect takes KEY=VALUE");
     }
   }
 }
@@ -230,7 +266,7 @@ static void read_line(reader_t *reader, char *line) {
     reader->end = &reader->scenario->next;
     reader->block = NULL;
     add_block(reader, BLOCK_START, NULL);
-  } else if (strcmp(first, "needs") == 0) {
+  } else if (strcmp(first, "needs") == 0 && reader->scenario != NULL) {
     reader->scenario->playable = reader->scenario->playable && machine_has(rest);
   } else if (strcmp(first, "on") == 0) {
     add_block(reader, BLOCK_ON, rest);
@@ -239,6 +275,7 @@ static void read_line(reader_t *reader, char *line) {
   } else if (strcmp(first, "with") == 0) {
     expand(reader, &words);
   } else {
+    check(reader, line, &words);
     add_action(reader->block, &words);
     if (reader->scenario->real_only == NULL) {
       reader->scenario->real_only = real_only(&words);

@@ -524,8 +524,8 @@ static bool set_option(object_t *object, const action_t *action) {
   } else if (strcmp(verb, "noDelay") == 0) {
     print_call(object, "setNoDelay", troupe_socket_set_no_delay(object->socket, on));
   } else if (strcmp(verb, "keepAlive") == 0) {
-    print_call(object, "setKeepAlive",
-               troupe_socket_set_keep_alive(object->socket, on, (unsigned)atol(action->words[3])));
+    unsigned delay_ms = action->count > 3 ? (unsigned)atol(action->words[3]) : 0;
+    print_call(object, "setKeepAlive", troupe_socket_set_keep_alive(object->socket, on, delay_ms));
   } else if (strcmp(verb, "encoding") == 0) {
     print_call(object, "setEncoding",
                troupe_socket_set_encoding(object->socket, encoding_of(value)));
