@@ -11,6 +11,7 @@
 enum { NS_PER_MS = 1000000, ATTEMPT_TIMEOUT_MS = 250 };
 
 static int read_command(trp_connector_t *connector, const Troupe__Wire__Connect *connect);
+static bool keep_text(const char *text, char **kept);
 static void begin_with_addresses(trp_connector_t *connector, const Troupe__Wire__Connect *connect);
 static void release(trp_net_t *net, trp_subject_t *subject);
 static void tell_lookup(trp_connector_t *connector, const troupe_address_t *address);
@@ -174,11 +175,16 @@ static int read_command(trp_connector_t *connector, const Troupe__Wire__Connect 
   connector->attempt_timeout_ms = connect->attempt_timeout_ms == 0 ? ATTEMPT_TIMEOUT_MS
                                                                    : connect->attempt_timeout_ms;
   (void)trp_address_from_wire(&connector->local, connect->local);
-  if (connect->host[0] != '\0') {
-    connector->host = strdup(connect->host);
-    return connector->host == NULL ? TROUPE_ENOMEM : 0;
-  }
-  return 0;
+  return keep_text(connect->host, &connector->host) &&
+                 keep_text(connect->local_text, &connector->local_text)
+             ? 0
+             : TROUPE_ENOMEM;
+}
+
+/// NULL for an empty one. False: no memory.
+static bool keep_text(const char *text, char **kept) {
+  *kept = text[0] == '\0' ? NULL : strdup(text);
+  return *kept != NULL || text[0] == '\0';
 }
 
 static void begin_with_addresses(trp_connector_t *connector, const Troupe__Wire__Connect *connect) {
@@ -210,6 +216,7 @@ static void release(trp_net_t *net, trp_subject_t *subject) {
   trp_connector_t *connector = (trp_connector_t *)(void *)subject;
   (void)net;
   free(connector->host);
+  free(connector->local_text);
   free(connector->attempts);
   free(connector);
 }
@@ -451,14 +458,23 @@ static void fail_all(trp_connector_t *connector) {
   free(failures);
 }
 
+/// Addresses that were written down are told as they were written: an interface that is not there
+/// is in no address.
 static trp_failure_t failure_of(const trp_attempt_t *attempt) {
+  const trp_connector_t *connector = attempt->connector;
   if (attempt->bind) {
-    return (trp_failure_t){.code = attempt->code, .syscall = "bind", .address = &attempt->local};
+    return (trp_failure_t){.code = attempt->code,
+                           .syscall = "bind",
+                           .address = &attempt->local,
+                           .text = connector->local_text,
+                           .port = attempt->local.port};
   }
   return (trp_failure_t){
       .code = attempt->code,
       .syscall = "connect",
       .address = &attempt->address,
+      .text = connector->named ? NULL : connector->host,
+      .port = attempt->address.port,
       .local = attempt->tells_local ? &attempt->local : NULL,
   };
 }

@@ -25,6 +25,7 @@ struct trp_connector {
   int family;
   unsigned hints;
   troupe_address_t local; // family 0: none
+  char *local_text;       // it, as the actor gave it, or NULL
   uint16_t local_port;
   bool named;    // the addresses are those of a name
   bool selects;  // asked for: try several addresses

@@ -42,6 +42,8 @@ static void listen_on_fd(trp_member_t *member, int fd, const trp_listen_order_t 
 static void look_up(trp_member_t *member, const char *host, const trp_listen_order_t *order);
 static void drop_request(trp_member_t *member);
 static void settle(trp_member_t *member, int error, const troupe_address_t *address);
+static void settle_literal(trp_member_t *member, int error, const troupe_address_t *address,
+                           const char *text);
 static void tell_listening(trp_member_t *member);
 static void tell_error(trp_member_t *member, const trp_failure_t *failure);
 static void finish(trp_member_t *member);
@@ -157,7 +159,7 @@ static void listen_as_told(trp_member_t *member, const Troupe__Wire__Listen *lis
       return;
     }
     order.spec.address.port = (uint16_t)listen->port;
-    settle(member, trp_listener_join(member, &order), &order.spec.address);
+    settle_literal(member, trp_listener_join(member, &order), &order.spec.address, listen->host);
   } else if (listen->host[0] != '\0') {
     look_up(member, listen->host, &order);
   } else {
@@ -284,12 +286,22 @@ static void drop_request(trp_member_t *member) {
 
 /// The answer to a listen.
 static void settle(trp_member_t *member, int error, const troupe_address_t *address) {
+  settle_literal(member, error, address, "");
+}
+
+/// The same where the address was written as `text`, unless that is empty: its errors say that, as
+/// Node's do.
+static void settle_literal(trp_member_t *member, int error, const troupe_address_t *address,
+                           const char *text) {
   if (error == 0) {
     tell_listening(member);
     return;
   }
   trp_failure_t failure = {.code = error, .syscall = "listen", .address = address};
-  if (address != NULL && address->family == TROUPE_FAMILY_UNIX) {
+  if (text[0] != '\0') {
+    failure.text = text;
+    failure.port = address->port;
+  } else if (address != NULL && address->family == TROUPE_FAMILY_UNIX) {
     failure.port = -1; // as Node tells it
   }
   tell_error(member, &failure);

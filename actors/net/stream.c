@@ -694,7 +694,7 @@ void trp_stream_execute(trp_stream_t *stream, const trp_command_t *command) {
     break;
   case TRP_KIND(COMMAND_PAUSE):
     stream->paused = true;
-    stream->held |= stream->handle == NULL;
+    stream->held |= stream->handle == NULL || (message->flags & TRP_FLAG(UNHEARD)) != 0;
     trp_stream_mark(stream);
     break;
   case TRP_KIND(COMMAND_RESUME):

@@ -20,7 +20,7 @@ struct trp_stream {
 
   // Why it is not read from. Any of them stops it.
   bool paused : 1;  // the actor said so
-  bool held : 1;    // not a byte, and not a look at its state, before the first resume
+  bool held : 1;    // not a byte, and not a look at its state, before the next resume
   bool frozen : 1;  // a hand-off goes on
   bool stopped : 1; // its credit is used up
   bool stalled : 1; // its owner's window is full

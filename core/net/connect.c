@@ -76,11 +76,14 @@ int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t
     if (error != 0) {
       return error;
     }
+    socket->timeout_over = true;
   }
   defaults_read_t read;
   read_defaults(socket, options, &goal, &read);
   bool own_lookup = options->lookup != NULL && goal.address.family == TROUPE_FAMILY_NONE;
-  error = own_lookup ? look_up(socket, &goal, options) : connect_now(socket, &goal);
+  // Of one that is aborted already the I/O actor hears nothing: it will not come to be looked up.
+  error = own_lookup || socket->aborted ? look_up(socket, &goal, options)
+                                        : connect_now(socket, &goal);
   if (error == 0) {
     tell_defaults(socket, &goal, &read);
   } else if (again) {
@@ -101,21 +104,12 @@ int troupe_connect_at(const char *made_at, const troupe_connect_options_t *optio
                       const troupe_socket_handlers_t *handlers, void *context,
                       troupe_socket_t *handle) {
   trp_socket_t *socket = NULL;
-  bool aborted = false;
-  int error = trp_socket_make(socket_options, handlers, context, false, -1, &socket, &aborted);
+  int error = trp_socket_make(socket_options, handlers, context, false, -1, &socket);
   if (error != 0) {
     return error;
   }
   socket->object.made_at = made_at;
-  if (aborted) {
-    trp_goal_t unused;
-    error = options == NULL ? (int)TROUPE_ERR_MISSING_ARGS : read_goal(options, &unused);
-  } else {
-    error = troupe_socket_connect(trp_socket_handle(socket), options);
-  }
-  if (error == 0 && aborted) {
-    trp_socket_fail(socket, TROUPE_ABORT_ERR, NULL);
-  }
+  error = troupe_socket_connect(trp_socket_handle(socket), options);
   if (error != 0) {
     trp_object_remove(&socket->object);
     return error;
@@ -252,8 +246,12 @@ static int read_local(const troupe_connect_options_t *options, trp_goal_t *goal)
   if (text == NULL || text[0] == '\0') {
     return 0;
   }
-  int error = troupe_address_parse(&goal->local, text, strlen(text), goal->local_port);
-  return error == 0 ? 0 : (int)TROUPE_ERR_INVALID_IP_ADDRESS;
+  size_t length = strlen(text);
+  if (troupe_address_parse(&goal->local, text, length, goal->local_port) != 0) {
+    return TROUPE_ERR_INVALID_IP_ADDRESS;
+  }
+  memcpy(goal->local_text, text, length); // no longer than that, or it would be no address
+  return 0;
 }
 
 // ---- Connecting ----
@@ -283,7 +281,7 @@ static void begin_life(trp_socket_t *socket) {
   socket->failure = 0;
   socket->failure_told = socket->had_error = socket->connected = false;
   socket->wants_drain = socket->ends_itself = socket->is_unix = socket->introduced =
-      socket->owes_destroy = false;
+      socket->owes_destroy = socket->stopped = socket->unheard = false;
   socket->attempts = 0;
   socket->server = 0;
   trp_socket_forget_text(socket);
@@ -333,7 +331,8 @@ static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
   }
   if (goal->local.family != TROUPE_FAMILY_NONE) {
     connect->local = trp_address_to_wire(out, &goal->local);
-    if (connect->local == NULL) {
+    connect->local_text = trp_out_text(out, goal->local_text);
+    if (connect->local == NULL || connect->local_text == NULL) {
       return NULL;
     }
   }
@@ -352,12 +351,12 @@ static Troupe__Wire__Connect *make_connect(trp_socket_t *socket, trp_out_t *out,
 
 static int look_up(trp_socket_t *socket, const trp_goal_t *goal,
                    const troupe_connect_options_t *options) {
-  TROUPE_ASSERT(goal->host != NULL); // or it would have an address
   trp_extra_t *extra = trp_socket_extra(socket);
   trp_lookup_t *lookup = calloc(1, sizeof *lookup);
-  char *host = strdup(goal->host);
+  char *host = strdup(goal->host == NULL ? "" : goal->host);
+  bool runs = socket->timeout_ms > 0 && !socket->timeout_over;
   if (extra == NULL || lookup == NULL || host == NULL ||
-      (socket->timeout_ms > 0 && trp_socket_start_timer(socket) != 0)) {
+      (runs && trp_socket_start_timer(socket) != 0)) {
     free(lookup);
     free(host);
     return TROUPE_ENOMEM;
@@ -636,8 +635,7 @@ int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
     return error;
   }
   trp_socket_t *socket = NULL;
-  bool aborted = false;
-  error = trp_socket_make(options, handlers, context, false, fd, &socket, &aborted);
+  error = trp_socket_make(options, handlers, context, false, fd, &socket);
   if (error != 0) {
     return error;
   }
@@ -664,13 +662,11 @@ int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
   message->detail_case = TRP_DETAIL(ADOPT);
   message->adopt = adopt;
   socket->connected = true;
+  socket->unheard = socket->paused;
   socket->state = directions == both             ? TRP_SOCKET_OPEN
                   : directions & TROUPE_READABLE ? TRP_SOCKET_FINISHED
                                                  : TRP_SOCKET_PEER_ENDED;
   trp_socket_refresh(socket);
-  if (aborted) {
-    trp_socket_fail(socket, TROUPE_ABORT_ERR, NULL);
-  }
   if (handle != NULL) {
     *handle = trp_socket_handle(socket);
   }

@@ -583,11 +583,12 @@ void trp_server_given_away(trp_actor_t *actor, uint64_t id) {
   }
 }
 
-/// It holds the actor while something is still to come of it, and a stopping actor waits for what
-/// it closes, but without end not for connections that are another actor's.
+/// It holds the actor while something is still to come of it; but where it only waits for its
+/// connections, that is for them to do, as in Node: one that holds nothing may stay open. A stopping
+/// actor waits for what it closes, but without end not for connections that are another actor's.
 static void refresh(server_t *server) {
   bool closes = server->close_owed && !server->object.dead;
-  bool active = server->current != NULL || closes;
+  bool active = server->current != NULL || (closes && (server->sockets == 0 || server->given_away));
   trp_object_hold(&server->object, active && !server->unref && !server->object.dead);
   trp_object_drain(&server->object, closes && !(server->grace_over && server->given_away));
 }
@@ -682,6 +683,7 @@ void trp_server_lose_socket(trp_actor_t *actor, uint64_t id) {
   if (server == NULL || --server->sockets > 0) {
     return;
   }
+  refresh(server);
   bool more = true;
   end_if_due(&server->own);
   while (more) {
@@ -759,6 +761,9 @@ static void accept_connection(listening_t *listening, const trp_message_t *messa
   }
   socket->object.made_at = server->object.made_at;
   server->sockets++;
+  if (server->close_owed) {
+    refresh(server);
+  }
   TELL(server, on_connection,
        (trp_server_handle(server), trp_socket_handle(socket), server->context));
   if (listening->state != TRP_LISTEN_NONE) {

@@ -26,14 +26,14 @@ static void release(trp_object_t *object);
 static void describe(const trp_object_t *object, troupe_handle_t *handle);
 static void link_event(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
 static void link_release(trp_object_t *object);
-static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options,
-                            bool *aborted);
+static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options);
 static void abort_socket(void *owner);
 static trp_socket_t *allocate(trp_actor_t *actor, uint64_t id);
 static int link_as(trp_socket_t *socket, uint64_t id);
 static void leave(trp_socket_t *socket);
 static int send_commands(trp_socket_t *socket, unsigned actions);
 static int send_bare(trp_socket_t *socket, Troupe__Wire__Kind kind, uint32_t flags);
+static bool awaits(const trp_socket_t *socket);
 static void tell_connect(trp_socket_t *socket);
 static void tell_end(trp_socket_t *socket);
 static void settle(trp_socket_t *socket);
@@ -75,22 +75,18 @@ int troupe_socket_new_at(const char *made_at, const troupe_socket_options_t *opt
     return TROUPE_EINVAL;
   }
   trp_socket_t *made = NULL;
-  bool aborted = false;
-  int error = trp_socket_make(options, handlers, context, true, -1, &made, &aborted);
+  int error = trp_socket_make(options, handlers, context, true, -1, &made);
   if (error != 0) {
     return error;
   }
   made->object.made_at = made_at;
-  if (aborted) {
-    abort_socket(made);
-  }
   *socket = trp_socket_handle(made);
   return 0;
 }
 
 int trp_socket_make(const troupe_socket_options_t *options,
                     const troupe_socket_handlers_t *handlers, void *context, bool made, int fd,
-                    trp_socket_t **result, bool *aborted) {
+                    trp_socket_t **result) {
   static const troupe_socket_options_t defaults;
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
@@ -131,7 +127,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
   socket->deadlines = options->deadlines;
   socket->linger_ms = options->linger_ms;
   trp_socket_set_marks(socket, options->high_water_mark, options->write_limit);
-  error = use_rare_options(socket, options, aborted);
+  error = use_rare_options(socket, options);
   if (error == 0 && made && socket->timeout_ms > 0) {
     error = trp_socket_start_timer(socket);
   }
@@ -144,9 +140,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
 }
 
 /// What takes memory of its own.
-static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options,
-                            bool *aborted) {
-  *aborted = false;
+static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t *options) {
   if (options->onread == NULL && options->signal.id == 0) {
     return 0;
   }
@@ -158,8 +152,11 @@ static int use_rare_options(trp_socket_t *socket, const troupe_socket_options_t 
   if (options->onread != NULL) {
     trp_object_later(&socket->object); // asks for the first buffer
   }
-  *aborted = options->signal.id != 0 &&
-             !trp_abort_link(&extra->signal, options->signal, abort_socket, socket);
+  socket->aborted = options->signal.id != 0 &&
+                    !trp_abort_link(&extra->signal, options->signal, abort_socket, socket);
+  if (socket->aborted) {
+    trp_object_later(&socket->object); // as in Node, it tells so once its maker has it
+  }
   return 0;
 }
 
@@ -182,7 +179,7 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   socket->handlers = options->socket_handlers == NULL ? &no_handlers : options->socket_handlers;
   socket->context = options->socket_context;
   socket->allow_half_open = options->allow_half_open;
-  socket->paused = detail->paused;
+  socket->paused = socket->unheard = detail->paused;
   socket->no_delay = options->no_delay;
   socket->keep_alive = options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
@@ -451,6 +448,12 @@ void trp_socket_fail(trp_socket_t *socket, int code, troupe_error_t *error) {
     return;
   }
   TROUPE_ASSERT(socket->error == NULL);
+  if (socket->aborted) { // which came first
+    socket->aborted = false;
+    code = TROUPE_ABORT_ERR;
+    trp_error_free(error);
+    error = NULL;
+  }
   socket->failure = code;
   socket->error = error;
   trp_socket_event_t what = socket->close_waits ? TRP_SOCKET_DROP : TRP_SOCKET_DESTROY;
@@ -465,9 +468,18 @@ void trp_socket_fail(trp_socket_t *socket, int code, troupe_error_t *error) {
 }
 
 void trp_socket_refresh(trp_socket_t *socket) {
-  bool active = trp_socket_is_active((trp_socket_state_t)socket->state);
-  trp_object_hold(&socket->object, active && !socket->unref && !socket->object.dead);
-  trp_object_drain(&socket->object, active && !socket->object.dead);
+  bool active = trp_socket_is_active((trp_socket_state_t)socket->state) && !socket->object.dead;
+  trp_object_hold(&socket->object, active && !socket->unref && awaits(socket));
+  trp_object_drain(&socket->object, active);
+}
+
+/// Whether anything can come of it, as long as nobody does anything to it. As Node's loop is held by
+/// a connection that is read from or written to.
+static bool awaits(const trp_socket_t *socket) {
+  bool rests = socket->state == TRP_SOCKET_OPEN || socket->state == TRP_SOCKET_FINISHED ||
+               socket->state == TRP_SOCKET_PEER_ENDED;
+  return !(rests && trp_socket_is_deaf(socket) && !socket->giving &&
+           socket->acknowledged == socket->bytes_written);
 }
 
 static void tell_connect(trp_socket_t *socket) {
@@ -482,6 +494,9 @@ static void tell_end(trp_socket_t *socket) {
   if (!socket->allow_half_open) {
     socket->ends_itself = true;
     trp_object_later(&socket->object);
+  }
+  if (trp_socket_is_deaf(socket)) {
+    trp_socket_ask_written(socket);
   }
   TRP_SOCKET_TELL(socket, on_end, (trp_socket_handle(socket), socket->context));
 }
@@ -604,6 +619,10 @@ static void connected(trp_socket_t *socket, const trp_message_t *message) {
   }
   if (trp_socket_connects(state)) {
     socket->connected = true;
+    socket->unheard = socket->paused;
+    if (socket->unheard) {
+      trp_socket_ask_written(socket);
+    }
     (void)trp_socket_step(socket, TRP_SOCKET_CONNECTED);
   }
 }
@@ -730,6 +749,9 @@ static void later(trp_object_t *object) {
   if (socket->giving) {
     return; // again, if it stays
   }
+  if (socket->aborted) {
+    trp_socket_fail(socket, TROUPE_ABORT_ERR, NULL);
+  }
   catch_up(socket);
   trp_socket_ask_for_buffer(socket);
   if (socket->ends_itself) {
@@ -746,6 +768,9 @@ static void later(trp_object_t *object) {
     (void)trp_socket_step(socket, TRP_SOCKET_TURN);
   } else {
     trp_socket_read_on(socket);
+    if (trp_socket_is_deaf(socket)) {
+      trp_socket_refresh(socket); // a give has failed, perhaps
+    }
   }
 }
 

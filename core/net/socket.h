@@ -57,6 +57,7 @@ typedef struct trp_goal {
   const char *host;
   troupe_address_t address; // family 0: `host` is a name
   troupe_address_t local;
+  char local_text[TROUPE_ADDRESS_TEXT_SIZE]; // `local` as it was written
   uint16_t port, local_port;
   int family;
   unsigned hints;
@@ -131,7 +132,11 @@ struct trp_socket {
   bool introduced : 1; // what there is to know of its peer is known
   bool has_peer : 1;   // its credentials are
   bool unref : 1;
+  bool aborted : 1;      // its signal was, before it was made: it fails after the current callback
+  bool timeout_over : 1; // it was set for an earlier connection, and does not run for this one
   bool paused : 1;
+  bool stopped : 1; // by onread, until it is resumed
+  bool unheard : 1; // paused since before there was a connection: nobody listens to the peer
   bool wants_drain : 1;
   bool connected : 1;   // has been, in this life
   bool ends_itself : 1; // once the callback has returned
@@ -162,12 +167,10 @@ static inline troupe_socket_t trp_socket_handle(const trp_socket_t *socket) {
 }
 
 /// Makes one, in the actor's table. `made` as in the struct; `fd` is what it adopts, or -1. 0 or an
-/// error. If `*aborted`, the
-/// options' signal is aborted already: the caller fails it with TROUPE_ABORT_ERR once it is what it
-/// is to be.
+/// error.
 int trp_socket_make(const troupe_socket_options_t *options,
                     const troupe_socket_handlers_t *handlers, void *context, bool made, int fd,
-                    trp_socket_t **result, bool *aborted);
+                    trp_socket_t **result);
 
 /// A server accepted it: `detail` is of its EVENT_CONNECTION. NULL: no memory; the I/O actor still
 /// has it.
@@ -193,6 +196,11 @@ trp_extra_t *trp_socket_extra(trp_socket_t *socket);
 
 /// Holds the actor, or not, as it should now.
 void trp_socket_refresh(trp_socket_t *socket);
+
+/// Whether nothing comes from the peer: nobody listens to it, or it has ended.
+static inline bool trp_socket_is_deaf(const trp_socket_t *socket) {
+  return socket->unheard || socket->stopped || socket->state == TRP_SOCKET_PEER_ENDED;
+}
 
 /// Its marks as options give them.
 void trp_socket_set_marks(trp_socket_t *socket, size_t high_water_mark, size_t write_limit);
@@ -231,6 +239,8 @@ trp_early_t *trp_socket_add_early(trp_socket_t *socket, troupe_chunk_t *chunk);
 
 /// Bytes up to `through` are with the kernel: on_drain, and the callbacks of their writes.
 void trp_socket_acknowledge(trp_socket_t *socket, uint64_t through);
+/// It has become deaf: it lets go of the actor once all is written, so somebody must say so.
+void trp_socket_ask_written(trp_socket_t *socket);
 void trp_socket_finish_waiters(trp_socket_t *socket);  // FIN is sent
 void trp_socket_fail_waiters(trp_socket_t *socket);    // with the socket's failure
 void trp_socket_abandon_waiters(trp_socket_t *socket); // it is given away
@@ -271,6 +281,7 @@ void trp_socket_drop_give(trp_socket_t *socket); // without a word
 
 // ---- socket_options.c ----
 
+void trp_socket_stop_reading(trp_socket_t *socket); // onread wants no more, until it is resumed
 /// All options that are set, as connect and adopt carry them. NULL: no memory.
 Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t *out);
 /// Whether the deadlines are in range.

@@ -97,6 +97,7 @@ int troupe_socket_give(troupe_socket_t handle, troupe_actor_t to, const void *me
   give->error = TROUPE_ENOTCONN;
   extra->give = give;
   socket->giving = true;
+  trp_socket_refresh(socket);
   return 0;
 }
 

@@ -6,6 +6,7 @@ static void put_deadlines(const trp_socket_t *socket, Troupe__Wire__Options *opt
 static void on_timer(troupe_timer_t timer, void *context);
 static int set_ref(troupe_socket_t handle, bool ref);
 static int set_paused(troupe_socket_t handle, bool paused);
+static int tell_reading(trp_socket_t *socket, bool reads, uint32_t flags);
 
 // ---- Pausing ----
 
@@ -20,25 +21,50 @@ int troupe_socket_resume(troupe_socket_t handle) {
 static int set_paused(troupe_socket_t handle, bool paused) {
   trp_socket_t *socket = NULL;
   int error = trp_socket_get_own(handle, &socket);
-  if (error != 0 || socket->paused == paused) {
+  bool resumes = !paused && (error == 0 && (socket->paused || socket->stopped));
+  bool pauses = paused && (error == 0 && !socket->paused && !socket->stopped);
+  if (resumes || pauses) {
+    error = tell_reading(socket, resumes, TRP_FLAG(NONE));
+  }
+  if (error != 0) {
     return error;
   }
-  // After the peer's end there is nothing to stop; before connecting it goes with the connect.
+  socket->paused = paused;
+  if (resumes) {
+    socket->stopped = socket->unheard = false;
+    trp_socket_refresh(socket);
+    if (socket->unread != NULL || socket->end_waits) {
+      trp_object_later(&socket->object);
+    }
+  }
+  return 0;
+}
+
+/// After the peer's end there is nothing to stop; before connecting it goes with the connect.
+static int tell_reading(trp_socket_t *socket, bool reads, uint32_t flags) {
   trp_socket_state_t state = (trp_socket_state_t)socket->state;
-  bool reads = trp_socket_receives(state) && !socket->end_waits && !socket->close_waits;
-  if (reads || (trp_socket_connects(state) && trp_socket_is_known(state))) {
-    trp_message_t *message = trp_socket_command(socket, paused ? TRP_KIND(COMMAND_PAUSE)
-                                                               : TRP_KIND(COMMAND_RESUME));
+  bool comes = trp_socket_receives(state) && !socket->end_waits && !socket->close_waits;
+  if (comes || (trp_socket_connects(state) && trp_socket_is_known(state))) {
+    trp_message_t *message = trp_socket_command(socket, reads ? TRP_KIND(COMMAND_RESUME)
+                                                              : TRP_KIND(COMMAND_PAUSE));
     if (message == NULL) {
       return TROUPE_ENOMEM;
     }
+    message->flags = flags;
     socket->told = socket->consumed;
   }
-  socket->paused = paused;
-  if (!paused && (socket->unread != NULL || socket->end_waits)) {
-    trp_object_later(&socket->object);
-  }
   return 0;
+}
+
+void trp_socket_stop_reading(trp_socket_t *socket) {
+  if (socket->stopped || socket->giving ||
+      !trp_socket_receives((trp_socket_state_t)socket->state)) {
+    return;
+  }
+  (void)tell_reading(socket, false, TRP_FLAG(UNHEARD)); // without memory its credit stops it
+  socket->stopped = true;
+  trp_socket_ask_written(socket);
+  trp_socket_refresh(socket);
 }
 
 bool troupe_socket_is_paused(troupe_socket_t handle) {
@@ -77,8 +103,8 @@ Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t 
   options->keep_alive = choice_of(socket->keep_alive);
   options->keep_alive_initial_delay_s = socket->keep_alive_delay_s;
   options->allow_half_open = choice_of(socket->allow_half_open ? TROUPE_ON : TROUPE_OFF);
-  options->set_timeout = socket->timeout_ms > 0;
-  options->timeout_ms = socket->timeout_ms;
+  options->set_timeout = socket->timeout_ms > 0 && !socket->timeout_over;
+  options->timeout_ms = socket->timeout_over ? 0 : socket->timeout_ms;
   options->pause = socket->paused;
   if (trp_deadlines_any(&socket->deadlines)) {
     put_deadlines(socket, options);
@@ -202,6 +228,7 @@ int troupe_socket_set_timeout(troupe_socket_t handle, unsigned timeout_ms) {
   }
   uint32_t before = socket->timeout_ms;
   socket->timeout_ms = timeout_ms;
+  socket->timeout_over = false;
   if (options != NULL) {
     options->set_timeout = true;
     options->timeout_ms = timeout_ms;

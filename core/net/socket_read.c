@@ -82,7 +82,8 @@ void trp_socket_forget_unread(trp_socket_t *socket) {
 /// Whether somebody wants bytes now.
 static bool takes(const trp_socket_t *socket) {
   bool into_buffer = socket->extra != NULL && socket->extra->onread != NULL;
-  return !socket->paused && !socket->giving && (into_buffer || socket->handlers->on_data != NULL) &&
+  return !socket->paused && !socket->stopped && !socket->giving &&
+         (into_buffer || socket->handlers->on_data != NULL) &&
          trp_socket_receives((trp_socket_state_t)socket->state);
 }
 
@@ -106,7 +107,7 @@ static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, 
   const troupe_onread_t *onread = extra->onread;
   while (*done < chunk->length) {
     if (extra->onread_buffer == NULL && !next_buffer(socket, extra)) {
-      (void)troupe_socket_pause(trp_socket_handle(socket));
+      trp_socket_stop_reading(socket);
     }
     if (!takes(socket)) {
       return false;
@@ -114,7 +115,7 @@ static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, 
     void *buffer = extra->onread_buffer;
     size_t length = chunk->length - *done;
     length = length > extra->onread_size ? extra->onread_size : length;
-    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a buffer it was paused
+    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a buffer it was stopped
     memcpy(buffer, chunk->bytes + *done, length);
     *done += (uint32_t)length;
     extra->onread_buffer = NULL;
@@ -123,7 +124,7 @@ static bool give_into_buffer(trp_socket_t *socket, const troupe_chunk_t *chunk, 
     trp_actor_leave(socket->object.actor);
     trp_socket_ask_for_buffer(socket);
     if (!goes_on) {
-      (void)troupe_socket_pause(trp_socket_handle(socket));
+      trp_socket_stop_reading(socket);
     }
     if (!takes(socket)) {
       break;

@@ -109,16 +109,19 @@ static int write_early(trp_socket_t *socket, troupe_chunk_t *chunk, uint32_t len
 
 static int finish(trp_socket_t *socket, trp_message_t *message, uint32_t length,
                   troupe_written_fn on_written, void *context) {
-  bool notify = false;
+  bool notify = trp_socket_is_deaf(socket);
   int result = count_write(socket, length, on_written, context, &notify);
   message->flags = notify ? TRP_FLAG(NOTIFY) : TRP_FLAG(NONE);
   socket->told = socket->consumed;
+  if (trp_socket_is_deaf(socket)) {
+    trp_socket_refresh(socket); // until it is written
+  }
   return result;
 }
 
 /// The bytes are queued. The I/O actor tells how far the kernel took them with every event anyhow;
 /// it is asked to tell by itself when somebody waits, and every half mark, so that a writer that
-/// goes on and on without events hears of it before a write says 0.
+/// goes on and on without events hears of it before a write says 0. `*notify`: it is asked anyhow.
 static int count_write(trp_socket_t *socket, uint32_t length, troupe_written_fn on_written,
                        void *context, bool *notify) {
   socket->bytes_written += length;
@@ -126,7 +129,7 @@ static int count_write(trp_socket_t *socket, uint32_t length, troupe_written_fn 
   uint64_t known = socket->notified > socket->acknowledged ? socket->notified
                                                            : socket->acknowledged;
   bool much = socket->bytes_written - known >= socket->high_water_mark / 2 && length > 0;
-  *notify = on_written != NULL || full || much;
+  *notify |= on_written != NULL || full || much;
   if (*notify) {
     socket->notified = socket->bytes_written;
   }
@@ -213,6 +216,24 @@ void trp_socket_acknowledge(trp_socket_t *socket, uint64_t through) {
        waiter != NULL && !waiter->finish && waiter->end <= socket->acknowledged;
        waiter = first_waiter(socket)) {
     call_first(socket, 0);
+  }
+  if (trp_socket_is_deaf(socket)) {
+    trp_socket_refresh(socket);
+  }
+}
+
+void trp_socket_ask_written(trp_socket_t *socket) {
+  bool writes = socket->state == TRP_SOCKET_OPEN || socket->state == TRP_SOCKET_CONNECTING ||
+                socket->state == TRP_SOCKET_PEER_ENDED;
+  if (!writes || socket->bytes_written == socket->acknowledged ||
+      socket->notified == socket->bytes_written) {
+    return;
+  }
+  trp_message_t *message = trp_socket_command(socket, TRP_KIND(COMMAND_WRITE)); // of no bytes
+  if (message != NULL) {
+    message->flags = TRP_FLAG(NOTIFY);
+    socket->told = socket->consumed;
+    socket->notified = socket->bytes_written;
   }
 }
 

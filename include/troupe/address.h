@@ -28,7 +28,8 @@ typedef struct troupe_address {
                                   ///< NUL-terminated.
 } troupe_address_t;
 
-/// Reads an IP literal ("127.0.0.1", "::1", "fe80::1%eth0") into `address`. Node:
+/// Reads an IP literal ("127.0.0.1", "::1", "fe80::1%eth0") into `address`. An interface that is not
+/// there leaves `scope_id` 0: the system then refuses a link-local address. Node:
 /// net.SocketAddress, net.isIP().
 ///
 /// Ownership: `text` is borrowed and needs no NUL.
@@ -52,7 +53,8 @@ TROUPE_API int troupe_address_parse(troupe_address_t *address, const char *text,
 TROUPE_API int troupe_address_path(troupe_address_t *address, const char *path, size_t length);
 
 /// Writes the address without its port: "127.0.0.1", "::1", "/run/x.sock", "@name" for an abstract
-/// one, nothing for an address of no family. Node: address.address.
+/// one, nothing for an address of no family. However it was written before, it has one text (the
+/// events of Node's sockets repeat what was given to connect()). Node: address.address.
 ///
 /// Ownership: the caller's `text`, TROUPE_ADDRESS_TEXT_SIZE bytes are always enough;
 ///            NUL-terminated, cut if `size` is less.

@@ -142,8 +142,11 @@ typedef struct troupe_error {
   const char *syscall; ///< "connect", "read" …, or NULL. Node: error.syscall
   const char *address; ///< address, path or host name, or NULL. Node: error.address, error.hostname
   int port;            ///< 0 for none. Node: error.port
-  const char *local_address;         ///< or NULL. Node: error.localAddress
-  int local_port;                    ///< Node: error.localPort
+  const char *local_address;         ///< or NULL. Node: error.localAddress, and leaves it out if
+                                     ///< connect() failed at once
+  int local_port;                    ///< 0: the system had not picked one. It does once it knows
+                                     ///< where to, so that many peers can share a port; Node has
+                                     ///< it picked before. Node: error.localPort
   const char *message;               ///< Node: error.message
   const struct troupe_error *errors; ///< the parts of an aggregate. Node: AggregateError.errors
   size_t error_count;

@@ -100,11 +100,10 @@ typedef struct troupe_onread {
   void *buffer; ///< used for every piece; NULL: next_buffer is asked
   size_t size;
   /// Gives the next buffer and its size: asked once the socket is made, and after each piece. While
-  /// it gives a NULL or empty one, it is asked again when a piece has come, and then pauses the
-  /// socket.
+  /// it gives a NULL or empty one, it is asked again when a piece has come, and then stops reading.
   void *(*next_buffer)(troupe_socket_t socket, size_t *size, void *context);
-  /// A piece came, at most as long as the buffer. False pauses the socket; what is left comes after
-  /// troupe_socket_resume().
+  /// A piece came, at most as long as the buffer. False stops reading; what is left comes after
+  /// troupe_socket_resume(). Such a socket is not paused, as in Node.
   bool (*callback)(troupe_socket_t socket, size_t length, void *buffer, void *context);
 } troupe_onread_t;
 
@@ -146,8 +145,9 @@ typedef struct troupe_socket_options {
   bool paused;                          ///< as if troupe_socket_pause() had been called
   const troupe_onread_t *onread;        ///< Node: onread
   troupe_abort_t signal; ///< destroys the socket with TROUPE_ABORT_ERR, at any time until its
-                         ///< on_close; at once if it is aborted already, and nothing is
-                         ///< connected then. Node: signal
+                         ///< on_close. If it is aborted already: after the current callback, and
+                         ///< nothing is connected (Node tells the error and the close, but does
+                         ///< not destroy it, and connects it after that). Node: signal
 } troupe_socket_options_t;
 
 /// Looks a name up in place of the library's resolver: starts whatever finds it, and answers, at
@@ -224,8 +224,8 @@ TROUPE_API int troupe_socket_new_at(const char *made_at, const troupe_socket_opt
 TROUPE_API int troupe_socket_free(troupe_socket_t socket);
 
 /// Connects a socket that was made by troupe_socket_new(), or any that is closed, inside its
-/// on_close too. Byte counts begin anew; handlers, options and timeout stay. Node:
-/// socket.connect().
+/// on_close too. Byte counts begin anew; handlers and options stay, and so does the value of the
+/// timeout, which does not run until it is set again. Node: socket.connect().
 ///
 /// Ownership: `options` is borrowed until the call returns.
 /// Thread:    owner.
@@ -521,7 +521,8 @@ TROUPE_API int troupe_socket_set_keep_alive(troupe_socket_t socket, bool enable,
                                             unsigned initial_delay_ms);
 
 /// Calls on_timeout once when nothing came or went for so long; whatever comes or goes starts it
-/// anew. 0: not. Stays over reconnects. Node: socket.setTimeout(), socket.timeout.
+/// anew. 0: not. Its value stays when the socket is connected again, but it does not run then until
+/// it is set again, as in Node. Node: socket.setTimeout(), socket.timeout.
 ///
 /// Thread:    owner.
 /// Blocks:    never.
@@ -564,7 +565,10 @@ TROUPE_API int troupe_socket_deadlines(troupe_socket_t socket, troupe_deadlines_
 ///            TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_socket_set_linger(troupe_socket_t socket, unsigned linger_ms);
 
-/// Lets the actor end although the socket is open, and back. Node: socket.unref(), socket.ref().
+/// Lets the actor end although the socket is open, and back. Without that a socket holds its actor
+/// from connect() to on_close, except, as in Node, where nothing can come of it and nothing waits to
+/// be written: the peer has ended and this side is kept open, `onread` has stopped reading, or it
+/// is paused since before it was connected. Node: socket.unref(), socket.ref().
 ///
 /// Thread:    owner.
 /// Blocks:    never.
@@ -604,9 +608,9 @@ typedef struct troupe_credentials {
 TROUPE_API int troupe_socket_peer_credentials(troupe_socket_t socket,
                                               troupe_credentials_t *credentials);
 
-/// Counts of bytes: those that have come; those written, waiting ones too; those of them that wait.
-/// 0 for a handle that is not open here. Node: bytesRead, bytesWritten, writableLength and
-/// bufferSize.
+/// Counts of bytes: those that have come; those written, waiting ones too; those of them that are not
+/// known here to be with the kernel (Node tries a write at once, and knows). 0 for a handle that is
+/// not open here. Node: bytesRead, bytesWritten, writableLength and bufferSize.
 ///
 /// Thread:    owner.
 /// Blocks:    never.

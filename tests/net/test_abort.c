@@ -125,8 +125,13 @@ static void make_with_aborted(side_t *side, const char *event) {
     troupe_abort(NULL, token);
     troupe_socket_options_t options = {.signal = token};
     side->result = troupe_socket_new(&options, &scene_handlers, side, &side->socket);
-    side->step = troupe_socket_connect(side->socket, &side->scene->connect_options);
+    side->step = troupe_socket_destroyed(side->socket) ||
+                 troupe_socket_connect(side->socket, &side->scene->connect_options) != 0 ||
+                 troupe_socket_set_deadlines(side->socket, &(troupe_deadlines_t){1, 1, 1}) != 0 ||
+                 troupe_socket_write(side->socket, "x", 1, scene_on_written, side) != 1 ||
+                 !troupe_socket_connecting(side->socket);
   } else if (is(event, "close!")) {
+    troupe_socket_set_deadlines(side->socket, NULL);
     /* From here on the token is nothing to it. */
     troupe_socket_connect(side->socket, &side->scene->connect_options);
   } else if (is(event, "ready")) {
@@ -139,8 +144,32 @@ static void after_the_close_the_token_is_nothing_to_the_socket(void **state) {
   (void)state;
   scene_t scene = {.start = make_with_aborted, .client.hook = make_with_aborted};
   play(&scene);
-  assert_log(scene.client, "ABORT_ERR:error close! attempt connect ready end close ");
-  assert_int_equal(scene.client.step, TROUPE_EISCONN);
+  assert_log(scene.client, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION:written ABORT_ERR:error close! "
+                           "attempt connect ready end close ");
+  assert_int_equal(scene.client.step, 0);
+}
+
+static void drop_aborted(side_t *side, const char *event) {
+  if (is(event, "start")) {
+    troupe_abort_new(&token);
+    troupe_abort(NULL, token);
+    troupe_socket_options_t options = {.signal = token};
+    troupe_socket_t freed;
+    troupe_socket_new(&options, &scene_handlers, side, &freed);
+    troupe_socket_free(freed);
+    side->result = troupe_connect(&side->scene->connect_options, &options, &scene_handlers, side,
+                                  &side->socket);
+    troupe_socket_destroy(side->socket, TROUPE_EPIPE);
+  }
+  close_server(side, event);
+}
+
+static void of_an_aborted_token_and_a_destroy_the_abort_came_first(void **state) {
+  (void)state;
+  scene_t scene = {.start = drop_aborted, .client.hook = drop_aborted};
+  play(&scene);
+  assert_log(scene.client, "ABORT_ERR:error close! ");
+  assert_log(scene.server_side, "listening close ");
 }
 
 static void free_then_abort(side_t *side, const char *event) {
@@ -443,6 +472,7 @@ int main(void) {
       trp_test(with_an_aborted_token_nothing_is_connected),
       trp_test(after_the_close_the_token_is_nothing_to_the_socket),
       trp_test(a_freed_token_aborts_nothing),
+      trp_test(of_an_aborted_token_and_a_destroy_the_abort_came_first),
       trp_test(sockets_that_never_were_are_not_aborted),
       trp_test(a_descriptor_that_came_with_an_aborted_token_is_closed),
       trp_test(a_server_that_is_aborted_closes_without_error),

@@ -1,5 +1,8 @@
 /* Reading over real connections: pausing, bytes that nobody takes, buffers of the application's
  * own. */
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "tests/net/scene.h"
 
 enum { MUCH = 4 * 1024 * 1024 };
@@ -86,6 +89,63 @@ static void a_client_paused_before_it_connects_reads_after_resume(void **state) 
   play(&scene);
   assert_int_equal(scene.client.result, 0);
   assert_log(scene.client, "attempt connect ready resume data end close ");
+}
+
+// ---- What a connection that nobody listens to holds ----
+
+typedef struct {
+  int fd;
+  size_t length;       /* what is written */
+  unsigned directions; /* the descriptor's */
+} writer_t;
+
+static int write_paused(void *argument) {
+  const writer_t *writer = argument;
+  troupe_socket_t socket;
+  int error = troupe_socket_adopt(
+      writer->fd, writer->directions,
+      &(troupe_socket_options_t){.paused = true, .high_water_mark = 2 * (size_t)MUCH}, NULL, NULL,
+      &socket);
+  if (error == 0 && writer->length > 0) {
+    error = troupe_socket_write(socket, much, writer->length, NULL, NULL);
+  }
+  return error < 0 ? error : troupe_actor_run();
+}
+
+/* The peer keeps its end open: only that nothing holds it ends the actor. */
+static void assert_writes_all_and_ends(size_t length, unsigned directions) {
+  int pair[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+  troupe_system_t *system = NULL;
+  troupe_actor_t actor;
+  int status = -1;
+  writer_t writer = {.fd = pair[0], .length = length, .directions = directions};
+  assert_int_equal(troupe_system_new(NULL, &system), 0);
+  assert_int_equal(
+      troupe_spawn(system, &(troupe_spawn_options_t){.main = write_paused, .argument = &writer},
+                   &actor),
+      0);
+  static char read_back[MUCH + 1];
+  assert_int_equal(trp_test_receive_to_end(pair[1], read_back, sizeof read_back, 25000), length);
+  assert_int_equal(troupe_actor_join(system, actor, 25000 * trp_test_slow(), &status), 0);
+  assert_int_equal(status, 0);
+  assert_int_equal(troupe_system_free(&system), 0);
+  close(pair[1]);
+}
+
+static void a_connection_that_was_always_paused_holds_until_all_is_written(void **state) {
+  (void)state;
+  const unsigned both = TROUPE_READABLE | TROUPE_WRITABLE;
+  assert_writes_all_and_ends(0, both);
+  assert_writes_all_and_ends(1, both);
+  assert_writes_all_and_ends(MUCH, both);
+}
+
+static void a_descriptor_that_is_only_written_to_holds_until_all_is_written(void **state) {
+  (void)state;
+  assert_writes_all_and_ends(0, TROUPE_WRITABLE);
+  assert_writes_all_and_ends(1, TROUPE_WRITABLE);
+  assert_writes_all_and_ends(MUCH, TROUPE_WRITABLE);
 }
 
 // ---- Nobody takes it ----
@@ -270,6 +330,8 @@ int main(void) {
       trp_test(a_paused_socket_gives_nothing_and_loses_nothing),
       trp_test(with_pause_on_connect_not_a_byte_is_read),
       trp_test(a_client_paused_before_it_connects_reads_after_resume),
+      trp_test(a_connection_that_was_always_paused_holds_until_all_is_written),
+      trp_test(a_descriptor_that_is_only_written_to_holds_until_all_is_written),
       trp_test(without_a_handler_bytes_and_the_end_wait),
       trp_test(without_a_handler_the_peer_feels_it),
       trp_test(an_end_without_bytes_needs_no_reader),

@@ -367,6 +367,7 @@ static napi_value socket_write(napi_env env, napi_callback_info info) {
   bool tell = wait || bool_argument(env, argument[3]);
   int result = troupe_socket_write(socket, source, length, tell ? on_written : NULL, entry);
   flush_often(binding);
+  binding_settle(binding);
   return value_of_int(env, result < 0 ? result : !wait);
 }
 

@@ -17,7 +17,8 @@ function tellFirst(socket, handle, address, port) {
 }
 
 function onAttempt(socket, handle, event, said) {
-  const [address, port, family, error] = said;
+  const [, port, family, error] = said;
+  const address = handle.given ?? said[0]; // as it was written
   if (event === 'connectionAttempt' && handle.attempted) {
     handle.attempted = false;
     return;
@@ -37,7 +38,8 @@ function onAttempt(socket, handle, event, said) {
     ...(error === undefined ? [] : [fromNative(error, handle.path)]));
 }
 
-// The system refused before there was an attempt: Node has the local address in the message alone then.
+// The system refused before there was an attempt: Node has the local address in the message alone then, unless a port of its
+// own was asked for.
 function failedAtOnce(handle, said) {
   return said !== undefined && said.localAddress !== undefined && !handle.bound;
 }

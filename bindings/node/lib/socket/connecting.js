@@ -121,10 +121,11 @@ function connectTo(socket, handle, to) {
     return;
   }
   clearTimeout(socket[kIdle]);
-  handle.bound = to.localAddress !== undefined || to.localPort !== undefined;
+  handle.given = to.path ?? (to.addresses === undefined ? to.host : undefined);
+  handle.bound = to.localPort !== undefined;
   // With an address of its own to bind to, which may fail before, the library tells of the first one too.
-  if (!handle.bound) {
-    tellFirst(socket, handle, to.path ?? (to.addresses === undefined ? to.host : to.addresses[0]), to.port);
+  if (!handle.bound && to.localAddress === undefined) {
+    tellFirst(socket, handle, handle.given ?? to.addresses[0], to.port);
     if (!socket.connecting || socket._handle !== handle) {
       return;
     }
@@ -136,7 +137,8 @@ function connectTo(socket, handle, to) {
     process.nextTick(fail, socket, handle, error);
     return;
   }
-  let result = native.socketNew(nativeOptions(socket));
+  handle.paused = socket.isPaused(); // not a byte is read then, and it does not hold the loop
+  let result = native.socketNew({ ...nativeOptions(socket), paused: handle.paused });
   if (result >= 0) {
     handle.open(result);
     result = native.socketConnect(result, to);
