@@ -18,8 +18,9 @@
 #define OWN_MALLOC 1
 #endif
 
-static _Thread_local int fail_at;      // the how-manieth allocation from now on fails; 0: none
-static _Thread_local size_t fail_size; // all of this size fail; 0: none
+/* The how-manieth allocation from now on fails; and all of this size do; 0: none. */
+__attribute__((unused)) static _Thread_local int fail_at;
+__attribute__((unused)) static _Thread_local size_t fail_size;
 
 #if OWN_MALLOC
 /* glibc's own, under their other names. */
