@@ -106,7 +106,7 @@ bool trp_is_actor_name(const char *name);
 /// TROUPE_ESTOPPED or TROUPE_EOVERFLOW.
 int trp_entry_new(const char *made_at, troupe_system_t *system,
                   const troupe_spawn_options_t *options, uint32_t index, uint64_t group,
-                  trp_entry_t **entry);
+                  trp_entry_t **made);
 /// NULL: not there. With the mutex held.
 trp_entry_t *trp_entry_find(troupe_system_t *system, uint64_t id);
 /// With the mutex held.

@@ -130,7 +130,7 @@ static void it_runs_over_several_io_actors_and_is_recorded(void **state) {
   static const char *const answers[] = {"ABC", "abc", "Nop"};
   enum { CLIENTS = 12 }; // four to an I/O actor
   char traces[128];
-  int fds[CLIENTS];
+  int fds[CLIENTS] = {0};
   (void)state;
   snprintf(traces, sizeof traces, "%s/traces", trp_test_folder());
   program_start(&router, "router", "--host", "127.0.0.1", "--io-threads", "3", "--record", traces,

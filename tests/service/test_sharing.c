@@ -415,7 +415,7 @@ static void a_server_of_another_actor_is_shared_with(void **state) {
 /// The backlog of the socket in this process that listens on the port; -1: there is none.
 static int backlog_of(int port) {
   for (int fd = 0; fd < 1024; fd++) {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     struct tcp_info info = {0};
     socklen_t address_size = sizeof address, info_size = sizeof info;
     if (getsockname(fd, (struct sockaddr *)&address, &address_size) == 0 &&
