@@ -149,6 +149,16 @@ static void know_options(trp_entry_t *entry, const Troupe__Wire__Options *option
   }
 }
 
+/// The I/O actor that made this id will not make it again.
+static void know_id(trp_ledger_t *ledger, uint64_t id) {
+  unsigned maker = trp_id_creator(id);
+  if (maker >= 1 && maker <= ledger->io_count) {
+    uint64_t counter = id & TRP_ID_COUNTER_MAX;
+    trp_resumed_owner_t *owner = &ledger->owners[maker - 1];
+    owner->last_counter = counter > owner->last_counter ? counter : owner->last_counter;
+  }
+}
+
 static int told_connection(trp_ledger_t *ledger, const trp_message_t *message) {
   trp_entry_t *server = entry_of(ledger, message->subject);
   trp_entry_t *socket = message->detail_case == TRP_DETAIL(CONNECTION)
@@ -162,12 +172,7 @@ static int told_connection(trp_ledger_t *ledger, const trp_message_t *message) {
   socket->known.server = server->id;
   know_address(&socket->local, message->connection->local);
   know_address(&socket->remote, message->connection->remote);
-  unsigned maker = trp_id_creator(socket->id);
-  if (maker >= 1 && maker <= ledger->io_count) {
-    uint64_t counter = socket->id & TRP_ID_COUNTER_MAX;
-    trp_resumed_owner_t *owner = &ledger->owners[maker - 1];
-    owner->last_counter = counter > owner->last_counter ? counter : owner->last_counter;
-  }
+  know_id(ledger, socket->id);
   return 0;
 }
 
@@ -179,6 +184,7 @@ static int told_handed(trp_ledger_t *ledger, const trp_message_t *message) {
     return TROUPE_ENOMEM;
   }
   const Troupe__Wire__Handed *handed = message->handed;
+  know_id(ledger, socket->id);
   socket->is_open = true;
   socket->known.resumed = !handed->paused;
   socket->known.epoch = message->epoch;
@@ -188,7 +194,7 @@ static int told_handed(trp_ledger_t *ledger, const trp_message_t *message) {
   socket->known.sent_cost = handed->consumed +
                             (handed->unread > 0 ? trp_data_cost(handed->unread) : 0);
   socket->known.bytes_read = handed->bytes_read + handed->unread;
-  socket->known.written = socket->accepted = handed->bytes_written;
+  socket->known.written = socket->accepted = socket->inherited = handed->bytes_written;
   know_address(&socket->local, handed->local);
   know_address(&socket->remote, handed->remote);
   know_options(socket, handed->options);

@@ -39,6 +39,7 @@ typedef struct trp_entry {
   troupe_address_t local, remote; // of a server: `local` is where it listens
   uint64_t dealt;                 // connections of a server
   uint64_t accepted;              // bytes that the actor has written
+  uint64_t inherited;             // of them, those of owners before it
   uint8_t *heard;                 // of them, those that the peer has
   size_t heard_length, heard_capacity;
 } trp_entry_t;

@@ -114,6 +114,7 @@ void trp_sim_peers_begin(trp_sim_peers_t *peers) {
     if (peer->handle != NULL) {
       trp_network_redraw(peer->handle);
       ops->want(&peers->transport.base, peer->handle, TRP_READ);
+      peer->told.heard = peer->entry->inherited;
       if (peer->entry->heard_length > 0) {
         hear(peer, peer->entry->heard, peer->entry->heard_length);
       }
@@ -202,7 +203,8 @@ static void say(peer_t *peer) {
   ssize_t taken = part.iov_len == 0 ? 0 : transport->ops->write(transport, peer->handle, &part, 1);
   if (taken == TROUPE_EAGAIN) {
     peer->blocked = true;
-    transport->ops->want(transport, peer->handle, TRP_READ | TRP_WRITE);
+    transport->ops->want(transport, peer->handle,
+                         peer->other_has_ended ? TRP_WRITE : TRP_READ | TRP_WRITE);
     return;
   }
   if (taken < 0) {

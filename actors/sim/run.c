@@ -168,12 +168,26 @@ static unsigned or_default(unsigned value, unsigned standard) {
   return value == 0 ? standard : value;
 }
 
+/// How long what is recorded goes on behind its event.
+static int64_t recorded_ms(const run_t *run) {
+  return run->script == NULL ? 0 : run->script->length_ns / MS;
+}
+
+static int64_t fault_ms(const run_t *run) {
+  int64_t standard = recorded_ms(run) > FAULT_MS ? recorded_ms(run) : (int64_t)FAULT_MS;
+  unsigned wanted = run->sim.options->fault_ms;
+  return wanted == 0 ? standard : (int64_t)wanted;
+}
+
 static void work(run_t *run) {
   trp_sim_t *sim = &run->sim;
-  let_run(sim, work_is_over, or_default(sim->options->fault_ms, FAULT_MS));
+  let_run(sim, work_is_over, fault_ms(run));
   sim->faults.healed = true;
   if (!sim->failed && !work_is_done(sim)) {
-    let_run(sim, work_is_over, or_default(sim->options->heal_ms, HEAL_MS));
+    // Peers say nothing before their time, however short the faults are.
+    int64_t left_ms = recorded_ms(run) - (sim->now_ns - sim->began_ns) / MS;
+    let_run(sim, work_is_over,
+            or_default(sim->options->heal_ms, HEAL_MS) + (left_ms > 0 ? left_ms : 0));
   }
   if (!sim->failed && !work_is_done(sim)) {
     trp_sim_fail(sim,
@@ -286,7 +300,8 @@ static void tell_faults(const trp_sim_t *sim, trp_text_t *text) {
   trp_text_add(text, any ? "\n" : "no faults were on\n");
 }
 
-static void report_on(const trp_sim_t *sim, uint64_t seed, troupe_sim_report_t *report) {
+static void report_on(const trp_sim_t *sim, const trp_script_t *script, uint64_t seed,
+                      troupe_sim_report_t *report) {
   *report = (troupe_sim_report_t){.seed = seed,
                                   .steps = sim->steps,
                                   .faults = sim->faults.total,
@@ -297,8 +312,12 @@ static void report_on(const trp_sim_t *sim, uint64_t seed, troupe_sim_report_t *
   }
   trp_text_t text;
   trp_text_init(&text, report->text, sizeof report->text);
-  trp_text_add(&text, "seed %" PRIu64 " fails after %.3f ms: %s\n", seed,
-               (double)(sim->now_ns - sim->began_ns) / 1e6, sim->why);
+  trp_text_add(&text, "seed %" PRIu64 " fails after %.3f ms", seed,
+               (double)(sim->now_ns - sim->began_ns) / 1e6);
+  if (script != NULL) {
+    trp_text_add(&text, " behind event %" PRIu64 " of %s", script->events, script->recording->path);
+  }
+  trp_text_add(&text, ": %s\n", sim->why);
   tell_faults(sim, &text);
   trp_text_add(&text, "the last messages (-> to the I/O actor, <- from it):\n");
   trp_sim_watch_tell_last(sim, &text);
@@ -378,7 +397,7 @@ static int run_once(const subject_t *subject, uint32_t faults, uint64_t fault_li
       }
     }
     error = sim->network.no_memory ? TROUPE_ENOMEM : sim->failed ? TROUPE_EUNSOUND : 0;
-    report_on(sim, seed, report);
+    report_on(sim, subject->script, seed, report);
   }
   close_world(run);
   free(run);

@@ -146,6 +146,17 @@ static int new_role(place_t *place, uint64_t socket, int64_t at_ns,
   return 0;
 }
 
+/// What owners before this one wrote it has heard, too.
+static int handed(place_t *place, uint64_t socket, int64_t at_ns,
+                  const Troupe__Wire__Handed *detail) {
+  int error = new_role(place, socket, at_ns, detail->remote, detail->local);
+  trp_role_t *role = error == 0 ? trp_map_get(&place->script->by_socket, socket) : NULL;
+  if (role != NULL) {
+    role->written = detail->bytes_written;
+  }
+  return error;
+}
+
 static int add_cue(const trp_script_t *script, trp_role_t *role, trp_cue_kind_t kind,
                    const troupe_trace_entry_t *entry, size_t length) {
   trp_cue_t *cue = calloc(1, sizeof *cue + length);
@@ -210,8 +221,7 @@ static int event(place_t *place, const troupe_trace_entry_t *entry) {
   case TRP_KIND(EVENT_HANDED):
     return message->detail_case != TRP_DETAIL(HANDED) || place->behind
                ? 0
-               : new_role(place, message->subject, entry->clock_ns, message->handed->remote,
-                          message->handed->local);
+               : handed(place, message->subject, entry->clock_ns, message->handed);
   case TRP_KIND(EVENT_LISTENING): {
     bool known = message->detail_case == TRP_DETAIL(LISTENING) &&
                  message->listening->address != NULL;
@@ -254,6 +264,7 @@ static int read_entry(place_t *place, const troupe_trace_entry_t *entry) {
 /// Everybody ends: who was open when the recording ended does so then.
 static int finish(trp_script_t *script, int64_t end_ns) {
   int error = 0;
+  script->length_ns = end_ns - script->clock_ns;
   const troupe_trace_entry_t end = {.clock_ns = end_ns};
   for (trp_role_t *role = script->roles; role != NULL && error == 0; role = role->next) {
     bool ends = false;

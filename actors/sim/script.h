@@ -35,6 +35,7 @@ typedef struct trp_script {
   const troupe_sim_recording_t *recording;
   uint64_t events;     // that are replayed
   int64_t clock_ns;    // at the cut
+  int64_t length_ns;   // of what is behind it
   uint64_t actor;      // its id
   unsigned io_threads; // of its system
   trp_role_t *roles, **last;

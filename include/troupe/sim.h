@@ -60,7 +60,8 @@ typedef struct troupe_sim_peer {
 } troupe_sim_peer_t;
 
 /// A peer hears bytes: in order, each once, from the beginning of its connection on, also what it had
-/// heard in the recording already. The last call for each peer has no bytes and `over` set. Below 0:
+/// heard in the recording already (of a connection that was handed to the actor: from there on, with
+/// `heard` counting from the beginning). The last call for each peer has no bytes and `over` set. Below 0:
 /// the run fails. It calls nothing of the library.
 ///
 /// Ownership: `bytes` is borrowed until it returns.
@@ -88,8 +89,8 @@ typedef struct troupe_sim_recording {
   const char *path;    ///< borrowed; a trace that is complete, with one to 16 I/O actors
   troupe_main_fn main; ///< of the actor that was recorded
   void *argument;      ///< as of troupe_replay(); NULL: the trace's copy, if it has one
-  /// So many events are replayed, as `troupe trace dump` shows them and troupe_replay() counts them;
-  /// 0: none, unless there is `until`. With more than the trace has, all. A socket's close that an
+  /// So many events are replayed: the lines with "<-" of `troupe trace dump`, which troupe_replay()
+  /// counts, too. 0: none, unless there is `until`. With more than the trace has, all. A socket's close that an
   /// event brings about at once is not cut off from it.
   uint64_t events;
   /// True: the actor is replayed no further than to before this event. NULL: `events` alone decides.
@@ -106,7 +107,8 @@ typedef struct troupe_sim_options {
   unsigned io_threads;  ///< I/O actors; 0 means 1; with a recording it has as many as that had
   uint32_t faults;      ///< which may happen, as bits; 0: all of them but dying actors
   uint64_t fault_limit; ///< only so many happen, the first ones; 0: no limit
-  unsigned fault_ms;    ///< virtual time in which they happen, then all heals; 0: 2000
+  unsigned fault_ms;    ///< virtual time in which they happen, then all heals; 0: 2000, or with a
+                        ///< recording as long as that goes on, if it is longer
   unsigned heal_ms;     ///< virtual time in which all work must end after that; 0: 600000
   unsigned grace_ms;    ///< given to the actors that are stopped when the work is done; 0: 1000
   const troupe_sim_host_t *hosts; ///< borrowed until the call returns

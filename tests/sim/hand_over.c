@@ -26,7 +26,8 @@ static uint8_t byte_at(uint64_t position) {
   return (uint8_t)((position * UINT64_C(0x9e3779b97f4a7c15)) >> 56);
 }
 
-static bool are_numbered(const uint8_t *bytes, size_t length, uint64_t at) {
+bool hand_over_are_numbered(const void *all, size_t length, uint64_t at) {
+  const uint8_t *bytes = all;
   for (size_t i = 0; i < length; i++) {
     if (bytes[i] != byte_at(at + i)) {
       return false;
@@ -92,7 +93,7 @@ static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *c
   guest_t *guest = context;
   const uint8_t *bytes = troupe_chunk_bytes(chunk);
   size_t length = troupe_chunk_length(chunk);
-  if (!are_numbered(bytes, length, guest->answered)) {
+  if (!hand_over_are_numbered(bytes, length, guest->answered)) {
     troupe_actor_end(TROUPE_EPROTO);
     return;
   }
@@ -160,7 +161,7 @@ static void on_connection(troupe_server_t server, troupe_socket_t socket, void *
   serve(socket, 0);
 }
 
-static int server_main(void *argument) {
+int hand_over_server(void *argument) {
   (void)argument;
   static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
   const troupe_server_options_t options = {.allow_half_open = true};
@@ -222,7 +223,7 @@ static void on_connect(troupe_socket_t socket, void *context) {
 static void on_answer(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
   client_t *client = context;
   size_t length = troupe_chunk_length(chunk);
-  if (!are_numbered(troupe_chunk_bytes(chunk), length, client->received)) {
+  if (!hand_over_are_numbered(troupe_chunk_bytes(chunk), length, client->received)) {
     client->wrong = true;
     troupe_socket_destroy(socket, 0);
   }
@@ -283,7 +284,8 @@ static int client_main(void *argument) {
 
 int hand_over_start(troupe_system_t *system, void *context) {
   (void)context;
-  const troupe_spawn_options_t servers = {.name = "server", .main = server_main, .copies = ACTORS};
+  const troupe_spawn_options_t servers = {
+      .name = "server", .main = hand_over_server, .copies = ACTORS};
   const troupe_spawn_options_t clients = {.name = "client", .main = client_main, .copies = CLIENTS};
   troupe_actor_t ids[CLIENTS];
   int error = troupe_spawn(system, &servers, actors);

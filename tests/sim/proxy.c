@@ -21,3 +21,7 @@ int proxy_start(troupe_system_t *system, void *context) {
   }
   return error == 0 ? workload_work(system, context) : error;
 }
+
+int proxy_actor_main(void *argument) {
+  return proxy_actor(argument);
+}

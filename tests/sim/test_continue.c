@@ -5,7 +5,7 @@
 #include <string.h>
 #include <troupe/cmocka.h>
 
-#include "tests/sim/workload.h"
+#include "tests/sim/worlds.h"
 
 static const troupe_sim_host_t hosts[] = {{"service", "10.0.0.1"}};
 
@@ -23,12 +23,16 @@ static int record_workload(troupe_system_t *system, void *context) {
   return error == 0 ? workload_start(system, context) : error;
 }
 
-// Nothing goes wrong in it.
-static void record(unsigned io_threads, troupe_sim_fn start, void *context) {
+// Nothing breaks in it; with a seed what is written does not go through whole.
+static void record(unsigned io_threads, uint64_t seed, troupe_sim_fn start, void *context) {
   const troupe_sim_options_t options = {
-      .faults = TROUPE_FAULT_NONE, .hosts = hosts, .host_count = 1, .io_threads = io_threads};
+      .faults = seed != 0 ? TROUPE_FAULT_SMALL_BUFFERS | TROUPE_FAULT_SHORT_IO | TROUPE_FAULT_DELAY
+                          : TROUPE_FAULT_NONE,
+      .hosts = hosts,
+      .host_count = 1,
+      .io_threads = io_threads};
   troupe_sim_report_t report;
-  if (troupe_sim_run(&options, 1, start, context, &report) != 0) {
+  if (troupe_sim_run(&options, seed, start, context, &report) != 0) {
     print_error("%s\n", report.text);
     fail();
   }
@@ -112,13 +116,13 @@ static void expect_sound(const troupe_sim_options_t *options, uint64_t seed) {
   }
 }
 
-static void goes_on_from_each_event(unsigned io_threads) {
+static void goes_on_from_each_event(unsigned io_threads, uint64_t seed) {
   static workload_t load = {
       .servers = 1, .clients = 3, .rounds = 2, .most = 200000, .host = "service"};
   tale_t tale;
-  record(io_threads, record_workload, &load);
+  record(io_threads, seed, record_workload, &load);
   read_tale(trace_of("server-0"), &tale);
-  uint64_t step = 1 + tale.events / (trp_test_slow() > 1 ? 20 : 200);
+  uint64_t step = 1 + tale.events / (trp_test_slow() > 1 ? 10 : 60);
   for (uint64_t events = 0; events <= tale.events; events += step) {
     const troupe_sim_recording_t recording = {.path = trace_of("server-0"),
                                               .main = workload_server,
@@ -135,12 +139,16 @@ static void goes_on_from_each_event(unsigned io_threads) {
 
 static void a_recording_goes_on_from_each_of_its_events(void **state) {
   (void)state;
-  goes_on_from_each_event(1);
+  for (uint64_t seed = 0; seed <= (trp_test_slow() > 1 ? 3U : 12U); seed++) {
+    goes_on_from_each_event(1, seed);
+  }
 }
 
 static void one_of_several_io_actors_does_so_too(void **state) {
   (void)state;
-  goes_on_from_each_event(3);
+  for (uint64_t seed = 0; seed <= (trp_test_slow() > 1 ? 1U : 4U); seed++) {
+    goes_on_from_each_event(3, seed);
+  }
 }
 
 static void a_seed_gives_the_same_run_again(void **state) {
@@ -148,7 +156,7 @@ static void a_seed_gives_the_same_run_again(void **state) {
   static workload_t load = {
       .servers = 1, .clients = 3, .rounds = 2, .most = 100000, .host = "service"};
   tale_t tale;
-  record(1, record_workload, &load);
+  record(1, 2, record_workload, &load);
   read_tale(trace_of("server-0"), &tale);
   for (uint64_t seed = 1; seed <= 10; seed++) {
     const troupe_sim_recording_t recording = {.path = trace_of("server-0"),
@@ -163,6 +171,98 @@ static void a_seed_gives_the_same_run_again(void **state) {
     assert_memory_equal(&first, &second, sizeof first);
   }
   free_tale(&tale);
+}
+
+// ---- Actors that connect, and that are given connections ----
+
+static int record_proxy(troupe_system_t *system, void *context) {
+  const troupe_record_options_t options = {.directory = trp_test_folder()};
+  int error = troupe_record_start(system, &options);
+  return error == 0 ? proxy_start(system, context) : error;
+}
+
+static int serve_again(troupe_system_t *system, void *context) {
+  return workload_serve(system, context);
+}
+
+/* What the proxy had connected to plays its part of the recording; what it connects to from there on
+ * is an actor of the test. */
+static int client_hears_itself(troupe_sim_peer_t *peer, const void *bytes, size_t length,
+                               void *context) {
+  bool is_client = peer->address.port != WORKLOAD_PORT;
+  return is_client && !peer->over ? hears_itself(peer, bytes, length, context) : 0;
+}
+
+static void an_actor_that_connects_goes_on_too(void **state) {
+  (void)state;
+  static workload_t load = {
+      .servers = 1, .clients = 3, .rounds = 2, .most = 30000, .host = "proxy", .port = PROXY_PORT};
+  const troupe_sim_options_t quiet = {
+      .faults = TROUPE_FAULT_NONE, .hosts = proxy_hosts, .host_count = 2};
+  troupe_sim_report_t report;
+  tale_t tale;
+  assert_int_equal(troupe_sim_run(&quiet, 1, record_proxy, &load, &report), 0);
+  read_tale(trace_of("proxy-0"), &tale);
+  uint64_t step = 1 + tale.events / (trp_test_slow() > 1 ? 10 : 60);
+  for (uint64_t events = 0; events <= tale.events; events += step) {
+    const troupe_sim_recording_t recording = {.path = trace_of("proxy-0"),
+                                              .main = proxy_actor_main,
+                                              .events = events,
+                                              .heard = client_hears_itself,
+                                              .context = &tale};
+    troupe_sim_options_t options = {.recording = &recording, .hosts = proxy_hosts, .host_count = 2};
+    for (int faulty = 0; faulty < 2; faulty++) {
+      options.faults = faulty == 0 ? (uint32_t)TROUPE_FAULT_NONE : 0;
+      if (troupe_sim_run(&options, events, serve_again, &load, &report) != 0) {
+        print_error("cut at event %llu: %s\n", (unsigned long long)events, report.text);
+        fail();
+      }
+    }
+  }
+  free_tale(&tale);
+}
+
+static bool is_stop(const troupe_trace_entry_t *event, void *context) {
+  (void)context;
+  return strcmp(event->kind, "stop") == 0;
+}
+
+static int record_hand_over(troupe_system_t *system, void *context) {
+  const troupe_record_options_t options = {.directory = trp_test_folder()};
+  int error = troupe_record_start(system, &options);
+  return error == 0 ? hand_over_start(system, context) : error;
+}
+
+// Whoever had it before, and wherever this one wants to give it.
+static int hears_numbered_bytes(troupe_sim_peer_t *peer, const void *bytes, size_t length,
+                                void *context) {
+  (void)context;
+  return hand_over_are_numbered(bytes, length, peer->heard) ? 0 : (int)TROUPE_EPROTO;
+}
+
+static void an_actor_that_is_given_connections_goes_on_too(void **state) {
+  (void)state;
+  const world_t *world = find_world("hand_over");
+  troupe_sim_options_t quiet = world->options;
+  troupe_sim_report_t report;
+  quiet.faults = TROUPE_FAULT_NONE;
+  assert_int_equal(troupe_sim_run(&quiet, 3, record_hand_over, NULL, &report), 0);
+  for (unsigned copy = 0; copy < 4; copy++) {
+    char name[32];
+    snprintf(name, sizeof name, "server-%u", copy);
+    for (uint64_t events = 0; events <= 40; events += trp_test_slow() > 1 ? 7 : 1) {
+      const troupe_sim_recording_t recording = {.path = trace_of(name),
+                                                .main = hand_over_server,
+                                                .events = events,
+                                                .until = is_stop,
+                                                .heard = hears_numbered_bytes};
+      troupe_sim_options_t options = {.recording = &recording};
+      if (troupe_sim_run(&options, events, NULL, NULL, &report) != 0) {
+        print_error("%s cut at event %llu: %s\n", name, (unsigned long long)events, report.text);
+        fail();
+      }
+    }
+  }
 }
 
 // ---- A bug that the recording does not show ----
@@ -323,7 +423,7 @@ static void a_bug_that_the_recording_does_not_show_is_found(void **state) {
   troupe_sim_report_t report;
   uint64_t seed = 0;
   believes_in_pieces = false;
-  record(1, record_shouting, NULL);
+  record(1, 0, record_shouting, NULL);
   believes_in_pieces = true;
   troupe_assert_replays(shouter_main, NULL, trace_of("shouter-0"));
   assert_int_equal(go_on_shouting(true, NULL, &seed, &report), TROUPE_EUNSOUND);
@@ -344,7 +444,7 @@ static void a_run_that_fails_leaves_a_trace_that_replays(void **state) {
   troupe_replay_report_t replayed;
   uint64_t seed = 0;
   believes_in_pieces = false;
-  record(1, record_shouting, NULL);
+  record(1, 0, record_shouting, NULL);
   snprintf(folder, sizeof folder, "%s/failed", trp_test_folder());
   assert_int_equal(go_on_shouting(true, folder, &seed, &report), TROUPE_EUNSOUND);
   snprintf(path, sizeof path, "%s/shouter-0.trace", folder);
@@ -371,7 +471,7 @@ static void what_cannot_be_gone_on_from_is_said(void **state) {
   (void)state;
   troupe_sim_report_t report;
   believes_in_pieces = false;
-  record(1, record_shouting, NULL);
+  record(1, 0, record_shouting, NULL);
   troupe_sim_recording_t recording = {
       .path = trace_of("shouter-0"), .main = shouter_main, .events = 3};
   const troupe_sim_options_t options = {.recording = &recording};
@@ -394,6 +494,8 @@ int main(void) {
       trp_test_that_leaves_nothing(a_recording_goes_on_from_each_of_its_events),
       trp_test_that_leaves_nothing(one_of_several_io_actors_does_so_too),
       trp_test_that_leaves_nothing(a_seed_gives_the_same_run_again),
+      trp_test_that_leaves_nothing(an_actor_that_connects_goes_on_too),
+      trp_test_that_leaves_nothing(an_actor_that_is_given_connections_goes_on_too),
       trp_test_that_leaves_nothing(a_bug_that_the_recording_does_not_show_is_found),
       trp_test_that_leaves_nothing(a_run_that_fails_leaves_a_trace_that_replays),
       trp_test_that_leaves_nothing(what_cannot_be_gone_on_from_is_said),

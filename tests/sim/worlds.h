@@ -30,4 +30,9 @@ int chat_start(troupe_system_t *system, void *context);
 int proxy_start(troupe_system_t *system, void *context); // the context is a workload_t
 int hand_over_start(troupe_system_t *system, void *context);
 
+// For those who go on from a recording of them: the main functions, and what must be heard.
+int proxy_actor_main(void *argument);
+int hand_over_server(void *argument);
+bool hand_over_are_numbered(const void *bytes, size_t length, uint64_t at);
+
 #endif
