@@ -29,10 +29,9 @@ function isShared(where) {
 function listen(server, listeners, where, backlog, options, opened, failed) {
   const door = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   const handle = new Door(server, listeners, door);
-  // The primary offers a connection to another worker when this one has enough.
-  Object.defineProperties(door, {
-    maxConnections: { get: () => server.maxConnections, set() {} },
-    _connections: { get: () => server._connections, set() {} },
+  // The primary offers a connection to another worker when this one has enough; none of them stays with the door.
+  Object.defineProperty(door, 'maxConnections', {
+    get: () => (server.maxConnections && server._connections >= server.maxConnections ? -1 : undefined),
   });
   door.on('connection', (given) => {
     const index = native.socketAdopt(given._handle.fd, true, true, options, true);
@@ -46,6 +45,12 @@ function listen(server, listeners, where, backlog, options, opened, failed) {
     handle.runInAsyncScope(listeners.onConnection, undefined, server, accepted);
   });
   door.on('drop', (data) => server.emit('drop', data));
+  // A worker that disconnects closes its servers.
+  door.on('close', () => {
+    if (server._handle === handle) {
+      server.close();
+    }
+  });
   door.once('error', failed);
   door.listen({ ...where, backlog }, () => {
     door.removeListener('error', failed);

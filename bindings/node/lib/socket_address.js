@@ -76,7 +76,11 @@ class SocketAddress {
   }
 
   [inspect.custom](depth, options) {
-    return depth < 0 ? '[SocketAddress]' : `SocketAddress ${inspect(this.toJSON(), options)}`;
+    if (depth < 0) {
+      return '[SocketAddress]';
+    }
+    const inner = options.depth === null ? null : options.depth - 1;
+    return `SocketAddress ${inspect(this.toJSON(), { ...options, depth: inner })}`;
   }
 }
 

@@ -26,6 +26,7 @@ function worker() {
   });
   const where = JSON.parse(process.env.TROUPE_TEST_WHERE);
   console.log('at once', server.listen(where).listening);
+  server.on('close', () => console.log('closed', server.listening));
   process.on('message', () => server.close(() => process.disconnect()));
 }
 
@@ -60,7 +61,11 @@ async function primary() {
   }
   console.log([...new Set(answers.map((answer) => answer.replace(/^\\d+/, 'N')))].join());
   for (const one of workers) {
-    one.send('close');
+    if (one === workers[0]) {
+      one.send('close');
+    } else {
+      one.disconnect();
+    }
     await new Promise((resolve) => one.once('exit', resolve));
   }
   const refused = net.connect(where);

@@ -1,0 +1,125 @@
+// Things that few programs need, and that those which do need exactly.
+'use strict';
+
+const { once } = require('node:events');
+const { inspect } = require('node:util');
+const { setTimeout: wait } = require('node:timers/promises');
+const { closed, compare } = require('./compare');
+
+compare('details', {
+  async 'a server that listens on what another has'({ note, net }) {
+    const first = net.createServer((socket) => socket.end('first')).listen(0, '127.0.0.1');
+    await once(first, 'listening');
+    const second = net.createServer((socket) => socket.end('second'));
+    note(second.listen(first) === second, second.listening, second.address().port === first.address().port);
+    await once(second, 'listening');
+    note(String((await net.connect(first.address().port, '127.0.0.1').toArray())[0]));
+    first.close();
+    second.close();
+    await once(second, 'close');
+    note(first.listening, second.listening);
+  },
+  async 'a drop on a path has no addresses'({ note, net, listen, folder }) {
+    const { server } = await listen({}, () => {}, `${folder}/socket`);
+    server.maxConnections = -1;
+    server.on('drop', (...data) => note('drop', data.length));
+    await closed(net.connect(`${folder}/socket`).on('error', () => {}).resume());
+    server.close();
+  },
+  async 'paths with a zero byte in errors'({ note, net }) {
+    const path = `\0troupe-details-${process.pid}`;
+    const client = net.connect({ path });
+    client.on('error', (failure) => note(failure));
+    await closed(client);
+    const server = net.createServer().listen(path);
+    await once(server, 'listening');
+    const other = net.createServer().listen(path);
+    note((await once(other, 'error').catch((failure) => [failure]))[0]);
+    server.close();
+  },
+  async 'an address that is not of the family which was said'({ note, net }) {
+    const client = net.connect({ port: 9, host: 'some.name', autoSelectFamily: false, lookup: (host, options, callback) =>
+      callback(null, '127.0.0.1', 6) });
+    client.on('error', (failure) => note(failure));
+    client.on('close', (hadError) => note('close', hadError));
+    await closed(client);
+  },
+  async 'connect() while it is connected'({ note, listen, net }) {
+    const { server, port } = await listen({}, (socket) => socket.resume());
+    const client = net.connect(port, '127.0.0.1');
+    await once(client, 'connect');
+    client.connect(port, '127.0.0.1', () => note('connect', client.connecting));
+    await once(client, 'ready');
+    note(client.readyState, client.destroyed);
+    client.end();
+    await closed(client.resume());
+    server.close();
+    await once(server, 'close');
+  },
+  async 'what createServer() takes'({ note, net }) {
+    for (const given of [[{ highWaterMark: -1 }], [{ highWaterMark: 0 }], [{}, 5], [null, () => {}], [[]]]) {
+      const server = net.createServer(...given);
+      note(server.highWaterMark, server.listenerCount('connection'));
+    }
+  },
+  async 'where a server was asked to listen'({ note, net, folder }) {
+    for (const where of [[0], [0, '127.0.0.1'], [0, '::1'], [`${folder}/socket`]]) {
+      const server = net.createServer().listen(...where);
+      await once(server, 'listening');
+      note(server._connectionKey, server._pipeName ?? 'no path');
+      server.close();
+    }
+  },
+  async 'how lists and addresses are shown'({ note, net }) {
+    const list = new net.BlockList();
+    list.addAddress('1.1.1.1');
+    for (const depth of [-1, 0, 1, null]) {
+      note(inspect(list, { depth }), inspect(new net.SocketAddress(), { depth }), inspect({ list }, { depth }));
+    }
+    note(list, Object.keys(list));
+  },
+  async 'errors as text, as JSON, and what they are made of'({ note, net }) {
+    const errors = [];
+    for (const make of [() => net.connect(), () => net.connect(-1), () => net.connect({ port: 1, host: 5 })]) {
+      try {
+        make();
+      } catch (failure) {
+        errors.push(failure);
+      }
+    }
+    errors.push(await new Promise((resolve) => net.connect(1, '127.0.0.1').on('error', resolve)));
+    errors.push(await new Promise((resolve) => net.createServer().listen(0, '203.0.113.1').on('error', resolve)));
+    errors.push(await new Promise((resolve) => new net.Socket().on('error', resolve).write('x')));
+    errors.push(await new Promise((resolve) => net.connect({ port: 1, host: 'some.name', lookup: (host, options, callback) =>
+      callback(null, [{ address: '127.0.0.1', family: 4 }, { address: '127.0.0.2', family: 4 }]) }).on('error', resolve)));
+    for (const failure of errors) {
+      note(String(failure), JSON.stringify(failure), Object.keys(failure), failure.constructor.name);
+      note(failure.stack.split('\n')[0], Object.getOwnPropertyNames(failure).sort());
+    }
+  },
+  async 'a socket after a connect() that throws'({ note, net, listen }) {
+    const { server, port } = await listen({}, (socket) => socket.end('well'));
+    const socket = new net.Socket();
+    for (const given of [[], [-1], [{ port: 1, lookup: 'x' }], [{ port: 1, localAddress: 'x' }]]) {
+      try {
+        socket.connect(...given);
+      } catch (failure) {
+        note(failure.code, socket.destroyed, socket.pending);
+      }
+    }
+    socket.connect(port, '127.0.0.1');
+    note(String((await socket.toArray())[0]));
+    server.close();
+  },
+  async 'the timeout of what is forgotten'({ note, pair }) {
+    const { client, socket } = await pair();
+    client.setTimeout(15);
+    socket.setTimeout(15);
+    socket.setTimeout(0);
+    client.on('timeout', () => note('timeout', client.timeout));
+    socket.on('timeout', () => note('never'));
+    await wait(60);
+    client.destroy();
+    socket.destroy();
+  },
+});
