@@ -138,6 +138,32 @@ compare('order', {
     await closed(client);
     await turn();
   },
+  async 'sockets that end together finish before one of them is closed'({ note, net, listen }) {
+    const sockets = new Set();
+    const { server, port } = await listen({}, (socket) => {
+      sockets.add(socket.resume());
+      socket.on('finish', () => note('finish'));
+      socket.on('close', () => {
+        sockets.delete(socket);
+        for (const other of sockets) {
+          note(other.writableEnded, other.destroyed, other.write('is anybody there?'));
+        }
+      });
+    });
+    const clients = [net.connect(port, '127.0.0.1'), net.connect(port, '127.0.0.1')];
+    await Promise.all(clients.map((client) => once(client, 'connect')));
+    while (sockets.size < 2) {
+      await turn();
+    }
+    for (const client of clients) {
+      client.resume().end();
+    }
+    server.close();
+    await once(server, 'close');
+    while (sockets.size > 0) {
+      await turn();
+    }
+  },
   async 'what other modules make is a socket and a server'({ note, net }) {
     const http = require('node:http');
     const server = http.createServer((request, response) => {
