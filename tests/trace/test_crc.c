@@ -24,7 +24,7 @@ static void it_is_the_checksum_that_others_call_crc32c(void **state) {
 static void table_and_instruction_agree_in_all_lengths_and_parts(void **state) {
   (void)state;
   trp_test_random_t random;
-  uint8_t bytes[200];
+  uint8_t bytes[3000];
   trp_test_random_start(&random, 1);
   for (int round = 0; round < 1000; round++) {
     size_t length = (size_t)trp_test_random_below(&random, sizeof bytes);
