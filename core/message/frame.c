@@ -39,6 +39,7 @@ static trp_frame_t *take_shell(void) {
   frame->refs = 1;
   frame->out_index = 0;
   frame->out_serial = 0;
+  frame->tape = 0;
   return frame;
 }
 

@@ -12,6 +12,8 @@ typedef struct trp_frame {
   uint32_t refs;
   uint32_t out_index; // where the batch that is being filled (out_serial) has it already
   uint64_t out_serial;
+  uint64_t tape, record; // of a recording (0: none): which, and its record that has the bytes,
+  uint32_t record_at;    // from there on in its body (core/trace/tap.c)
   _Alignas(8) unsigned char message[64]; // a zmq_msg_t
 } trp_frame_t;
 

@@ -156,7 +156,18 @@ int trp_parse_start(const uint8_t *bytes, size_t length, trp_start_t *start) {
   return 0;
 }
 
+static trp_frame_t *copy_frame(void *context, const uint8_t *bytes, size_t size) {
+  (void)context;
+  return trp_frame_copy(bytes, size);
+}
+
 int trp_parse_batch(const uint8_t *body, size_t length, trp_in_t *in) {
+  return trp_parse_batch_with(body, length, in, copy_frame, NULL);
+}
+
+int trp_parse_batch_with(const uint8_t *body, size_t length, trp_in_t *in,
+                         trp_frame_t *(*frame_of)(void *context, const uint8_t *bytes, size_t size),
+                         void *context) {
   if (length < 4) {
     return TROUPE_EBADTRACE;
   }
@@ -170,7 +181,7 @@ int trp_parse_batch(const uint8_t *body, size_t length, trp_in_t *in) {
     if (size > length - at) {
       return TROUPE_EBADTRACE;
     }
-    trp_frame_t *frame = trp_frame_copy(body + at, size);
+    trp_frame_t *frame = frame_of(context, body + at, size);
     if (frame == NULL) {
       return TROUPE_ENOMEM;
     }

@@ -4,6 +4,7 @@
 /// A file that is cut anywhere reads to its last whole record. A later minor version may add kinds
 /// of records, which readers skip, and may append to the header and to the start record, which both
 /// say how long they are; everything else makes a new major one, which older readers refuse.
+/// Format 1 had no OUT_NAMING, and is read as it was.
 ///
 /// - Header: "troupe trace", major:2, minor:2, its own size:4, flags:4, the version of troupe that
 ///   wrote it:3*2, 0:2, checksum of all before:4.
@@ -13,8 +14,7 @@
 /// The sequence counts an actor's records from 1, lost ones too. The kinds:
 ///
 /// - START: what the actor started with; the first record.
-/// - IN: a batch was taken. Subject: who sent it. Body: how many frames:4, their sizes:4 each,
-/// their
+/// - IN: a batch was taken. Subject: who sent it. Body: how many frames:4, their sizes:4 each, their
 ///   bytes; the first frame is the envelope.
 /// - OUT: a batch was sent. Subject: to whom. Body: likewise.
 /// - CALL: a synchronous call was made. Subject: one of core/trace/calls.h. Body: its result:8.
@@ -23,6 +23,12 @@
 /// - IN_CUT, OUT_CUT: as IN and OUT, of a batch whose payloads are not there as they were. Body: the
 ///   envelope's size:4, the envelope, then for each message that has a payload, in their order: how
 ///   many bytes of it are here:4, flags:4, the hash of what it was:8, the bytes.
+/// - OUT_NAMING: as OUT, of a batch that passes on what came: frames whose bytes stand earlier in the
+///   same file, in an IN, are named. Body: how many frames:4, then of each its size:4 and how far in
+///   front of this record's head its bytes begin:4 (0: they are here), then the bytes that are here.
+///   What is named lies within the last TRP_NAMED_REACH bytes, whole, and the records of a file
+///   name at most TRP_NAMED_TIMES as many bytes as stand in front of the last of them: so a
+///   reader's memory is bound to what the file really has. trp_reader_next() gives it as an OUT.
 #ifndef TRP_FORMAT_H_INCLUDED
 #define TRP_FORMAT_H_INCLUDED
 
@@ -32,13 +38,15 @@
 #include "core/message/batch.h"
 
 enum {
-  TRP_TRACE_MAJOR = 1,
-  TRP_TRACE_MINOR = 1,
+  TRP_TRACE_MAJOR = 2,
+  TRP_TRACE_MINOR = 0,
   TRP_TRACE_HEADER_SIZE = 36,
   TRP_TRACE_HEADER_MAX = 4096, // a later minor version's, at the most
   TRP_RECORD_HEAD_SIZE = 40,
-  TRP_RECORD_VALUE_SIZE = 8, // the body of CALL, END and GAP
-  TRP_CUT_HEAD_SIZE = 16,    // in front of each payload of a cut batch
+  TRP_RECORD_VALUE_SIZE = 8,          // the body of CALL, END and GAP
+  TRP_CUT_HEAD_SIZE = 16,             // in front of each payload of a cut batch
+  TRP_NAMED_REACH = 16 * 1024 * 1024, // an actor's window: as much may have come in one batch
+  TRP_NAMED_TIMES = 4,
 };
 
 /// Bits of the header's flags. COMPLETE: the trace began with its actor and lost nothing. Set when
@@ -68,6 +76,7 @@ typedef enum trp_record_type {
   TRP_RECORD_GAP = 6,
   TRP_RECORD_IN_CUT = 7,
   TRP_RECORD_OUT_CUT = 8,
+  TRP_RECORD_OUT_NAMING = 9,
 } trp_record_type_t;
 
 typedef struct trp_trace_header {
@@ -114,5 +123,9 @@ uint64_t trp_get_u64(const uint8_t *bytes);
 /// Fills `in` (which was reset) with copies of the frames of an IN or OUT body, and opens it.
 /// Returns 0, TROUPE_EBADTRACE or TROUPE_ENOMEM.
 int trp_parse_batch(const uint8_t *body, size_t length, trp_in_t *in);
+/// The same, with frames that `frame_of` makes of their bytes (NULL: no memory).
+int trp_parse_batch_with(const uint8_t *body, size_t length, trp_in_t *in,
+                         trp_frame_t *(*frame_of)(void *context, const uint8_t *bytes, size_t size),
+                         void *context);
 
 #endif

@@ -8,9 +8,11 @@
 
 #include "core/trace/format.h"
 #include "core/trace/recorder.h"
+#include "core/trace/writer.h"
 
-/// The first frame of each message from a tap; the others are a batch's frames, or a value, or the
-/// body of a start record. It is sent as it lies in memory, and is short enough for libzmq to keep
+/// The first frame of each message from a tap; the others are a batch's frames (of an OUT_NAMING
+/// behind one with a trp_name_t for each of them but the envelope), or a value, or the body of a
+/// start record. It is sent as it lies in memory, and is short enough for libzmq to keep
 /// it without a malloc.
 typedef struct trp_line {
   uint16_t tag;  // TRP_LINE_TAG: a packed batch (the last words of an actor to all its pipes) never

@@ -2,8 +2,9 @@
 #ifndef TRP_QUEUE_H_INCLUDED
 #define TRP_QUEUE_H_INCLUDED
 
-#include <stdint.h>
 #include <stdlib.h>
+
+#include "core/trace/body.h"
 
 typedef struct trp_item {
   struct trp_item *next;
@@ -12,9 +13,15 @@ typedef struct trp_item {
   uint64_t subject;
   uint16_t type; // of the record
   size_t events; // of a batch that was given out
-  size_t length;
-  uint8_t body[];
+  trp_body_t *body;
 } trp_item_t;
+
+static inline void trp_item_free(trp_item_t *item) {
+  if (item != NULL) {
+    trp_body_release(item->body);
+    free(item);
+  }
+}
 
 /// Zeroed it is empty.
 typedef struct trp_queue {
@@ -43,7 +50,7 @@ static inline trp_item_t *trp_queue_pop(trp_queue_t *queue) {
 
 static inline void trp_queue_free(trp_queue_t *queue) {
   for (trp_item_t *item = trp_queue_pop(queue); item != NULL; item = trp_queue_pop(queue)) {
-    free(item);
+    trp_item_free(item);
   }
 }
 

@@ -1,5 +1,6 @@
-/// The reader keeps a window on the file: what it has read and not yet given out. The window grows
-/// to the largest record, but never for one that the file does not have.
+/// The reader keeps a window on the file: what it has read and not yet given out, and some of what
+/// was in front of it, which later records name. The window grows to the largest record, but never
+/// for one that the file does not have.
 #include "core/trace/reader.h"
 
 #include <errno.h>
@@ -12,7 +13,10 @@
 
 #include "core/trace/crc.h"
 
-enum { WINDOW_SIZE = 256 * 1024 };
+enum {
+  WINDOW_SIZE = 256 * 1024,
+  BEHIND = 128 * 1024, // is kept; what is named further back is read again
+};
 
 struct trp_reader {
   int fd;
@@ -20,6 +24,10 @@ struct trp_reader {
   uint64_t position; // in the file, of window[begin]
   uint8_t *window;
   size_t capacity, begin, end;
+  size_t behind;  // how much is kept
+  uint64_t named; // bytes, by the records so far
+  uint8_t *whole; // the body of a record whose names were looked up
+  size_t whole_capacity;
   trp_trace_header_t header;
   int stopped; // what next() said at last, unless it was 1
   bool is_stopped;
@@ -31,6 +39,8 @@ static int look_at_size(trp_reader_t *reader);
 static int have(trp_reader_t *reader, size_t length);
 static int read_record(trp_reader_t *reader, trp_record_t *record);
 static void step(trp_reader_t *reader, size_t length);
+static int look_up_names(trp_reader_t *reader, trp_record_t *record);
+static int copy_named(trp_reader_t *reader, uint64_t position, uint8_t *to, size_t size);
 
 int trp_reader_open(const char *path, trp_reader_t **reader) {
   trp_reader_t *made = calloc(1, sizeof *made);
@@ -64,6 +74,7 @@ void trp_reader_close(trp_reader_t **reader) {
     close(r->fd);
   }
   free(r->window);
+  free(r->whole);
   free(r);
 }
 
@@ -133,6 +144,7 @@ static int read_header(trp_reader_t *reader) {
     return TROUPE_EBADTRACE;
   }
   step(reader, reader->header.size);
+  reader->behind = reader->header.major > 1 ? BEHIND : 0;
   return 0;
 }
 
@@ -166,8 +178,98 @@ static int read_record(trp_reader_t *reader, trp_record_t *record) {
     return TROUPE_EBADTRACE;
   }
   record->body = bytes + TRP_RECORD_HEAD_SIZE;
+  if (record->head.type == TRP_RECORD_OUT_NAMING) {
+    int error = look_up_names(reader, record);
+    if (error != 0) {
+      return error;
+    }
+  }
   step(reader, length);
   return 1;
+}
+
+/// Makes an OUT of an OUT_NAMING, whose checksum is right. Memory is taken for no more than the file
+/// has in front of it, within the limits of format.h.
+static int look_up_names(trp_reader_t *reader, trp_record_t *record) {
+  const uint8_t *body = record->body;
+  uint64_t length = record->head.length;
+  uint64_t count = length < 4 ? 0 : trp_get_u32(body);
+  uint64_t here = 4 + 8 * count;
+  if (count == 0 || here > length) {
+    return TROUPE_EBADTRACE;
+  }
+  uint64_t named = 0;
+  uint64_t given = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t size = trp_get_u32(body + 4 + 8 * i);
+    uint64_t back = trp_get_u32(body + 8 + 8 * i);
+    if (back == 0) {
+      given += size;
+      continue;
+    }
+    named += size;
+    if (size > back || back > TRP_NAMED_REACH || back > record->position - reader->header.size ||
+        named > TRP_NAMED_REACH) {
+      return TROUPE_EBADTRACE;
+    }
+  }
+  reader->named += named;
+  if (given != length - here || reader->named > TRP_NAMED_TIMES * record->position) {
+    return TROUPE_EBADTRACE;
+  }
+  size_t size = (size_t)(4 + 4 * count + given + named);
+  if (size > reader->whole_capacity) {
+    uint8_t *grown = realloc(reader->whole, 2 * size);
+    if (grown == NULL) {
+      return TROUPE_ENOMEM;
+    }
+    reader->whole = grown;
+    reader->whole_capacity = 2 * size;
+  }
+  uint8_t *to = reader->whole + 4 + 4 * count;
+  const uint8_t *from = body + here;
+  trp_put_u32(reader->whole, (uint32_t)count);
+  for (uint64_t i = 0; i < count; i++) {
+    uint32_t frame = trp_get_u32(body + 4 + 8 * i);
+    uint32_t back = trp_get_u32(body + 8 + 8 * i);
+    trp_put_u32(reader->whole + 4 + 4 * i, frame);
+    if (back == 0) {
+      memcpy(to, from, frame);
+      from += frame;
+    } else {
+      int error = copy_named(reader, record->position - back, to, frame);
+      if (error != 0) {
+        return error;
+      }
+    }
+    to += frame;
+  }
+  record->head.type = TRP_RECORD_OUT;
+  record->head.length = size;
+  record->body = reader->whole;
+  return 0;
+}
+
+/// What stands in the file in front of the window's record.
+static int copy_named(trp_reader_t *reader, uint64_t position, uint8_t *to, size_t size) {
+  uint64_t back = reader->position - position;
+  if (back <= reader->begin) {
+    memcpy(to, reader->window + reader->begin - (size_t)back, size);
+    return 0;
+  }
+  while (size > 0) {
+    ssize_t count = pread(reader->fd, to, size, (off_t)position);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      return count < 0 ? -errno : TROUPE_EBADTRACE; // it has become shorter
+    }
+    to += count;
+    position += (uint64_t)count;
+    size -= (size_t)count;
+  }
+  return 0;
 }
 
 static int look_at_size(trp_reader_t *reader) {
@@ -184,19 +286,22 @@ static int have(trp_reader_t *reader, size_t length) {
   if (reader->end - reader->begin >= length) {
     return 1;
   }
-  memmove(reader->window, reader->window + reader->begin, reader->end - reader->begin);
-  reader->end -= reader->begin;
-  reader->begin = 0;
-  if (reader->capacity < length) {
-    // Twice as much, so that what comes behind a large record is not read in small pieces.
-    uint8_t *grown = realloc(reader->window, 2 * length);
+  size_t behind = reader->begin < reader->behind ? reader->begin : reader->behind;
+  size_t gone = reader->begin - behind;
+  memmove(reader->window, reader->window + gone, reader->end - gone);
+  reader->end -= gone;
+  reader->begin = behind;
+  // Some more, so that what comes behind it is not read in small pieces.
+  size_t wanted = behind + (length < WINDOW_SIZE / 2 ? length : 2 * length);
+  if (reader->capacity < wanted) {
+    uint8_t *grown = realloc(reader->window, wanted);
     if (grown == NULL) {
       return TROUPE_ENOMEM;
     }
     reader->window = grown;
-    reader->capacity = 2 * length;
+    reader->capacity = wanted;
   }
-  while (reader->end < length) {
+  while (reader->end - reader->begin < length) {
     ssize_t count = read(reader->fd, reader->window + reader->end, reader->capacity - reader->end);
     if (count == 0) {
       return 0;

@@ -39,7 +39,7 @@ void trp_recent_keep(trp_recent_t *recent, trp_item_t *item, size_t events) {
     trp_item_t *oldest = trp_queue_pop(&recent->items);
     recent->batches--;
     recent->events -= oldest->events;
-    free(oldest);
+    trp_item_free(oldest);
   }
 }
 
@@ -78,7 +78,7 @@ static trp_in_t *open_batches(const trp_recent_t *recent, size_t *count) {
   for (trp_item_t *item = recent->items.first; opened != NULL && item != NULL; item = item->next) {
     trp_in_t *in = &opened[*count];
     trp_in_init(in);
-    if (trp_parse_record(item->type, item->body, item->length, in) != 0) {
+    if (trp_body_parse(item->body, item->type, in) != 0) {
       trp_in_free(in);
       break;
     }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ enum {
   REST_MS = 2,
   FLUSH_NS = 100 * 1000 * 1000,
   DRAIN_MAX = 1024, // messages between two looks at the clock
+  TURN_BYTES = 32 * 1024,
   FILE_NAME_SIZE = TRP_NAME_MAX + 80,
 };
 
@@ -94,7 +96,7 @@ static void release(trp_recorder_t *recorder);
 static void *run(void *argument);
 static void write_until_told(trp_recorder_t *recorder, int fd);
 static drained_t drain(trp_recorder_t *recorder);
-static void take(trp_recorder_t *recorder, const trp_in_t *in);
+static size_t take(trp_recorder_t *recorder, const trp_in_t *in);
 static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp_frame_t *body);
 static int name_file(trp_recorder_t *recorder, const trp_start_t *start, file_t *file);
 static int open_part(trp_recorder_t *recorder, file_t *file);
@@ -357,15 +359,21 @@ static drained_t drain(trp_recorder_t *recorder) {
   trp_in_init(&in);
   int result = 1;
   bool came = false;
+  size_t turn = 0;
   for (int i = 0; i < DRAIN_MAX && result != 0 && result != TROUPE_ESTOPPED; i++) {
     // Without memory for a message it is lost: take() finds the hole in the sequence. What it cost
     // stays in the backlog.
     result = trp_pipes_receive_raw(recorder->inbox, 0, &in);
     if (result == 1) {
-      take(recorder, &in);
+      turn += take(recorder, &in);
       came = true;
     }
     trp_in_reset(&in);
+    // Whoever is recorded may wait for this core, and peers take a pause for a slow network.
+    if (turn >= TURN_BYTES) {
+      sched_yield();
+      turn = 0;
+    }
   }
   trp_in_free(&in);
   if (result != 0) {
@@ -374,14 +382,15 @@ static drained_t drain(trp_recorder_t *recorder) {
   return came ? DRAINED_SOME : DRAINED_EMPTY;
 }
 
-static void take(trp_recorder_t *recorder, const trp_in_t *in) {
+/// Returns what it cost.
+static size_t take(trp_recorder_t *recorder, const trp_in_t *in) {
   trp_line_t line;
   if (in->envelope->size != sizeof line) {
-    return;
+    return 0;
   }
   memcpy(&line, in->envelope->bytes, sizeof line);
   if (line.tag != TRP_LINE_TAG) {
-    return;
+    return 0;
   }
   uint64_t key = (uint64_t)line.tap + 1;
   file_t *file = trp_map_get(&recorder->files, key);
@@ -389,7 +398,7 @@ static void take(trp_recorder_t *recorder, const trp_in_t *in) {
     if (file != NULL) {
       end_file(recorder, key, file);
     }
-    return;
+    return 0;
   }
   if (line.type == TRP_RECORD_START && file == NULL) {
     file = begin(recorder, &line, in->frames[0]);
@@ -397,13 +406,14 @@ static void take(trp_recorder_t *recorder, const trp_in_t *in) {
   if (file != NULL && !file->done) {
     put(recorder, file, &line, in);
   }
+  size_t cost = TRP_LINE_COST;
+  for (size_t i = 0; i < in->frame_count; i++) {
+    cost += in->frames[i]->size;
+  }
   if (line.type != TRP_RECORD_GAP) {
-    size_t cost = TRP_LINE_COST;
-    for (size_t i = 0; i < in->frame_count; i++) {
-      cost += in->frames[i]->size;
-    }
     atomic_fetch_sub_explicit(&recorder->backlog->bytes, cost, memory_order_relaxed);
   }
+  return cost;
 }
 
 /// Makes the file of an actor. NULL: no memory; its records are dropped like those of a file that
@@ -453,22 +463,29 @@ static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
       return;
     }
   }
-  bool batch = line->type == TRP_RECORD_IN || line->type == TRP_RECORD_OUT;
+  // In front of an OUT_NAMING's frames there is one with the names.
+  bool naming = line->type == TRP_RECORD_OUT_NAMING;
+  trp_frame_t *const *frames = naming ? in->frames + 1 : in->frames;
+  size_t frame_count = naming ? in->frame_count - 1 : in->frame_count;
+  bool batch = naming || line->type == TRP_RECORD_IN || line->type == TRP_RECORD_OUT;
   if (error == 0 && batch && trp_keep_is_less(&recorder->keep)) {
-    int result = trp_keep_some(&recorder->keep, line->type, file->actor, in->frames,
-                               in->frame_count);
+    uint16_t type = naming ? TRP_RECORD_OUT : line->type;
+    int result = trp_keep_some(&recorder->keep, type, file->actor, frames, frame_count);
     if (result == 1) {
       trp_frame_t body = {.bytes = recorder->keep.body, .size = recorder->keep.length};
       trp_frame_t *only = &body;
-      head.type = line->type == TRP_RECORD_IN ? TRP_RECORD_IN_CUT : TRP_RECORD_OUT_CUT;
+      head.type = type == TRP_RECORD_IN ? TRP_RECORD_IN_CUT : TRP_RECORD_OUT_CUT;
       error = trp_writer_put(&file->writer, head, &only, 1);
     } else if (result == 0) {
       error = trp_writer_skip(&file->writer, &head);
     } else {
       error = result;
     }
+  } else if (error == 0 && naming) {
+    const trp_name_t *names = (const trp_name_t *)(const void *)in->frames[0]->bytes;
+    error = trp_writer_put_naming(&file->writer, head, frames, frame_count, names);
   } else if (error == 0) {
-    error = trp_writer_put(&file->writer, head, in->frames, in->frame_count);
+    error = trp_writer_put(&file->writer, head, frames, frame_count);
   }
   if (error != 0) {
     fail_file(recorder, file, error);

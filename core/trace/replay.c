@@ -159,7 +159,13 @@ static int become_partial(trp_replay_t *replay) {
     return tell_incomplete(replay, "no new truth can be written from it");
   }
   if (replay->whole.whole == 0) {
-    return tell_incomplete(replay, "none of its connections is whole");
+    int result = tell_incomplete(replay, "none of its connections is whole");
+    if (replay->whole.others > 0) {
+      trp_text_add(&replay->text, "They are: ");
+      trp_whole_tell_others(&replay->whole, &replay->text);
+      trp_text_add(&replay->text, ".\n");
+    }
+    return result;
   }
   if (replay->whole.connects) {
     return tell_incomplete(replay,
@@ -277,16 +283,17 @@ static int file_record(trp_replay_t *replay, const trp_record_t *record) {
     return error;
   }
   size_t length = (size_t)record->head.length;
-  trp_item_t *item = malloc(sizeof *item + length);
-  if (item == NULL) {
+  trp_item_t *item = malloc(sizeof *item);
+  trp_body_t *body = item == NULL ? NULL : trp_body_new(record->body, length);
+  if (body == NULL) {
+    free(item);
     return TROUPE_ENOMEM;
   }
   *item = (trp_item_t){.sequence = record->head.sequence,
                        .clock_ns = record->head.clock_ns,
                        .subject = record->head.subject,
                        .type = record->head.type,
-                       .length = length};
-  memcpy(item->body, record->body, length);
+                       .body = body};
   if (queue == NULL) {
     return trp_replay_expect(replay, item);
   }
@@ -387,12 +394,12 @@ static int receive_one(trp_replay_t *replay, trp_in_t *in) {
 
 static int deliver(trp_replay_t *replay, trp_in_t *in) {
   trp_item_t *item = trp_queue_pop(&replay->batches);
-  int error = trp_parse_record(item->type, item->body, item->length, in);
+  int error = trp_body_parse(item->body, item->type, in);
   if (error == 0) {
     error = trp_replay_note_given(replay, in->batch);
   }
   if (error != 0) {
-    free(item);
+    trp_item_free(item);
     trp_in_reset(in);
     if (error == TROUPE_EBADTRACE) {
       trp_text_add(&replay->text,
@@ -407,13 +414,13 @@ static int deliver(trp_replay_t *replay, trp_in_t *in) {
   in->received_ns = replay->clock_ns = item->clock_ns;
   size_t given = replay->partial ? leave_out(replay, in->batch) : in->batch->n_messages;
   if (given == 0 && replay->partial) {
-    free(item);
+    trp_item_free(item);
     trp_in_reset(in);
     return 0;
   }
   if (replay->accept != NULL) {
-    trp_accept_record(replay->accept, item->type, item->clock_ns, item->subject, item->body,
-                      item->length);
+    trp_accept_record(replay->accept, item->type, item->clock_ns, item->subject, item->body->bytes,
+                      item->body->length);
   }
   replay->report->events += given;
   trp_recent_keep(&replay->recent, item, given);
@@ -575,15 +582,15 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
   }
   trp_item_t *item = trp_queue_pop(&replay->calls);
   if (item != NULL && item->subject == call) {
-    *value = (int64_t)trp_get_u64(item->body);
-    free(item);
+    *value = (int64_t)trp_get_u64(item->body->bytes);
+    trp_item_free(item);
     if (replay->accept != NULL) {
       trp_accept_value(replay->accept, TRP_RECORD_CALL, replay->clock_ns, call, *value);
     }
     return 1;
   }
   if (replay->partial) {
-    free(item);
+    trp_item_free(item);
     trp_replay_tell_heading(replay);
     trp_text_add(&replay->text,
                  " cannot be replayed: it makes a call whose result is not in %s: %s.\n",
@@ -595,7 +602,7 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
                item == NULL ? "none" : trp_call_name(item->subject));
   trp_text_add(&replay->text, "  got:      %s\n", trp_call_name(call));
   trp_replay_tell_place(replay, (trp_cause_t){0});
-  free(item);
+  trp_item_free(item);
   return trp_replay_stop(replay, TROUPE_EDIFFERS);
 }
 
@@ -674,4 +681,9 @@ static void tell_partial(trp_replay_t *replay) {
                replay->whole.whole + replay->whole.others, replay->whole.whole);
   trp_whole_tell(&replay->whole, &replay->text);
   trp_text_add(&replay->text, ".\n");
+  if (replay->whole.others > 0) {
+    trp_text_add(&replay->text, "Left out: ");
+    trp_whole_tell_others(&replay->whole, &replay->text);
+    trp_text_add(&replay->text, ".\n");
+  }
 }

@@ -33,12 +33,12 @@ static void tell_flow(trp_replay_t *replay, const trp_flow_difference_t *differe
 
 int trp_replay_expect(trp_replay_t *replay, trp_item_t *item) {
   if (replay->accept != NULL) {
-    free(item); // what it did before is not asked for
+    trp_item_free(item); // what it did before is not asked for
     return 0;
   }
   if (replay->options.verdict == TROUPE_VERDICT_STREAM) {
     int error = expect_flow(replay, item);
-    free(item);
+    trp_item_free(item);
     return error;
   }
   if (replay->partial) {
@@ -47,7 +47,7 @@ int trp_replay_expect(trp_replay_t *replay, trp_item_t *item) {
   trp_stream_t *stream = NULL;
   int error = find_stream(replay, item->subject, 0, &stream);
   if (error != 0) {
-    free(item);
+    trp_item_free(item);
     return error;
   }
   trp_queue_push(&stream->waiting, item);
@@ -59,7 +59,7 @@ int trp_replay_expect(trp_replay_t *replay, trp_item_t *item) {
 static int expect_whole(trp_replay_t *replay, trp_item_t *item) {
   trp_view_t view;
   trp_view_init(&view);
-  int error = trp_view_open(&view, item->type, item->body, item->length);
+  int error = trp_view_open(&view, item->type, item->body->bytes, item->body->length);
   for (size_t i = 0; error == 0 && i < view.batch->n_messages; i++) {
     uint64_t connection = 0;
     trp_stream_t *stream = NULL;
@@ -69,24 +69,25 @@ static int expect_whole(trp_replay_t *replay, trp_item_t *item) {
     error = find_stream(replay, item->subject, connection, &stream);
     if (error == 0 &&
         (stream->waiting.first == NULL || stream->waiting.last->sequence != item->sequence)) {
-      trp_item_t *copy = malloc(sizeof *copy + item->length);
+      trp_item_t *copy = malloc(sizeof *copy);
       if (copy == NULL) {
         error = TROUPE_ENOMEM;
       } else {
-        memcpy(copy, item, sizeof *copy + item->length);
+        *copy = *item;
+        trp_body_hold(copy->body);
         trp_queue_push(&stream->waiting, copy);
       }
     }
   }
   trp_view_free(&view);
-  free(item);
+  trp_item_free(item);
   return error;
 }
 
 static int expect_flow(trp_replay_t *replay, const trp_item_t *item) {
   trp_in_t in;
   trp_in_init(&in);
-  int error = trp_parse_record(item->type, item->body, item->length, &in);
+  int error = trp_body_parse(item->body, item->type, &in);
   for (size_t i = 0; error == 0 && i < in.batch->n_messages; i++) {
     const trp_message_t *message = in.batch->messages[i];
     uint64_t connection = 0;
@@ -222,8 +223,8 @@ static int next_expected(trp_replay_t *replay, trp_stream_t *stream, bool read,
     trp_in_reset(&stream->open);
     stream->next = 0;
     stream->open_sequence = item->sequence;
-    int error = trp_parse_record(item->type, item->body, item->length, &stream->open);
-    free(item);
+    int error = trp_body_parse(item->body, item->type, &stream->open);
+    trp_item_free(item);
     if (error != 0) {
       trp_in_reset(&stream->open);
       trp_replay_explain(replay, error);

@@ -1,15 +1,25 @@
 /// Taps: the recorded actor's side of recording. A record goes to the recorder by reference, over
 /// the actor's own inbox; the only things made here are a head of 32 bytes and a list of pointers.
+///
+/// A frame that came is marked with the record that has it. When the actor sends it on (an echo, a
+/// proxy, a chat) the recorder is told, and need not write its bytes once more.
 #include <stdlib.h>
+#include <string.h>
 #include <troupe/error.h>
 
 #include "core/trace/line.h"
+
+enum { NAMED_LEAST = 512 }; // bytes: less is written again
+
+/// Frames never leave their thread, so it can number the recordings that mark them.
+static _Thread_local uint64_t last_tape;
 
 struct trp_tap {
   trp_backlog_t *backlog; // NULL: nothing is recorded
   trp_ring_t *ring;       // of the flight recorder; NULL: there is none
   trp_inbox_t *inbox;
   uint32_t number;
+  uint64_t tape;         // the number of the recording, in this thread
   uint64_t sequence;     // of the last record
   int64_t clock_ns;      // of the last batch that was taken
   uint64_t lost_records; // since the last one that was handed over
@@ -19,10 +29,12 @@ struct trp_tap {
 };
 
 static int record_start(trp_tap_t *tap, const trp_start_t *start, bool late);
-static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *first,
-                   trp_frame_t *const *frames, size_t frame_count);
+static bool record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *names,
+                   trp_frame_t *first, trp_frame_t *const *frames, size_t frame_count);
+static void mark(const trp_tap_t *tap, const trp_in_t *in);
+static trp_frame_t *name_frames(const trp_tap_t *tap, const trp_out_t *out);
 static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, int64_t value);
-static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
+static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *names, trp_frame_t *first,
                      trp_frame_t *const *frames, size_t frame_count);
 static bool tell_gap(trp_tap_t *tap);
 static bool has_ended(trp_tap_t *tap);
@@ -40,6 +52,7 @@ int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *
   atomic_fetch_add(&backlog->users, 1);
   tap->backlog = backlog;
   tap->number = atomic_fetch_add(&backlog->next_tap, 1);
+  tap->tape = ++last_tape;
   tap->sequence = 0;
   tap->clock_ns = late ? trp_inbox_now(tap->inbox) : start->clock_ns;
   tap->lost_records = tap->lost_bytes = 0;
@@ -61,7 +74,7 @@ void trp_tap_end_record(trp_tap_t *tap) {
     tell_gap(tap);
     trp_line_t line = {.tag = TRP_LINE_TAG, .tap = tap->number, .type = TRP_LINE_CLOSE};
     // Without memory for this the file is closed when recording ends.
-    (void)hand_over(tap, &line, NULL, NULL, 0);
+    (void)hand_over(tap, &line, NULL, NULL, NULL, 0);
   }
   trp_backlog_release(tap->backlog);
   tap->backlog = NULL;
@@ -118,7 +131,10 @@ void trp_tap_in(trp_tap_t *tap, const trp_in_t *in) {
     trp_ring_batch(tap->ring, TRP_RECORD_IN, tap->clock_ns, in->batch->sender, in->envelope,
                    in->batch->messages, in->batch->n_messages, in->frames);
   }
-  record(tap, TRP_RECORD_IN, in->batch->sender, in->envelope, in->frames, in->frame_count);
+  if (record(tap, TRP_RECORD_IN, in->batch->sender, NULL, in->envelope, in->frames,
+             in->frame_count)) {
+    mark(tap, in);
+  }
 }
 
 void trp_tap_out(trp_tap_t *tap, const trp_out_t *out) {
@@ -126,7 +142,13 @@ void trp_tap_out(trp_tap_t *tap, const trp_out_t *out) {
     trp_ring_batch(tap->ring, TRP_RECORD_OUT, tap->clock_ns, out->to, out->envelope, out->messages,
                    out->count, out->frames);
   }
-  record(tap, TRP_RECORD_OUT, out->to, out->envelope, out->frames, out->frame_count);
+  if (tap->backlog == NULL) {
+    return;
+  }
+  trp_frame_t *names = name_frames(tap, out);
+  record(tap, names == NULL ? TRP_RECORD_OUT : TRP_RECORD_OUT_NAMING, out->to, names, out->envelope,
+         out->frames, out->frame_count);
+  trp_frame_release(names);
 }
 
 void trp_tap_call(trp_tap_t *tap, uint32_t call, int64_t value) {
@@ -152,7 +174,7 @@ static int record_start(trp_tap_t *tap, const trp_start_t *start, bool late) {
                            .sequence = ++tap->sequence,
                            .clock_ns = tap->clock_ns,
                            .subject = late ? TRP_LINE_LATE : 0};
-  int error = hand_over(tap, &line, body, NULL, 0);
+  int error = hand_over(tap, &line, NULL, body, NULL, 0);
   if (error != 0) {
     atomic_fetch_sub(&tap->backlog->bytes, cost);
   }
@@ -176,17 +198,52 @@ static void record_value(trp_tap_t *tap, trp_record_type_t type, uint64_t subjec
     tap->lost_bytes += sizeof bytes;
     return;
   }
-  record(tap, type, subject, body, NULL, 0);
+  record(tap, type, subject, NULL, body, NULL, 0);
   trp_frame_release(body);
 }
 
-/// Hands a record over, or counts it as lost.
-static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *first,
-                   trp_frame_t *const *frames, size_t frame_count) {
-  if (has_ended(tap)) {
-    return;
+/// The frames of the record that was handed over last are marked: it has their bytes, as
+/// format.h says.
+static void mark(const trp_tap_t *tap, const trp_in_t *in) {
+  uint64_t at = 4 + 4 * ((uint64_t)in->frame_count + 1) + in->envelope->size;
+  for (size_t i = 0; i < in->frame_count && at <= TRP_NAMED_REACH; i++) {
+    in->frames[i]->tape = tap->tape;
+    in->frames[i]->record = tap->sequence;
+    in->frames[i]->record_at = (uint32_t)at;
+    at += in->frames[i]->size;
   }
-  size_t bytes = first->size;
+}
+
+/// Where the frames of a batch have come. NULL: they did not, or it is not worth it, or there is no
+/// memory to say so.
+static trp_frame_t *name_frames(const trp_tap_t *tap, const trp_out_t *out) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < out->frame_count; i++) {
+    bytes += out->frames[i]->tape == tap->tape ? out->frames[i]->size : 0;
+  }
+  if (bytes < NAMED_LEAST) {
+    return NULL;
+  }
+  trp_frame_t *names = trp_frame_new(out->frame_count * sizeof(trp_name_t));
+  for (size_t i = 0; i < out->frame_count && names != NULL; i++) {
+    const trp_frame_t *frame = out->frames[i];
+    trp_name_t name = {0};
+    if (frame->tape == tap->tape) {
+      name.record = frame->record;
+      name.at = frame->record_at;
+    }
+    memcpy((uint8_t *)trp_frame_fill(names) + i * sizeof name, &name, sizeof name);
+  }
+  return names;
+}
+
+/// Hands a record over, or counts it as lost and returns false.
+static bool record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp_frame_t *names,
+                   trp_frame_t *first, trp_frame_t *const *frames, size_t frame_count) {
+  if (has_ended(tap)) {
+    return false;
+  }
+  size_t bytes = first->size + (names == NULL ? 0 : names->size);
   for (size_t i = 0; i < frame_count; i++) {
     bytes += frames[i]->size;
   }
@@ -204,13 +261,14 @@ static void record(trp_tap_t *tap, trp_record_type_t type, uint64_t subject, trp
                        .sequence = tap->sequence,
                        .clock_ns = tap->clock_ns,
                        .subject = subject};
-    if (hand_over(tap, &line, first, frames, frame_count) == 0) {
-      return;
+    if (hand_over(tap, &line, names, first, frames, frame_count) == 0) {
+      return true;
     }
   }
   atomic_fetch_sub_explicit(&backlog->bytes, cost, memory_order_relaxed);
   tap->lost_records++;
   tap->lost_bytes += bytes;
+  return false;
 }
 
 /// Says what was lost, in front of what comes next. It counts nothing in the backlog: there is at
@@ -231,7 +289,7 @@ static bool tell_gap(trp_tap_t *tap) {
                      .sequence = tap->sequence,
                      .clock_ns = tap->clock_ns,
                      .subject = tap->lost_records};
-  int error = hand_over(tap, &line, body, NULL, 0);
+  int error = hand_over(tap, &line, NULL, body, NULL, 0);
   trp_frame_release(body);
   if (error != 0) {
     return false;
@@ -241,9 +299,9 @@ static bool tell_gap(trp_tap_t *tap) {
   return true;
 }
 
-static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
+static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *names, trp_frame_t *first,
                      trp_frame_t *const *frames, size_t frame_count) {
-  size_t count = frame_count + 2;
+  size_t count = frame_count + 3;
   if (count > tap->capacity) {
     trp_frame_t **grown = realloc(tap->frames, 2 * count * sizeof(trp_frame_t *));
     if (grown == NULL) {
@@ -258,6 +316,9 @@ static int hand_over(trp_tap_t *tap, const trp_line_t *line, trp_frame_t *first,
   }
   count = 0;
   tap->frames[count++] = head;
+  if (names != NULL) {
+    tap->frames[count++] = names;
+  }
   if (first != NULL) {
     tap->frames[count++] = first;
   }

@@ -9,9 +9,19 @@
 
 enum { NAMED_MAX = 32 };
 
+/// Why a connection is not whole; the first reason that there was.
+typedef enum {
+  WHOLE,
+  NOT_BEGUN, // what is there first is not its beginning
+  LOST,      // it was open where something is missing
+  CUT,
+} state_t;
+
 typedef struct {
+  uint64_t id;
   uint64_t order; // in which they began
-  bool whole, closed;
+  state_t state;
+  bool closed; // or given away
 } connection_t;
 
 static int look_at_record(trp_whole_t *whole, trp_view_t *view, const trp_record_t *record);
@@ -58,29 +68,70 @@ void trp_whole_free(trp_whole_t *whole) {
 
 bool trp_whole_has(const trp_whole_t *whole, uint64_t connection) {
   const connection_t *known = trp_map_get(&whole->connections, connection);
-  return known != NULL && known->whole;
+  return known != NULL && known->state == WHOLE;
+}
+
+/// Those in one state, in the order in which they began.
+static void tell_state(const trp_whole_t *whole, state_t state, trp_text_t *text) {
+  const connection_t *first[NAMED_MAX];
+  size_t count = 0;
+  uint64_t all = 0;
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
+    const connection_t *known = value;
+    if (known->state != state) {
+      continue;
+    }
+    all++;
+    size_t at = count < NAMED_MAX ? count++ : NAMED_MAX;
+    for (; at > 0 && first[at - 1]->order > known->order; at--) {
+      if (at < NAMED_MAX) {
+        first[at] = first[at - 1];
+      }
+    }
+    if (at < NAMED_MAX) {
+      first[at] = known;
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    trp_text_add(text, "%s", i == 0 ? "" : ", ");
+    trp_print_id(text, first[i]->id);
+  }
+  if (all > count) {
+    trp_text_add(text, " and %" PRIu64 " more", all - count);
+  }
+}
+
+static bool has_state(const trp_whole_t *whole, state_t state) {
+  size_t cursor = 0;
+  void *value = NULL;
+  bool found = false;
+  while (!found && trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
+    found = ((const connection_t *)value)->state == state;
+  }
+  return found;
 }
 
 void trp_whole_tell(const trp_whole_t *whole, trp_text_t *text) {
-  // In the order in which they began; few, so they are looked for one by one.
-  uint64_t named = 0;
-  for (uint64_t order = 0; order < trp_map_count(&whole->connections) && named < NAMED_MAX;
-       order++) {
-    size_t cursor = 0;
-    uint64_t id = 0;
-    void *value = NULL;
-    while (trp_map_iterate(&whole->connections, &cursor, &id, &value)) {
-      const connection_t *known = value;
-      if (known->order == order && known->whole) {
-        trp_text_add(text, "%s", named == 0 ? "" : ", ");
-        trp_print_id(text, id);
-        named++;
-        break;
-      }
+  tell_state(whole, WHOLE, text);
+}
+
+void trp_whole_tell_others(const trp_whole_t *whole, trp_text_t *text) {
+  static const struct {
+    state_t state;
+    const char *words;
+  } reasons[] = {{NOT_BEGUN, "whose beginning is missing"},
+                 {LOST, "open where something is missing"},
+                 {CUT, "with a payload that is cut"}};
+  const char *between = "";
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (has_state(whole, reasons[i].state)) {
+      trp_text_add(text, "%s", between);
+      tell_state(whole, reasons[i].state, text);
+      trp_text_add(text, " (%s)", reasons[i].words);
+      between = ", ";
     }
-  }
-  if (named < whole->whole) {
-    trp_text_add(text, " and %" PRIu64 " more", whole->whole - named);
   }
 }
 
@@ -122,6 +173,8 @@ static int look_at_message(trp_whole_t *whole, const trp_message_t *message, boo
   if (id == 0) {
     return 0;
   }
+  bool begins = in && (message->kind == TRP_KIND(EVENT_CONNECTION) ||
+                       message->kind == TRP_KIND(EVENT_HANDED));
   connection_t *known = trp_map_get(&whole->connections, id);
   if (known == NULL) {
     known = calloc(1, sizeof *known);
@@ -129,10 +182,18 @@ static int look_at_message(trp_whole_t *whole, const trp_message_t *message, boo
       free(known);
       return TROUPE_ENOMEM;
     }
+    known->id = id;
     known->order = trp_map_count(&whole->connections) - 1;
-    known->whole = in && message->kind == TRP_KIND(EVENT_CONNECTION);
+    known->state = begins ? WHOLE : NOT_BEGUN;
   }
-  known->whole = known->whole && !cut;
+  if (begins) {
+    known->closed = false; // it was given away, and comes back
+  } else if (in && known->closed && known->state == WHOLE) {
+    known->state = LOST; // how it came back
+  }
+  if (cut && known->state == WHOLE) {
+    known->state = CUT;
+  }
   known->closed = known->closed || (in && (message->kind == TRP_KIND(EVENT_CLOSE) ||
                                            message->kind == TRP_KIND(EVENT_GIVEN)));
   return 0;
@@ -144,7 +205,9 @@ static void spoil_open(trp_whole_t *whole) {
   void *value = NULL;
   while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
     connection_t *known = value;
-    known->whole = known->whole && known->closed;
+    if (known->state == WHOLE && !known->closed) {
+      known->state = LOST;
+    }
   }
 }
 
@@ -153,7 +216,7 @@ static void count(trp_whole_t *whole) {
   void *value = NULL;
   while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
     const connection_t *known = value;
-    whole->whole += known->whole;
-    whole->others += !known->whole;
+    whole->whole += known->state == WHOLE;
+    whole->others += known->state != WHOLE;
   }
 }

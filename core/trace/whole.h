@@ -1,5 +1,5 @@
-/// Private. Which connections of a trace that is not complete are whole: accepted while it was
-/// recorded, with nothing missing and nothing cut from then on.
+/// Private. Which connections of a trace that is not complete are whole: accepted, or handed to
+/// the actor, while it was recorded, with nothing missing and nothing cut from then on.
 #ifndef TRP_WHOLE_H_INCLUDED
 #define TRP_WHOLE_H_INCLUDED
 
@@ -23,7 +23,8 @@ void trp_whole_free(trp_whole_t *whole);
 /// Whether a connection is one of them.
 bool trp_whole_has(const trp_whole_t *whole, uint64_t connection);
 
-/// Names them, as many as fit.
+/// Names them, or some of them; and the others, with what is wrong with them.
 void trp_whole_tell(const trp_whole_t *whole, trp_text_t *text);
+void trp_whole_tell_others(const trp_whole_t *whole, trp_text_t *text);
 
 #endif

@@ -14,10 +14,15 @@
 enum {
   BUFFER_SIZE = 64 * 1024,
   DIRECT_SIZE = 16 * 1024, // a frame from this size on is not copied into the buffer
+  NAMING_MAX = 256,        // frames of a batch; one with more is written as it is
 };
 
 static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
                size_t frame_count);
+static uint32_t find_named(const trp_writer_t *writer, const trp_name_t *name, size_t size,
+                           uint64_t *named);
+static int put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+                      size_t frame_count, const uint32_t *back);
 static int look_for_hole(trp_writer_t *writer, const trp_record_head_t *head);
 static int put_gap(trp_writer_t *writer, const trp_record_head_t *next);
 static int mark_incomplete(trp_writer_t *writer);
@@ -47,6 +52,27 @@ int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *co
   if (error == 0) {
     error = put(writer, head, frames, frame_count);
   }
+  return error == 0 ? 0 : fail(writer, error);
+}
+
+int trp_writer_put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+                          size_t frame_count, const trp_name_t *names) {
+  uint32_t back[NAMING_MAX] = {0};
+  uint64_t named = 0;
+  // A gap in front of it would move its head.
+  bool moves = writer->sequence != 0 && head.sequence > writer->sequence;
+  for (size_t i = 1; i < frame_count && frame_count <= NAMING_MAX && !moves; i++) {
+    trp_name_t name; // it came in a message, which aligns nothing
+    memcpy(&name, &names[i - 1], sizeof name);
+    back[i] = find_named(writer, &name, frames[i]->size, &named);
+  }
+  head.type = named > 0 ? TRP_RECORD_OUT_NAMING : TRP_RECORD_OUT;
+  if (named == 0) {
+    return trp_writer_put(writer, head, frames, frame_count);
+  }
+  writer->named += named;
+  writer->sequence = head.sequence + 1;
+  int error = put_naming(writer, head, frames, frame_count, back);
   return error == 0 ? 0 : fail(writer, error);
 }
 
@@ -124,6 +150,10 @@ static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const 
   }
   head.checksum = checksum;
 
+  if (head.type == TRP_RECORD_IN) {
+    writer->came[head.sequence % TRP_WRITER_CAME].sequence = head.sequence;
+    writer->came[head.sequence % TRP_WRITER_CAME].position = writer->bytes;
+  }
   uint8_t bytes[TRP_RECORD_HEAD_SIZE];
   trp_format_head(bytes, &head);
   int error = append(writer, bytes, sizeof bytes);
@@ -140,6 +170,60 @@ static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const 
   }
   writer->records++;
   writer->bytes += sizeof bytes + head.length;
+  return error;
+}
+
+/// How far back a frame's bytes stand in the file, when a reader may be sent there; else 0. `*named`
+/// is what the record names so far.
+static uint32_t find_named(const trp_writer_t *writer, const trp_name_t *name, size_t size,
+                           uint64_t *named) {
+  size_t slot = name->record % TRP_WRITER_CAME;
+  if (name->record == 0 || writer->came[slot].sequence != name->record) {
+    return 0;
+  }
+  uint64_t back = writer->bytes - (writer->came[slot].position + TRP_RECORD_HEAD_SIZE + name->at);
+  uint64_t all = *named + size;
+  if (size > back || back > TRP_NAMED_REACH || all > TRP_NAMED_REACH ||
+      writer->named + all > TRP_NAMED_TIMES * writer->bytes) {
+    return 0;
+  }
+  *named = all;
+  return (uint32_t)back;
+}
+
+static int put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+                      size_t frame_count, const uint32_t *back) {
+  uint8_t bytes[4 + 8 * NAMING_MAX];
+  size_t length = 4;
+  trp_put_u32(bytes, (uint32_t)frame_count);
+  head.length = 4 + 8 * (uint64_t)frame_count;
+  for (size_t i = 0; i < frame_count; i++, length += 8) {
+    if (frames[i]->size > UINT32_MAX) {
+      return TROUPE_EOVERFLOW; // a frame of more than 4 GiB
+    }
+    trp_put_u32(bytes + length, (uint32_t)frames[i]->size);
+    trp_put_u32(bytes + length + 4, back[i]);
+    head.length += back[i] == 0 ? frames[i]->size : 0;
+  }
+  head.checksum = trp_crc(trp_record_checksum(&head), bytes, length);
+  for (size_t i = 0; i < frame_count; i++) {
+    if (back[i] == 0) {
+      head.checksum = trp_crc(head.checksum, frames[i]->bytes, frames[i]->size);
+    }
+  }
+  uint8_t head_bytes[TRP_RECORD_HEAD_SIZE];
+  trp_format_head(head_bytes, &head);
+  int error = append(writer, head_bytes, sizeof head_bytes);
+  if (error == 0) {
+    error = append(writer, bytes, length);
+  }
+  for (size_t i = 0; i < frame_count && error == 0; i++) {
+    if (back[i] == 0) {
+      error = append(writer, frames[i]->bytes, frames[i]->size);
+    }
+  }
+  writer->records++;
+  writer->bytes += sizeof head_bytes + head.length;
   return error;
 }
 

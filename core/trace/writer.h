@@ -3,6 +3,15 @@
 #define TRP_WRITER_H_INCLUDED
 
 #include "core/trace/format.h"
+/// What came can be named for so many records.
+enum { TRP_WRITER_CAME = 64 };
+
+/// Where a frame's bytes have come.
+typedef struct trp_name {
+  uint64_t record; // the sequence of the IN in whose body they are; 0: none
+  uint32_t at;     // there
+  uint32_t unused;
+} trp_name_t;
 
 /// Zeroed before trp_writer_open(). After an error nothing more can be written; what was written
 /// before stays.
@@ -13,6 +22,10 @@ typedef struct trp_writer {
   uint8_t *buffer;   // NULL while nothing is in it
   size_t used;
   uint64_t records, bytes, gaps; // written
+  uint64_t named;                // how many bytes were written as a name
+  struct {
+    uint64_t sequence, position; // of a record that has what came; by the sequence
+  } came[TRP_WRITER_CAME];
 } trp_writer_t;
 
 /// `fd` is an empty file, owned by the writer from here on. The header is written at once, with `flags`. All of
@@ -25,6 +38,11 @@ int trp_writer_open(trp_writer_t *writer, int fd, uint32_t flags);
 /// trace incomplete.
 int trp_writer_put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
                    size_t frame_count);
+
+/// Writes an OUT, which becomes an OUT_NAMING when `names` (one for each frame behind the envelope)
+/// has bytes that stand in this file already.
+int trp_writer_put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const *frames,
+                          size_t frame_count, const trp_name_t *names);
 
 /// Writes a record whose body is there already, as it lies in a file.
 int trp_writer_put_body(trp_writer_t *writer, trp_record_head_t head, const uint8_t *body,

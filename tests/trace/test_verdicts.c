@@ -312,6 +312,7 @@ static void of_a_late_trace_the_connections_that_are_whole_are_replayed(void **s
   assert_true(report.commands >= 7);
   says(&report, "it began late");
   says(&report, "of its 8 connections 7 are whole and were replayed: 1/2, 1/3,");
+  says(&report, "\nLeft out: 1/1 (whose beginning is missing).\n");
   assert_int_equal(replay(ONE_BYTE, exact, &report), TROUPE_EDIFFERS);
   says(&report, "payload differs first in byte 3");
   assert_int_equal(replay(IN_PIECES, exact, &report), TROUPE_EDIFFERS);
@@ -346,10 +347,13 @@ static void connections_with_cut_payloads_are_left_out(void **state) {
   assert_int_equal(replay(SAME, exact, &report), 0);
   assert_int_equal(report.connections, 6); // the last one says more
   assert_int_equal(report.left_out, 2);
+  says(&report,
+       "\nLeft out: 1/1 (whose beginning is missing), 1/8 (with a payload that is cut).\n");
   record_late((troupe_record_options_t){.cut_payloads = true});
   assert_int_equal(replay(SAME, exact, &report), TROUPE_EINCOMPLETE);
   says(&report, "payloads are cut");
   says(&report, "none of its connections is whole");
+  says(&report, "1/2, 1/3, 1/4, 1/5, 1/6, 1/7, 1/8 (with a payload that is cut).\n");
 }
 
 static void a_gap_spoils_what_was_open_then_and_nothing_else(void **state) {
@@ -380,6 +384,7 @@ static void a_gap_spoils_what_was_open_then_and_nothing_else(void **state) {
   assert_int_equal(report.connections + report.left_out, 8);
   assert_in_range(report.left_out, 1, 2);
   says(&report, "something was lost");
+  says(&report, " (open where something is missing).\n");
   assert_int_equal(replay(ONE_BYTE, exact, &report), TROUPE_EDIFFERS);
 }
 
