@@ -29,6 +29,8 @@ typedef struct trp_ground_ops {
                   trp_net_counters_t *counters);
   int (*handles)(trp_ground_t *ground, unsigned io, int64_t deadline_ns, troupe_handle_t *handles,
                  size_t capacity, size_t *count);
+  /// As trp_io_fly(). NULL: its I/O actors are not in a flight recorder's file.
+  int (*fly)(trp_ground_t *ground, unsigned io, int64_t deadline_ns, trp_flight_t *flight);
   int64_t (*now)(trp_ground_t *ground);
 
   /// Around the life of an actor's thread: before it is made, in the thread that makes it (gives a

@@ -50,6 +50,10 @@ static int handles(trp_ground_t *ground, unsigned io, int64_t deadline_ns, troup
   return trp_io_handles(real_of(ground)->io[io], deadline_ns, into, capacity, count);
 }
 
+static int fly(trp_ground_t *ground, unsigned io, int64_t deadline_ns, trp_flight_t *flight) {
+  return trp_io_fly(real_of(ground)->io[io], deadline_ns, flight);
+}
+
 /// The clock of the conditions and of every real inbox.
 static int64_t now(trp_ground_t *ground) {
   (void)ground;
@@ -96,6 +100,7 @@ static const trp_ground_ops_t real_ops = {
     .knows = knows,
     .counters = counters,
     .handles = handles,
+    .fly = fly,
     .now = now,
     .wait = wait_on,
     .wake = wake,

@@ -23,6 +23,7 @@
 #include "core/support/assert.h"
 #include "core/support/spin.h"
 #include "core/support/thread.h"
+#include "core/trace/flown.h"
 
 enum {
   RECEIVE_BUDGET = 256, // batches, before sockets get their turn again
@@ -46,6 +47,7 @@ typedef enum {
   THE_HELLO, // of `actor`
   THE_PIPES, // to other I/O actors
   THE_REST,  // of what was sent
+  THE_RING,  // of `flight`; of none: no more
 } wanted_t;
 
 typedef struct snapshot {
@@ -56,6 +58,7 @@ typedef struct snapshot {
   troupe_handle_t *handles;
   size_t capacity;
   uint64_t actor;
+  trp_flight_t *flight;
   int result;
   bool done;
 } snapshot_t;
@@ -90,6 +93,7 @@ struct trp_io {
   uv_poll_t inbox_poll;
   trp_pool_t *pool;
   trp_inbox_t *inbox;
+  trp_flown_t flown; // the inbox, by way of the flight recorder
   trp_uv_transport_t *transport;
   trp_net_t *net;
   trp_in_t in;
@@ -286,6 +290,11 @@ int trp_io_meet(trp_io_t *io, int64_t deadline_ns) {
   return error == 0 ? mine.result : error;
 }
 
+int trp_io_fly(trp_io_t *io, int64_t deadline_ns, trp_flight_t *flight) {
+  snapshot_t mine = {.wanted = THE_RING, .flight = flight};
+  return wait_for_snapshot(io, deadline_ns, &mine);
+}
+
 int trp_io_drain(trp_io_t *io, int64_t deadline_ns) {
   snapshot_t mine = {.wanted = THE_REST};
   return wait_for_snapshot(io, deadline_ns, &mine);
@@ -331,6 +340,15 @@ static void drop_calls(trp_io_t *io) {
   }
 }
 
+static void fly(trp_io_t *io, trp_flight_t *flight) {
+  const trp_start_t start = {.id = io->options.self,
+                             .name = "io",
+                             .index = trp_id_creator(io->options.self) - 1,
+                             .io_actors = io->options.io_actors == 0 ? 1 : io->options.io_actors,
+                             .clock_ns = trp_inbox_now(io->inbox)};
+  trp_flown_fly(&io->flown, flight, &start);
+}
+
 /// False: not yet.
 static bool answer(trp_io_t *io, snapshot_t *snapshot) {
   switch (snapshot->wanted) {
@@ -346,6 +364,9 @@ static bool answer(trp_io_t *io, snapshot_t *snapshot) {
   case THE_REST:
     trp_net_flush(io->net);
     return !trp_pipes_pending(io->inbox);
+  case THE_RING:
+    fly(io, snapshot->flight);
+    return true;
   default:
     snapshot->result = trp_net_knows(io->net, snapshot->actor);
     if (snapshot->result == 0) {
@@ -382,7 +403,7 @@ static void answer_snapshots(trp_io_t *io) {
 /// The one place where the inbox is received from.
 static void receive_all(trp_io_t *io) {
   for (int i = 0; i < RECEIVE_BUDGET; i++) {
-    int result = trp_inbox_receive(io->inbox, 0, &io->in);
+    int result = trp_inbox_receive(&io->flown.base, 0, &io->in);
     if (result == 1) {
       trp_net_execute(io->net, &io->in);
     } else if (result == TROUPE_EBADMESSAGE || result == TROUPE_ENOMEM) {
@@ -555,6 +576,7 @@ static int open_inbox(trp_io_t *io) {
   if (error != 0) {
     return error;
   }
+  trp_flown_init(&io->flown, io->inbox);
   int fd = trp_pipes_fd(io->inbox);
   if (fd < 0) {
     return fd;
@@ -584,8 +606,8 @@ static int open_all(trp_io_t *io) {
     error = trp_uv_transport_new(&io->loop, &io->transport);
   }
   if (error == 0) {
-    error = trp_net_new(io->options.self, trp_uv_transport_base(io->transport), io->inbox, io->pool,
-                        &io->net);
+    error = trp_net_new(io->options.self, trp_uv_transport_base(io->transport), &io->flown.base,
+                        io->pool, &io->net);
   }
   if (error == 0 && io->options.io_actors > 1) {
     error = trp_net_join(io->net, io->options.io_actors);
@@ -605,7 +627,7 @@ static void close_handle(uv_handle_t *handle, void *argument) {
 static void receive_rest(trp_io_t *io) {
   int64_t deadline_ns = trp_inbox_now(io->inbox) + REST_NS;
   while (trp_pipes_pending(io->inbox) && trp_inbox_now(io->inbox) < deadline_ns) {
-    if (trp_inbox_receive(io->inbox, deadline_ns, &io->in) == 1) {
+    if (trp_inbox_receive(&io->flown.base, deadline_ns, &io->in) == 1) {
       trp_net_execute(io->net, &io->in);
       trp_net_flush(io->net);
     }
@@ -632,7 +654,7 @@ static void close_all(trp_io_t *io) {
   }
   trp_uv_transport_free(&io->transport);
   if (io->inbox != NULL) {
-    trp_inbox_close(io->inbox);
+    trp_inbox_close(&io->flown.base);
   }
   trp_in_free(&io->in);
   if (io->pool != NULL) {

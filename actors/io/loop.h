@@ -9,6 +9,7 @@
 
 #include "actors/net/net.h"
 #include "core/message/pipes.h"
+#include "core/trace/flight.h"
 
 typedef struct trp_io trp_io_t;
 
@@ -70,6 +71,11 @@ int trp_io_knows(trp_io_t *io, int64_t deadline_ns, uint64_t actor);
 /// Any thread but the I/O thread; all I/O actors of the system are started: makes the pipes between
 /// them. Returns 0, TROUPE_EMFILE, TROUPE_ENOMEM, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
 int trp_io_meet(trp_io_t *io, int64_t deadline_ns);
+
+/// Any thread but the I/O thread; blocks until the loop has come to it: from here on its last
+/// batches are in a ring of the flight recorder, if one is free; NULL: no more. `flight` is borrowed
+/// until the call returns. Returns 0, TROUPE_ETIMEDOUT or TROUPE_ESTOPPED.
+int trp_io_fly(trp_io_t *io, int64_t deadline_ns, trp_flight_t *flight);
 
 /// Any thread but the I/O thread; no user actor runs any more. Blocks until all that they sent is
 /// carried out. With several I/O actors each is drained before the first is stopped: then none

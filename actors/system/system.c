@@ -56,8 +56,13 @@ static int make_system(uint64_t seed, troupe_system_t **system) {
   if (failed != 0) {
     goto no_cond;
   }
+  if (pthread_mutex_init(&made->flying, NULL) != 0) {
+    goto no_flying;
+  }
   *system = made;
   return 0;
+no_flying:
+  pthread_cond_destroy(&made->changed);
 no_cond:
   pthread_mutex_destroy(&made->mutex);
 no_mutex:
@@ -66,6 +71,7 @@ no_mutex:
 }
 
 static void drop_system(troupe_system_t *system) {
+  pthread_mutex_destroy(&system->flying);
   pthread_cond_destroy(&system->changed);
   pthread_mutex_destroy(&system->mutex);
   free(system);

@@ -75,8 +75,9 @@ struct troupe_system {
   uint64_t seed;
   trp_defaults_t defaults;
   trp_recorder_t *recorder;
-  trp_flight_t *flight;  // likewise under the mutex
-  atomic_uint recording; // changes when recording, or the flight recorder, begins or ends
+  trp_flight_t *flight;   // likewise under the mutex
+  pthread_mutex_t flying; // held while the flight recorder begins or ends
+  atomic_uint recording;  // changes when recording, or the flight recorder, begins or ends
   pthread_mutex_t mutex;
   pthread_cond_t changed; // an actor came to run, ended, or its thread was joined
   trp_entry_t *entries;   // the newest first

@@ -12,6 +12,7 @@
 #include <troupe/export.h>
 #include <unistd.h>
 
+#include "core/message/id.h"
 #include "core/trace/crc.h"
 #include "core/trace/flight_format.h"
 
@@ -48,6 +49,8 @@ struct trp_flight {
 typedef struct {
   trp_ring_t *ring;
   uint64_t at;
+  uint8_t *straight; // where `at` is, when the record does not go over the ring's end: its checksum
+                     // is made at once then, of all of it
   uint32_t checksum;
 } cursor_t;
 
@@ -59,12 +62,13 @@ static void copy_in(trp_ring_t *ring, uint64_t at, const void *bytes, size_t len
 static bool begin(cursor_t *cursor, trp_ring_t *ring, trp_record_head_t *head);
 static void finish(cursor_t *cursor, trp_record_head_t *head);
 
-int trp_flight_open(const troupe_flight_options_t *options, trp_flight_t **flight) {
-  if (options == NULL || options->path == NULL || options->threads > TRP_FLIGHT_RINGS_MAX) {
+int trp_flight_open(const troupe_flight_options_t *options, unsigned more, trp_flight_t **flight) {
+  if (options == NULL || options->path == NULL ||
+      options->threads > TRP_FLIGHT_RINGS_MAX - TRP_IO_ACTORS_MAX) {
     return TROUPE_EINVAL;
   }
   size_t size = options->size_bytes == 0 ? SIZE_DEFAULT : options->size_bytes;
-  size_t count = options->threads == 0 ? THREADS_DEFAULT : options->threads;
+  size_t count = (options->threads == 0 ? THREADS_DEFAULT : options->threads) + (size_t)more;
   size_t ring_size = size / count / TRP_FLIGHT_PAGE * TRP_FLIGHT_PAGE;
   // The head of the file takes a page of what the rings leave, or of the last one.
   if (ring_size * count + TRP_FLIGHT_PAGE > size && ring_size > TRP_FLIGHT_PAGE) {
@@ -252,8 +256,13 @@ static bool begin(cursor_t *cursor, trp_ring_t *ring, trp_record_head_t *head) {
     return false;
   }
   head->sequence = ++ring->sequence;
-  *cursor = (cursor_t){
-      .ring = ring, .at = ring->end + TRP_RECORD_HEAD_SIZE, .checksum = trp_record_checksum(head)};
+  size_t offset = (size_t)(ring->end % ring->size);
+  *cursor = (cursor_t){.ring = ring, .at = ring->end + TRP_RECORD_HEAD_SIZE};
+  if (offset + TRP_RECORD_HEAD_SIZE + (size_t)head->length <= ring->size) {
+    cursor->straight = ring->bytes + offset + TRP_RECORD_HEAD_SIZE;
+  } else {
+    cursor->checksum = trp_record_checksum(head);
+  }
   return true;
 }
 
@@ -263,7 +272,13 @@ static void finish(cursor_t *cursor, trp_record_head_t *head) {
   uint8_t bytes[TRP_RECORD_HEAD_SIZE];
   head->checksum = cursor->checksum;
   trp_format_head(bytes, head);
-  copy_in(ring, ring->end, bytes, sizeof bytes);
+  if (cursor->straight != NULL) {
+    uint8_t *begin = cursor->straight - head->length - sizeof bytes;
+    memcpy(begin + 4, bytes + 4, sizeof bytes - 4);
+    trp_put_u32(begin, trp_crc(0, begin + 4, sizeof bytes - 4 + (size_t)head->length));
+  } else {
+    copy_in(ring, ring->end, bytes, sizeof bytes);
+  }
   uint64_t size = (cursor->at - ring->end + 7) / 8 * 8;
   uint8_t tail[TRP_FLIGHT_TAIL_SIZE];
   trp_put_u32(tail, (uint32_t)size);
@@ -274,9 +289,14 @@ static void finish(cursor_t *cursor, trp_record_head_t *head) {
 }
 
 static void put(cursor_t *cursor, const void *bytes, size_t length) {
-  cursor->checksum = trp_crc(cursor->checksum, bytes, length);
-  copy_in(cursor->ring, cursor->at, bytes, length);
   cursor->at += length;
+  if (cursor->straight != NULL) {
+    memcpy(cursor->straight, bytes, length);
+    cursor->straight += length;
+    return;
+  }
+  cursor->checksum = trp_crc(cursor->checksum, bytes, length);
+  copy_in(cursor->ring, cursor->at - length, bytes, length);
 }
 
 static void copy_in(trp_ring_t *ring, uint64_t at, const void *bytes, size_t length) {

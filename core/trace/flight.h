@@ -13,9 +13,9 @@
 typedef struct trp_flight trp_flight_t;
 typedef struct trp_ring trp_ring_t;
 
-/// Makes the file, whole, and maps it. Blocks on the disk. Returns 0, or an error of
-/// troupe_flight_start().
-int trp_flight_open(const troupe_flight_options_t *options, trp_flight_t **flight);
+/// Makes the file, whole, and maps it, with `more` rings than the options say. Blocks on the disk.
+/// Returns 0, or an error of troupe_flight_start().
+int trp_flight_open(const troupe_flight_options_t *options, unsigned more, trp_flight_t **flight);
 
 /// The file is unmapped when its last user lets go: the opener and each ring hold it.
 void trp_flight_release(trp_flight_t *flight);

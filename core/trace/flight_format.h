@@ -25,7 +25,7 @@ enum {
   TRP_FLIGHT_HEADER_SIZE = 40,
   TRP_FLIGHT_TAIL_SIZE = 8,
   TRP_FLIGHT_START_AT = 24, // in a ring's head
-  TRP_FLIGHT_RINGS_MAX = 65536,
+  TRP_FLIGHT_RINGS_MAX = 65536 + 64,
 };
 
 #define TRP_FLIGHT_MAGIC "troupe rings"

@@ -82,21 +82,23 @@ TROUPE_API int troupe_record_stop(troupe_system_t *system, troupe_record_report_
 typedef struct troupe_flight_options {
   const char *path;     ///< borrowed; a file of an earlier run is replaced
   size_t size_bytes;    ///< of the file, which never changes; 0: 16 MiB
-  unsigned threads;     ///< actors at a time, among which it is divided; more are not in it. 0: 64
+  unsigned threads;     ///< actors at a time, among which it is divided, and the I/O actors; more
+                        ///< are not in it. 0: 64
   size_t payload_bytes; ///< of each payload; 0: 64
 } troupe_flight_options_t;
 
-/// Starts the flight recorder: each actor, those that run already too, writes the last of what
-/// crosses its inbox into a part of one file that is mapped into memory. There is no thread, no
+/// Starts the flight recorder: each actor, those that run already too, and each I/O actor (they are
+/// called "io") writes the last of what crosses its inbox into a part of one file that is mapped into
+/// memory. There is no thread, no
 /// system call and no disk to wait for; after a crash or a SIGKILL the file has the last moments of
 /// all, which `troupe trace dump` shows in their order. It goes together with recording. Nobody may
 /// make the file shorter while the system lives.
 ///
 /// Ownership: `options` is borrowed until the call returns.
 /// Thread:    any.
-/// Blocks:    until the file is there, whole.
+/// Blocks:    until the file is there, whole, and the I/O actors write to it.
 /// Returns:   0, or
-///            TROUPE_EINVAL     no path, or less than 8 KiB for each of the threads,
+///            TROUPE_EINVAL     no system or no path, or less than 8 KiB for each of the threads,
 ///            TROUPE_EALREADY   it is on,
 ///            TROUPE_ENOSPC, TROUPE_ENOENT, TROUPE_EACCES, TROUPE_ENOMEM, …   the file cannot be made.
 TROUPE_API int troupe_flight_start(troupe_system_t *system, const troupe_flight_options_t *options);
@@ -104,8 +106,8 @@ TROUPE_API int troupe_flight_start(troupe_system_t *system, const troupe_flight_
 /// Ends it; the file stays. Freeing the system does this, too.
 ///
 /// Thread:    any.
-/// Blocks:    never.
-/// Returns:   0, or TROUPE_ESTALE: it is not on.
+/// Blocks:    until the I/O actors have let go of it.
+/// Returns:   0, TROUPE_ESTALE: it is not on, or TROUPE_EINVAL: no system.
 TROUPE_API int troupe_flight_stop(troupe_system_t *system);
 
 /// Called in an actor when recording of it has stopped because of an error: TROUPE_ENOSPC,

@@ -101,6 +101,9 @@ static void check_file(const char *path) {
   while ((result = troupe_trace_next(trace, &entry)) == 1) {
     assert_true(entry.clock_ns >= clock_ns);
     clock_ns = entry.clock_ns;
+    if (strcmp(entry.name, "io") == 0) {
+      continue;
+    }
     assert_string_equal(entry.name, "player");
     assert_in_range(entry.index, 0, PLAYERS - 1);
     if (entry.type == TROUPE_ENTRY_EVENT && strcmp(entry.kind, "message") == 0) {
@@ -210,10 +213,114 @@ static void it_begins_and_ends_while_actors_run_beside_a_recording(void **state)
   assert_int_equal(troupe_replay(player_main, NULL, path_of("player-0.trace"), &replayed), 0);
 }
 
+// ---- The I/O actors ----
+
+enum { ECHO_BYTES = 100 };
+
+static void on_echoed(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  size_t *left = context;
+  *left -= troupe_chunk_length(chunk);
+  if (*left == 0) {
+    troupe_socket_end(socket, NULL, NULL);
+  }
+}
+
+static void on_heard(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  (void)context;
+  troupe_socket_write_chunk(socket, chunk, NULL, NULL);
+}
+
+/// Talks to itself over a Unix socket.
+static int loop_main(void *argument) {
+  static const troupe_socket_handlers_t heard = {.on_data = on_heard};
+  static const troupe_socket_handlers_t echoed = {.on_data = on_echoed};
+  static const troupe_server_options_t options = {.socket_handlers = &heard};
+  static const char bytes[ECHO_BYTES] = "what is said";
+  size_t left = ECHO_BYTES;
+  troupe_server_t server;
+  troupe_socket_t socket;
+  int error = troupe_server_new(&options, NULL, NULL, &server);
+  if (error == 0) {
+    error = troupe_server_listen_path(server, argument, 0);
+  }
+  if (error == 0) {
+    error = troupe_server_listen_wait(server, LIMIT_MS);
+  }
+  if (error == 0) {
+    error = troupe_connect_path(argument, &echoed, &left, &socket);
+  }
+  if (error == 0) {
+    error = troupe_socket_write(socket, bytes, sizeof bytes, NULL, NULL);
+  }
+  if (error >= 0) {
+    troupe_server_unref(server);
+    error = troupe_actor_run();
+  }
+  return error;
+}
+
+/// What one thread took and gave.
+static unsigned count_kind(const char *path, const char *name, troupe_entry_type_t type,
+                           const char *kind) {
+  troupe_trace_t *trace = NULL;
+  troupe_trace_entry_t entry;
+  unsigned count = 0;
+  int64_t clock_ns = 0;
+  int result = 0;
+  assert_int_equal(troupe_trace_open(path, &trace), 0);
+  while ((result = troupe_trace_next(trace, &entry)) == 1) {
+    assert_true(entry.clock_ns >= clock_ns);
+    clock_ns = entry.clock_ns;
+    count += strcmp(entry.name, name) == 0 && entry.type == type && strcmp(entry.kind, kind) == 0;
+  }
+  assert_int_equal(result, 0);
+  troupe_trace_free(&trace);
+  return count;
+}
+
+static void what_passes_through_the_io_actors_is_in_it(void **state) {
+  (void)state;
+  enum { IO_ACTORS = 3 };
+  char path[4096];
+  char place[4096];
+  int status = 0;
+  troupe_system_t *system = NULL;
+  troupe_actor_t actor;
+  snprintf(path, sizeof path, "%s", path_of("flight"));
+  snprintf(place, sizeof place, "%s", path_of("place"));
+  const troupe_flight_options_t options = {.path = path, .threads = 2};
+  const troupe_system_options_t threads = {.io_threads = IO_ACTORS};
+  const troupe_spawn_options_t spawn = {.main = loop_main, .name = "loop", .argument = place};
+  assert_int_equal(troupe_system_new(&threads, &system), 0);
+  assert_int_equal(troupe_flight_start(system, &options), 0);
+  assert_int_equal(troupe_spawn(system, &spawn, &actor), 0);
+  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, &status), 0);
+  assert_int_equal(status, 0);
+  assert_int_equal(troupe_flight_stop(system), 0);
+  // Each way of the echo once or in pieces, seen from both sides.
+  unsigned data = count_kind(path, "loop", TROUPE_ENTRY_EVENT, "data");
+  unsigned writes = count_kind(path, "loop", TROUPE_ENTRY_COMMAND, "write");
+  assert_true(data >= 2 && writes >= 2);
+  assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_COMMAND, "data"), data);
+  assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_EVENT, "write"), writes);
+  assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_EVENT, "hello"), IO_ACTORS);
+  assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_START, "start"), IO_ACTORS);
+  // They wrote into it as long as it was on, and can begin anew.
+  assert_int_equal(troupe_flight_start(system, &options), 0);
+  assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_EVENT, "hello"), 0);
+  assert_int_equal(troupe_spawn(system, &spawn, &actor), 0);
+  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, &status), 0);
+  assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_EVENT, "hello"), IO_ACTORS);
+  assert_int_equal(troupe_system_free(&system), 0);
+  assert_true(count_kind(path, "io", TROUPE_ENTRY_EVENT, "bye") >= 1);
+}
+
 static void what_is_wrong_with_its_file_is_told(void **state) {
   (void)state;
   troupe_system_t *system = NULL;
   assert_int_equal(troupe_system_new(NULL, &system), 0);
+  assert_int_equal(troupe_flight_start(NULL, NULL), TROUPE_EINVAL);
+  assert_int_equal(troupe_flight_stop(NULL), TROUPE_EINVAL);
   assert_int_equal(troupe_flight_start(system, NULL), TROUPE_EINVAL);
   assert_int_equal(troupe_flight_start(system, &(troupe_flight_options_t){0}), TROUPE_EINVAL);
   const troupe_flight_options_t small = {.path = path_of("small"), .size_bytes = 8192};
@@ -238,6 +345,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       trp_test(after_a_kill_at_any_moment_the_file_has_the_last_moments),
       trp_test(it_begins_and_ends_while_actors_run_beside_a_recording),
+      trp_test(what_passes_through_the_io_actors_is_in_it),
       trp_test(what_is_wrong_with_its_file_is_told),
   };
   return TRP_RUN_TESTS("flight", tests);
