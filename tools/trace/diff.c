@@ -157,6 +157,23 @@ static void add_bytes(flow_t *flow, int way, const troupe_trace_entry_t *entry) 
   flow->length[way] += entry->length;
 }
 
+static bool add_entry(void *context, const source_t *source, const troupe_trace_entry_t *entry) {
+  (void)source;
+  if (entry->connection == 0) {
+    return true;
+  }
+  flow_t *flow = flow_of(context, entry->connection);
+  if (flow == NULL) {
+    return false;
+  }
+  if (strcmp(entry->kind, "data") == 0) {
+    add_bytes(flow, 0, entry);
+  } else if (strcmp(entry->kind, "write") == 0) {
+    add_bytes(flow, 1, entry);
+  }
+  return true;
+}
+
 static int read_flows(char *path, const filter_t *filter, flows_t *flows) {
   source_t source;
   *flows = (flows_t){.known = {.size = sizeof(size_t)}};
@@ -164,23 +181,7 @@ static int read_flows(char *path, const filter_t *filter, flows_t *flows) {
   if (code != END_FINE) {
     return code;
   }
-  const troupe_trace_entry_t *entry = NULL;
-  while ((entry = source_next(&source)) != NULL) {
-    if (entry->connection == 0) {
-      continue;
-    }
-    flow_t *flow = flow_of(flows, entry->connection);
-    if (flow == NULL) {
-      complain("%s", troupe_error_message(TROUPE_ENOMEM));
-      source.code = END_FAILED;
-      break;
-    }
-    if (strcmp(entry->kind, "data") == 0) {
-      add_bytes(flow, 0, entry);
-    } else if (strcmp(entry->kind, "write") == 0) {
-      add_bytes(flow, 1, entry);
-    }
-  }
+  source_each(&source, add_entry, flows);
   code = source.code;
   source_close(&source);
   return code;

@@ -40,12 +40,20 @@ static bool find(void *library, const char *path, const char *name, void *to, si
   return true;
 }
 
-static int replay(replay_fn replay_one, troupe_main_fn main_function, void *argument,
-                  const char *path, const troupe_replay_options_t *options, bool accept) {
+typedef struct {
+  replay_fn replay_one;
+  troupe_main_fn main_function;
+  void *argument;
+  troupe_replay_options_t options;
+  bool accept;
+} how_t;
+
+static int replay(void *context, const char *path) {
   static troupe_replay_report_t report;
-  troupe_replay_options_t its = *options;
-  its.accept = accept ? path : NULL;
-  int result = replay_one(main_function, argument, path, &its, &report);
+  const how_t *how = context;
+  troupe_replay_options_t its = how->options;
+  its.accept = how->accept ? path : NULL;
+  int result = how->replay_one(how->main_function, how->argument, path, &its, &report);
   if (result == 0) {
     printf("%s: %s, %llu events, %llu commands\n%s", path,
            report.accepted ? "accepted" : "the same", (unsigned long long)report.events,
@@ -69,9 +77,8 @@ int trace_replay(int argc, char **argv) {
                                           {"help", no_argument, NULL, HELP},
                                           {0}};
   static const char *ignored[IGNORED_MAX + 1];
-  troupe_replay_options_t how = {0};
+  how_t how = {0};
   int ignored_count = 0;
-  bool accept = false;
   const char *path = NULL;
   const char *name = NULL;
   const char *argument_name = NULL;
@@ -87,20 +94,20 @@ int trace_replay(int argc, char **argv) {
       argument_name = optarg;
       break;
     case STREAM:
-      how.verdict = TROUPE_VERDICT_STREAM;
+      how.options.verdict = TROUPE_VERDICT_STREAM;
       break;
     case IGNORE:
       if (ignored_count == IGNORED_MAX) {
         usage_error("more than %d times --ignore", IGNORED_MAX);
       }
       ignored[ignored_count++] = optarg;
-      how.ignore = ignored;
+      how.options.ignore = ignored;
       break;
     case ACCEPT:
-      accept = true;
+      how.accept = true;
       break;
     case TWICE:
-      how.twice = true;
+      how.options.twice = true;
       break;
     case HELP:
       help();
@@ -117,24 +124,18 @@ int trace_replay(int argc, char **argv) {
     complain("%s", dlerror());
     return END_FAILED;
   }
-  troupe_main_fn main_function = NULL;
-  void *argument = NULL;
-  replay_fn replay_one = NULL;
-  if (!find(library, path, name, &main_function, sizeof main_function) ||
-      (argument_name != NULL && !find(library, path, argument_name, &argument, sizeof argument))) {
+  if (!find(library, path, name, &how.main_function, sizeof how.main_function) ||
+      (argument_name != NULL &&
+       !find(library, path, argument_name, &how.argument, sizeof how.argument))) {
     return END_FAILED;
   }
   void *own = dlsym(library, "troupe_replay_with");
   if (own != NULL) {
-    memcpy(&replay_one, &own, sizeof replay_one);
+    memcpy(&how.replay_one, &own, sizeof how.replay_one);
   } else {
-    replay_one = troupe_replay_with;
+    how.replay_one = troupe_replay_with;
   }
-  int worst = END_FINE;
-  for (int i = optind; i < argc; i++) {
-    int code = replay(replay_one, main_function, argument, argv[i], &how, accept);
-    worst = code > worst ? code : worst;
-  }
+  int worst = each_path(argv + optind, argc - optind, true, replay, &how);
   // The object stays: its threads' and the process's destructors may be in it.
   return worst;
 }

@@ -5,8 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int add_path(source_t *source, const char *path, char *owned);
-static int add_folder(source_t *source, const char *path);
+static int add_path(void *context, const char *path);
+static int each_in_folder(const char *path, bool all, int (*take)(void *context, const char *path),
+                          void *context);
 static void read_next(source_t *source, input_t *input);
 static bool passes(const source_t *source, const troupe_trace_entry_t *entry);
 
@@ -51,15 +52,10 @@ int source_open(source_t *source, char **paths, int count, const filter_t *filte
   if (count == 0) {
     usage_error("%s needs a trace, or a folder with traces", what);
   }
-  for (int i = 0; i < count; i++) {
-    struct stat status;
-    int code = stat(paths[i], &status) == 0 && S_ISDIR(status.st_mode)
-                   ? add_folder(source, paths[i])
-                   : add_path(source, paths[i], NULL);
-    if (code != END_FINE) {
-      source_close(source);
-      return code;
-    }
+  int code = each_path(paths, count, false, add_path, source);
+  if (code != END_FINE) {
+    source_close(source);
+    return code;
   }
   progress_begin(&source->progress, what);
   for (int i = 0; i < source->count; i++) {
@@ -73,23 +69,25 @@ void source_close(source_t *source) {
   progress_end(&source->progress);
   for (int i = 0; i < source->count; i++) {
     troupe_trace_free(&source->inputs[i].trace);
-    free(source->inputs[i].owned);
+    free(source->inputs[i].path);
   }
   free(source->inputs);
   source->inputs = NULL;
   source->count = 0;
 }
 
-static int add_path(source_t *source, const char *path, char *owned) {
+static int add_path(void *context, const char *path) {
+  source_t *source = context;
   input_t *grown = realloc(source->inputs, (size_t)(source->count + 1) * sizeof *grown);
-  if (grown == NULL) {
-    free(owned);
+  char *copy = strdup(path);
+  source->inputs = grown == NULL ? source->inputs : grown;
+  if (grown == NULL || copy == NULL) {
+    free(copy);
     complain("%s", troupe_error_message(TROUPE_ENOMEM));
     return END_FAILED;
   }
-  source->inputs = grown;
   input_t *input = &source->inputs[source->count];
-  *input = (input_t){.path = path, .owned = owned};
+  *input = (input_t){.path = copy};
   source->count++;
   int error = troupe_trace_open(path, &input->trace);
   if (error != 0) {
@@ -100,33 +98,48 @@ static int add_path(source_t *source, const char *path, char *owned) {
   return END_FINE;
 }
 
-static int add_folder(source_t *source, const char *path) {
+static int each_in_folder(const char *path, bool all, int (*take)(void *context, const char *path),
+                          void *context) {
   struct dirent **names = NULL;
   int count = scandir(path, &names, NULL, alphasort);
-  int code = END_FINE;
+  int worst = END_FINE;
   int found = 0;
   for (int i = 0; i < count; i++) {
     const char *name = names[i]->d_name;
     size_t length = strlen(name);
-    if (length > 6 && strcmp(name + length - 6, ".trace") == 0 && code == END_FINE) {
+    if (length > 6 && strcmp(name + length - 6, ".trace") == 0 && (all || worst == END_FINE)) {
       size_t size = strlen(path) + 1 + length + 1;
       char *whole = malloc(size);
-      if (whole == NULL) {
-        code = END_FAILED;
-      } else {
+      int code = END_FAILED;
+      if (whole != NULL) {
         snprintf(whole, size, "%s/%s", path, name);
-        code = add_path(source, whole, whole);
-        found++;
+        code = take(context, whole);
+        free(whole);
       }
+      worst = code > worst ? code : worst;
+      found++;
     }
     free(names[i]);
   }
   free(names);
-  if (code == END_FINE && found == 0) {
+  if (found == 0) {
     complain("%s: there is no *.trace in this folder", path);
     return END_FILE;
   }
-  return code;
+  return worst;
+}
+
+int each_path(char **paths, int count, bool all, int (*take)(void *context, const char *path),
+              void *context) {
+  int worst = END_FINE;
+  for (int i = 0; i < count && (all || worst == END_FINE); i++) {
+    struct stat status;
+    int code = stat(paths[i], &status) == 0 && S_ISDIR(status.st_mode)
+                   ? each_in_folder(paths[i], all, take, context)
+                   : take(context, paths[i]);
+    worst = code > worst ? code : worst;
+  }
+  return worst;
 }
 
 static void read_next(source_t *source, input_t *input) {
@@ -174,6 +187,20 @@ const troupe_trace_entry_t *source_next(source_t *source) {
     }
     if (passes(source, &earliest->entry)) {
       return &earliest->entry;
+    }
+  }
+}
+
+void source_each(source_t *source,
+                 bool (*take)(void *context, const source_t *source,
+                              const troupe_trace_entry_t *entry),
+                 void *context) {
+  const troupe_trace_entry_t *entry = NULL;
+  while ((entry = source_next(source)) != NULL) {
+    if (!take(context, source, entry)) {
+      complain("%s", troupe_error_message(TROUPE_ENOMEM));
+      source->code = END_FAILED;
+      return;
     }
   }
 }

@@ -35,8 +35,7 @@ bool filter_option(filter_t *filter, int option, const char *value);
 
 typedef struct {
   troupe_trace_t *trace;
-  const char *path;
-  char *owned; /* the path, when it was found in a folder */
+  char *path;
   troupe_trace_info_t info;
   troupe_trace_entry_t entry; /* the next one, when there is one */
   bool has_entry;
@@ -54,6 +53,11 @@ typedef struct {
   int code; /* END_FILE when one of them was damaged */
 } source_t;
 
+/* Gives `take` each path; a folder stands for all *.trace in it. Returns the worst of what `take`
+ * returned; without `all` it ends at the first that is not END_FINE. A folder without any is said. */
+int each_path(char **paths, int count, bool all, int (*take)(void *context, const char *path),
+              void *context);
+
 /* Opens files; a folder stands for all *.trace in it. Returns END_FINE, or what the program ends
  * with; what is wrong was said. */
 int source_open(source_t *source, char **paths, int count, const filter_t *filter,
@@ -62,6 +66,13 @@ void source_close(source_t *source);
 
 /* The next entry that passes the filter, borrowed until the next call; NULL at the end. */
 const troupe_trace_entry_t *source_next(source_t *source);
+
+/* Gives `take` every entry that passes the filter, until it returns false: there is no memory, which
+ * is said. */
+void source_each(source_t *source,
+                 bool (*take)(void *context, const source_t *source,
+                              const troupe_trace_entry_t *entry),
+                 void *context);
 
 /* Seconds of an entry since the first of all. */
 double source_seconds(const source_t *source, const troupe_trace_entry_t *entry);

@@ -87,7 +87,8 @@ static bool count_connection(sums_t *sums, const troupe_trace_entry_t *entry, do
   return true;
 }
 
-static bool count(sums_t *sums, const source_t *source, const troupe_trace_entry_t *entry) {
+static bool count(void *context, const source_t *source, const troupe_trace_entry_t *entry) {
+  sums_t *sums = context;
   if (!sums->any) {
     sums->any = true;
     sums->begun_ns = entry->clock_ns;
@@ -184,14 +185,7 @@ static int stat_file(char *path, const filter_t *filter, bool list) {
     return END_FAILED;
   }
   sums->connections.size = sizeof(connection_t);
-  const troupe_trace_entry_t *entry = NULL;
-  while ((entry = source_next(&source)) != NULL) {
-    if (!count(sums, &source, entry)) {
-      complain("%s", troupe_error_message(TROUPE_ENOMEM));
-      source.code = END_FAILED;
-      break;
-    }
-  }
+  source_each(&source, count, sums);
   const troupe_trace_info_t *info = &source.inputs[0].info;
   printf("%s\n", path);
   if (source.count == 1 && !info->flight) {
