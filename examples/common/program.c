@@ -126,6 +126,9 @@ void program_option(int option, char **argv, program_target_t *target, program_s
   case PROGRAM_RECORD:
     system->record = optarg;
     break;
+  case PROGRAM_FLIGHT:
+    system->flight = optarg;
+    break;
   case PROGRAM_HELP:
     help();
     exit(0);
@@ -254,6 +257,13 @@ troupe_system_t *program_system_new(const program_system_t *options) {
     if (error < 0) {
       program_stop(system, 0);
       program_fail("cannot record into %s: %s", options->record, troupe_error_message(error));
+    }
+  }
+  if (options->flight != NULL) {
+    error = troupe_flight_start(system, &(troupe_flight_options_t){.path = options->flight});
+    if (error < 0) {
+      program_stop(system, 0);
+      program_fail("cannot make %s: %s", options->flight, troupe_error_message(error));
     }
   }
   return system;

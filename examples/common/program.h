@@ -53,6 +53,7 @@ enum {
   PROGRAM_PATH,
   PROGRAM_IO_THREADS,
   PROGRAM_RECORD,
+  PROGRAM_FLIGHT,
   PROGRAM_HELP,
 };
 
@@ -65,6 +66,7 @@ enum {
 #define PROGRAM_SYSTEM_OPTIONS                                                                     \
   {"io-threads", required_argument, NULL, PROGRAM_IO_THREADS},                                     \
   {"record", required_argument, NULL, PROGRAM_RECORD},                                             \
+  {"flight", required_argument, NULL, PROGRAM_FLIGHT},                                             \
   {"help", no_argument, NULL, PROGRAM_HELP}
 /* clang-format on */
 
@@ -76,6 +78,7 @@ enum {
 #define PROGRAM_SYSTEM_HELP                                                                        \
   "  --io-threads N   threads that own the sockets and share them out (default: 1)\n"              \
   "  --record DIR     record each actor into DIR/NAME-INDEX.trace\n"                               \
+  "  --flight FILE    keep the last moments of each thread in FILE\n"                              \
   "  --help           this text"
 
 /* What the latter say. Right when zeroed. */
@@ -83,6 +86,7 @@ typedef struct {
   unsigned io_threads;
   int spin_us;        /* as in troupe's options; set by who has an option for it */
   const char *record; /* a folder, or NULL */
+  const char *flight; /* a file, or NULL */
 } program_system_t;
 
 /* One of these options, as getopt_long() returned it; `target` is NULL where there are none of the
