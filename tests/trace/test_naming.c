@@ -199,7 +199,7 @@ static void what_came_long_ago_is_read_all_the_same(void **state) {
     check("ago-0.trace", &came, &left);
     assert_int_equal(came, 1 + cases[i].between + LATER);
     assert_int_equal(left, 1);
-    long records = (long)(cases[i].between + (cases[i].named ? 1 : 2));
+    long records = (long)cases[i].between + (cases[i].named ? 1 : 2);
     assert_in_range(size_of("ago-0.trace"), records * (long)size,
                     records * (long)size + 100 * 1000);
   }
