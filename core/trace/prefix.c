@@ -114,16 +114,17 @@ static int read_on(trp_prefix_t *prefix) {
     return 1; // what it sent then plays no part: it does so again
   }
   size_t length = (size_t)record.head.length;
-  trp_item_t *item = malloc(sizeof *item + length);
-  if (item == NULL) {
+  trp_item_t *item = malloc(sizeof *item);
+  trp_body_t *body = item == NULL ? NULL : trp_body_new(record.body, length);
+  if (body == NULL) {
+    free(item);
     return TROUPE_ENOMEM;
   }
   *item = (trp_item_t){.sequence = record.head.sequence,
                        .clock_ns = record.head.clock_ns,
                        .subject = record.head.subject,
                        .type = record.head.type,
-                       .length = length};
-  memcpy(item->body, record.body, length);
+                       .body = body};
   trp_queue_push(is_batch ? &prefix->batches : &prefix->calls, item);
   return 1;
 }
@@ -131,8 +132,10 @@ static int read_on(trp_prefix_t *prefix) {
 /// Taking the next batch failed.
 static int fail_again(trp_prefix_t *prefix) {
   trp_item_t *item = trp_queue_pop(&prefix->calls);
-  int64_t result = item->length == TRP_RECORD_VALUE_SIZE ? (int64_t)trp_get_u64(item->body) : 0;
-  free(item);
+  int64_t result = item->body->length == TRP_RECORD_VALUE_SIZE
+                       ? (int64_t)trp_get_u64(item->body->bytes)
+                       : 0;
+  trp_item_free(item);
   return result < 0 ? (int)result : (int)TROUPE_EBADTRACE;
 }
 
@@ -153,7 +156,7 @@ int trp_prefix_next(trp_prefix_t *prefix, trp_in_t *in) {
   if (item == NULL) {
     return result;
   }
-  int error = trp_parse_record(item->type, item->body, item->length, in);
+  int error = trp_parse_record(item->type, item->body->bytes, item->body->length, in);
   if (error == 0) {
     size_t left = prefix->events - prefix->given < SIZE_MAX
                       ? (size_t)(prefix->events - prefix->given)
@@ -164,7 +167,7 @@ int trp_prefix_next(trp_prefix_t *prefix, trp_in_t *in) {
     prefix->given += in->batch->n_messages;
     in->received_ns = prefix->clock_ns = item->clock_ns;
   }
-  free(item);
+  trp_item_free(item);
   return error == 0 ? 1 : error;
 }
 
@@ -196,10 +199,10 @@ int trp_prefix_recall(trp_prefix_t *prefix, uint32_t call, int64_t *value) {
   if (item == NULL) {
     return result < 0 ? result : (int)TROUPE_EDIFFERS;
   }
-  bool same = item->subject == call && item->length == TRP_RECORD_VALUE_SIZE;
+  bool same = item->subject == call && item->body->length == TRP_RECORD_VALUE_SIZE;
   if (same) {
-    *value = (int64_t)trp_get_u64(item->body);
+    *value = (int64_t)trp_get_u64(item->body->bytes);
   }
-  free(item);
+  trp_item_free(item);
   return same ? 0 : (int)TROUPE_EDIFFERS;
 }

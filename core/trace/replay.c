@@ -341,9 +341,9 @@ static bool fails_next(const trp_replay_t *replay) {
 
 static int fail_again(trp_replay_t *replay) {
   trp_item_t *item = trp_queue_pop(&replay->calls);
-  int result = (int)(int64_t)trp_get_u64(item->body);
+  int result = (int)(int64_t)trp_get_u64(item->body->bytes);
   int error = trp_replay_check_all_sent(replay, item->sequence);
-  free(item);
+  trp_item_free(item);
   if (error == 0 && replay->accept != NULL) {
     trp_accept_value(replay->accept, TRP_RECORD_CALL, replay->clock_ns, TRP_CALL_RECEIVE, result);
   }
