@@ -63,7 +63,8 @@ uint64_t trp_actor_new_id(trp_actor_t *actor, int io);
 /// it is handed over twice.
 int trp_actor_io_of_fd(const trp_actor_t *actor, int fd);
 
-/// Puts the object into the actor's table; type and id are set. 0 or TROUPE_ENOMEM.
+/// Puts the object into the actor's table; type and id are set. 0, TROUPE_ENOMEM, or
+/// TROUPE_EBADMESSAGE: another one has the id already, as only a trace that somebody made can have it.
 int trp_object_add(trp_actor_t *actor, trp_object_t *object);
 /// Under another id, keeping everything else (a socket that connects again). 0 or TROUPE_ENOMEM:
 /// then nothing changed.

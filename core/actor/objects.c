@@ -11,6 +11,9 @@ static void release(trp_object_t *object);
 
 int trp_object_add(trp_actor_t *actor, trp_object_t *object) {
   object->actor = actor;
+  if (trp_map_get(&actor->objects, object->id) != NULL) {
+    return TROUPE_EBADMESSAGE;
+  }
   return trp_map_put(&actor->objects, object->id, object);
 }
 
