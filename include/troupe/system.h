@@ -13,7 +13,8 @@ typedef struct troupe_system troupe_system_t;
 /// Right when zeroed.
 typedef struct troupe_system_options {
   unsigned io_threads; ///< I/O actors, at most 63; 0 means 1. Each has a thread of its own, and
-                       ///< serves a share of the sockets
+                       ///< serves a share of the sockets. Between two connections there is no order
+                       ///< with several: who connected first may be told of second
   int spin_us; ///< how long a thread looks for work before it sleeps, as long as it found some that
                ///< way lately. 0: the default, 20; below 0: not at all
   uint64_t seed; ///< of the actors' troupe_random(); 0: from the operating system

@@ -102,7 +102,7 @@ static void a_rule_of_its_own_deals_unread_connections(void **state) {
   program_start(&router, "router", "--host", "127.0.0.1", "--by-port", NULL);
   for (int i = 0; i < 12; i++) {
     int fd = program_connect(&router);
-    struct sockaddr_in own;
+    struct sockaddr_in own = {0};
     socklen_t size = sizeof own;
     assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
     program_say(fd, "Abc");
