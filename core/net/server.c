@@ -229,6 +229,9 @@ int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *
   if (error != 0) {
     return error;
   }
+  if (server->current != NULL) {
+    return TROUPE_ERR_SERVER_ALREADY_LISTEN;
+  }
   options = options == NULL ? &defaults : options;
   troupe_address_t address;
   error = check(options, &address);
@@ -237,9 +240,6 @@ int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *
   }
   if (error != 0) {
     return error;
-  }
-  if (server->current != NULL) {
-    return TROUPE_ERR_SERVER_ALREADY_LISTEN;
   }
   if (troupe_abort_aborted(options->signal) && !options->use_fd) {
     server->last_error = 0;

@@ -177,7 +177,9 @@ TROUPE_API int troupe_server_listen_path(troupe_server_t server, const char *pat
 ///            event, TROUPE_ESTOPPED, TROUPE_ENOMEM, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_server_listen_wait(troupe_server_t server, int timeout_ms);
 
-/// Stops accepting and releases the address; connections go on. A path of its own is removed before
+/// Stops accepting and releases the address; connections go on. Of a listen that is not answered yet
+/// nothing more is told but on_close (Node gives the callback an error then, and asyncDispose leaves
+/// the listen alone). A path of its own is removed before
 /// on_close (Node: inside the call). Node: server.close(), and server[Symbol.asyncDispose](), whose
 /// promise is on_close.
 ///
@@ -199,7 +201,8 @@ TROUPE_API int troupe_server_close(troupe_server_t server);
 ///            `*address` is zeroed, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_server_address(troupe_server_t server, troupe_address_t *address);
 
-/// Whether it listens: between on_listening and close. Node: server.listening.
+/// Whether it listens: between on_listening and close. (Node's does at once if there is no host to
+/// look up; here troupe_server_listen_wait() waits for it.) Node: server.listening.
 ///
 /// Thread:    owner.
 /// Blocks:    never.

@@ -478,7 +478,8 @@ TROUPE_API int troupe_socket_destroy(troupe_socket_t socket, int error);
 /// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_socket_destroy_soon(troupe_socket_t socket);
 
-/// Drops a TCP connection with a reset: the peer gets ECONNRESET. While connecting, that happens
+/// Drops a TCP connection with a reset: the peer gets ECONNRESET (of Node, inside the callback of a
+/// write, FIN). While connecting, that happens
 /// right after on_ready. One that was never connected is destroyed with TROUPE_ERR_SOCKET_CLOSED.
 /// Node: socket.resetAndDestroy().
 ///
@@ -497,7 +498,8 @@ TROUPE_API int troupe_socket_reset_and_destroy(troupe_socket_t socket);
 /// Blocks:    never.
 /// Returns:   0, TROUPE_ENOMEM, TROUPE_ESTALE, or TROUPE_EWRONGTHREAD; is_paused: false for a
 ///            handle that is not open here.
-/// Events:    after resume, what waited comes after the current callback.
+/// Events:    after resume, what waited comes after the current callback; where there is no on_data it
+///            goes on waiting (Node throws it away).
 TROUPE_API int troupe_socket_pause(troupe_socket_t socket);
 TROUPE_API int troupe_socket_resume(troupe_socket_t socket);
 TROUPE_API bool troupe_socket_is_paused(troupe_socket_t socket);
@@ -583,7 +585,8 @@ TROUPE_API int troupe_socket_ref(troupe_socket_t socket);
 /// Thread:    owner.
 /// Blocks:    never.
 /// Returns:   0, or
-///            TROUPE_ENOTCONN   it is not connected, or destroyed; `*address` is zeroed,
+///            TROUPE_ENOTCONN   it is not connected (Node tells the local one while it connects,
+///                              too), or destroyed; `*address` is zeroed,
 ///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_socket_local_address(troupe_socket_t socket, troupe_address_t *address);
 TROUPE_API int troupe_socket_remote_address(troupe_socket_t socket, troupe_address_t *address);
