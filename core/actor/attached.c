@@ -79,6 +79,22 @@ int troupe_dispatch(void) {
   return ended && actor->status < 0 ? actor->status : trp_actor_goes_on(actor);
 }
 
+int troupe_attach_look(void) {
+  trp_actor_t *actor = attached();
+  if (actor == NULL) {
+    return TROUPE_EWRONGTHREAD;
+  }
+  if (trp_actor_busy(actor)) {
+    return TROUPE_EBUSY;
+  }
+  if (actor->attachment->raised) {
+    return 1;
+  }
+  int64_t deadline = trp_timers_next(actor);
+  return trp_inbox_look(actor->inbox, deadline) ||
+         (deadline != TRP_FOREVER && trp_inbox_now(actor->inbox) >= deadline);
+}
+
 int troupe_flush(void) {
   trp_actor_t *actor = attached();
   if (actor == NULL) {

@@ -111,7 +111,7 @@ int trp_out_copy(trp_out_t *out, trp_message_t *message, const void *bytes, size
   if (length > UINT32_MAX) {
     return TROUPE_EINVAL; // `length` has 32 bits on the wire
   }
-  if (length <= TRP_READ_SIZE / 4) {
+  if (length <= TRP_BLOCK_SIZE) { // memory that has been used before, and that no malloc maps anew
     size_t room = 0;
     uint8_t *target = trp_out_reserve(out, length, &room);
     if (target == NULL) {

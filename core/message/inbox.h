@@ -18,6 +18,9 @@ typedef struct trp_inbox_ops {
   /// Sends the batch and resets it; never waits. Returns 0, or an error: TROUPE_ENOMEM,
   /// TROUPE_EMFILE (no pipe could be made); the batch is still whole then.
   int (*send)(trp_inbox_t *inbox, trp_out_t *out);
+  /// Whether a batch has come; if none has, looks for one for a moment, while that pays
+  /// (core/support/spin.h), and never beyond `deadline_ns`. NULL: this inbox does not look.
+  bool (*look)(trp_inbox_t *inbox, int64_t deadline_ns);
   /// Monotonic, in nanoseconds.
   int64_t (*now)(trp_inbox_t *inbox);
   /// Makes the pipe to an actor if there is none yet. 0 or an error.
@@ -45,6 +48,9 @@ static inline int trp_inbox_receive(trp_inbox_t *inbox, int64_t deadline_ns, trp
 }
 static inline int trp_inbox_send(trp_inbox_t *inbox, trp_out_t *out) {
   return inbox->ops->send(inbox, out);
+}
+static inline bool trp_inbox_look(trp_inbox_t *inbox, int64_t deadline_ns) {
+  return inbox->ops->look != NULL && inbox->ops->look(inbox, deadline_ns);
 }
 static inline int64_t trp_inbox_now(trp_inbox_t *inbox) {
   return inbox->ops->now(inbox);

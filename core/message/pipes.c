@@ -71,6 +71,7 @@ static void drop_bell(bell_t *bell);
 static void ring(peer_t *peer);
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
+static bool look(trp_inbox_t *inbox, int64_t deadline_ns);
 static int64_t now(trp_inbox_t *inbox);
 static int reach_op(trp_inbox_t *inbox, uint64_t to);
 static bool knows(trp_inbox_t *inbox, uint64_t to);
@@ -81,6 +82,7 @@ static void close_pipes(trp_inbox_t *inbox);
 static const trp_inbox_ops_t pipes_ops = {
     .receive = receive,
     .send = send_batch,
+    .look = look,
     .now = now,
     .reach = reach_op,
     .knows = knows,
@@ -236,7 +238,9 @@ void trp_pipes_set_spin(trp_inbox_t *inbox, int64_t spin_ns) {
 
 bool trp_pipes_pending(const trp_inbox_t *inbox) {
   const pipes_t *pipes = (const pipes_t *)(const void *)inbox;
-  return atomic_load_explicit(&pipes->bell->sent, memory_order_acquire) != pipes->received;
+  // A batch may be received before its sender has counted it.
+  return (int64_t)(atomic_load_explicit(&pipes->bell->sent, memory_order_acquire) -
+                   pipes->received) > 0;
 }
 
 static void drop_bell(bell_t *bell) {
@@ -263,6 +267,11 @@ static void spin(pipes_t *pipes, int64_t deadline_ns) {
     }
   } while (!found && sched_yield() == 0 && now(&pipes->base) < until);
   trp_spin_ends(&pipes->spin, found);
+}
+
+static bool look(trp_inbox_t *inbox, int64_t deadline_ns) {
+  spin((pipes_t *)(void *)inbox, deadline_ns);
+  return trp_pipes_pending(inbox);
 }
 
 static int set_timeout(pipes_t *pipes, int64_t deadline_ns) {

@@ -65,6 +65,18 @@ TROUPE_API int troupe_attach_fd(void);
 ///            TROUPE_EWRONGTHREAD     this thread is not attached.
 TROUPE_API int troupe_dispatch(void);
 
+/// Looks for a moment whether something comes, for a thread that is about to sleep on the
+/// descriptor: to be woken takes longer than many an answer does. The moment is the system's
+/// `spin_us`, and it looks only while that was not in vain lately, so a thread with little to do
+/// sleeps at once.
+///
+/// Thread:    owner; not inside a callback.
+/// Blocks:    for that moment.
+/// Returns:   1: troupe_dispatch() has something to do; 0: nothing came; or
+///            TROUPE_EBUSY          called inside a callback,
+///            TROUPE_EWRONGTHREAD   this thread is not attached.
+TROUPE_API int troupe_attach_look(void);
+
 /// Sends what was called since the last time, without dispatching anything.
 ///
 /// Thread:    owner.

@@ -55,6 +55,7 @@ static void a_thread_that_is_not_attached_is_told_so(void **state) {
   assert_int_equal(troupe_attach_fd(), TROUPE_EWRONGTHREAD);
   assert_int_equal(troupe_dispatch(), TROUPE_EWRONGTHREAD);
   assert_int_equal(troupe_flush(), TROUPE_EWRONGTHREAD);
+  assert_int_equal(troupe_attach_look(), TROUPE_EWRONGTHREAD);
   assert_int_equal(troupe_detach(0), TROUPE_EWRONGTHREAD);
   assert_false(troupe_actor_held());
   assert_int_equal(troupe_attach(NULL, NULL, NULL), TROUPE_EINVAL);
@@ -221,6 +222,43 @@ static void what_is_flushed_by_hand_waits_for_it(void **state) {
   assert_int_equal(troupe_detach(0), 0);
 }
 
+static void a_look_tells_whether_there_is_something_to_dispatch(void **state) {
+  (void)state;
+  troupe_attach_options_t options = {.flush_by_hand = true};
+  assert_int_equal(troupe_attach(scene, &options, NULL), 0);
+  assert_int_equal(troupe_dispatch(), 0);
+  for (int i = 0; i < 100; i++) {
+    assert_int_equal(troupe_attach_look(), 0);
+  }
+  troupe_server_t server;
+  assert_int_equal(troupe_server_new(NULL, NULL, NULL, &server), 0);
+  assert_int_equal(troupe_server_listen_port(server, 0, "127.0.0.1", 0), 0);
+  assert_int_equal(troupe_flush(), 0);
+  int64_t limit = trp_test_now_ms() + SCENE_LIMIT_MS * trp_test_slow();
+  while (troupe_attach_look() == 0 && trp_test_now_ms() < limit) {
+  }
+  assert_int_equal(troupe_attach_look(), 1);
+  assert_int_equal(troupe_dispatch(), 1);
+  assert_true(troupe_server_listening(server));
+  assert_int_equal(troupe_attach_look(), 0);
+  // A timer that is due is something, and so is work that was put off.
+  attached_echo_t echo = {.open = 1};
+  assert_int_equal(troupe_timer_start(NULL, 20, 0, attached_beat, &echo), 0);
+  assert_int_equal(troupe_dispatch(), 1);
+  assert_int_equal(troupe_attach_look(), 0);
+  while (troupe_attach_look() == 0 && trp_test_now_ms() < limit) {
+  }
+  assert_int_equal(troupe_attach_look(), 1);
+  assert_int_equal(troupe_dispatch(), 1);
+  assert_int_equal(echo.beats, 1);
+  troupe_socket_t socket;
+  assert_int_equal(troupe_socket_new(NULL, NULL, NULL, &socket), 0);
+  assert_int_equal(troupe_socket_destroy(socket, 0), 0);
+  assert_int_equal(troupe_flush(), 0);
+  assert_int_equal(troupe_attach_look(), 1);
+  assert_int_equal(troupe_detach(0), 0);
+}
+
 // ---- A loop around it ----
 
 static void a_service_runs_in_a_poll_loop(void **state) {
@@ -230,6 +268,18 @@ static void a_service_runs_in_a_poll_loop(void **state) {
   assert_int_equal(attached_begin(&echo), 0);
   assert_true(troupe_actor_held());
   run_by_poll();
+  attached_check(&echo);
+  assert_int_equal(troupe_detach(0), 0);
+}
+
+static void a_loop_may_look_before_it_sleeps(void **state) {
+  (void)state;
+  attach("looker");
+  attached_echo_t echo = {.clients = 4, .rounds = 500};
+  assert_int_equal(attached_begin(&echo), 0);
+  while (troupe_dispatch() > 0) {
+    assert_true(troupe_attach_look() == 1 || readable(SCENE_LIMIT_MS * trp_test_slow()));
+  }
   attached_check(&echo);
   assert_int_equal(troupe_detach(0), 0);
 }
@@ -251,6 +301,7 @@ static void an_attached_thread_may_run_as_a_spawned_one(void **state) {
 static void call_inside(troupe_timer_t timer, void *context) {
   (void)timer;
   assert_int_equal(troupe_dispatch(), TROUPE_EBUSY);
+  assert_int_equal(troupe_attach_look(), TROUPE_EBUSY);
   assert_int_equal(troupe_detach(0), TROUPE_EBUSY);
   assert_int_equal(troupe_flush(), 0);
   assert_int_equal(troupe_actor_end(-5), 0);
@@ -418,7 +469,9 @@ int main(void) {
       in_scene(timers_make_the_descriptor_readable),
       in_scene(a_timer_counts_from_the_call_that_starts_it),
       in_scene(what_is_flushed_by_hand_waits_for_it),
+      in_scene(a_look_tells_whether_there_is_something_to_dispatch),
       in_scene(a_service_runs_in_a_poll_loop),
+      in_scene(a_loop_may_look_before_it_sleeps),
       in_scene(an_attached_thread_may_run_as_a_spawned_one),
       in_scene(a_callback_can_leave_the_dispatch),
       in_scene(an_attached_thread_is_stopped_like_any_actor),

@@ -140,6 +140,28 @@ static void copies_of_every_size_arrive(void **state) {
   }
 }
 
+// A large copy goes where an earlier one was, not into memory that has to be mapped first.
+static void copies_up_to_a_block_use_its_memory_again(void **state) {
+  world_t *w = *state;
+  static uint8_t bytes[TRP_BLOCK_SIZE];
+  const uint8_t *before = NULL;
+  for (int round = 0; round < 5; round++) {
+    bytes[0] = (uint8_t)round;
+    assert_int_equal(trp_out_copy(&w->out, add(w), bytes, sizeof bytes / 2), 0);
+    assert_int_equal(trp_out_copy(&w->out, add(w), bytes, sizeof bytes / 2), 0);
+    assert_int_equal(carry(w), 0);
+    assert_int_equal(w->in.frame_count, 1);
+    const uint8_t *payload = trp_in_payload(&w->in, w->in.batch->messages[0]);
+    assert_memory_equal(payload, bytes, sizeof bytes / 2);
+    assert_true(before == NULL || payload == before);
+    before = payload;
+    trp_in_reset(&w->in);
+  }
+  assert_int_equal(trp_out_copy(&w->out, add(w), bytes, sizeof bytes), 0);
+  assert_int_equal(carry(w), 0);
+  assert_ptr_equal(trp_in_payload(&w->in, w->in.batch->messages[0]), before);
+}
+
 static void a_copy_of_more_than_the_wire_can_say_is_refused(void **state) {
   world_t *w = *state;
   assert_int_equal(trp_out_copy(&w->out, add(w), "", (size_t)UINT32_MAX + 1), TROUPE_EINVAL);
@@ -499,6 +521,7 @@ int main(void) {
       with_world(what_goes_in_comes_out),
       with_world(sequences_go_on_from_batch_to_batch),
       with_world(copies_of_every_size_arrive),
+      with_world(copies_up_to_a_block_use_its_memory_again),
       with_world(a_copy_of_more_than_the_wire_can_say_is_refused),
       with_world(what_is_read_over_several_blocks_arrives_in_order),
       with_world(small_pieces_share_a_frame),

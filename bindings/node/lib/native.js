@@ -22,11 +22,13 @@ let slab = null;
 let round = 0;
 let batch = 0;
 
+const manually = { requireManualDestroy: true };
+
 // What stands between a Socket or Server and the library. It is there from connect() or listen()
 // to the close; `_handle` is this while there is a connection.
 class Handle extends AsyncResource {
   constructor(type, owner, listeners) {
-    super(type, { requireManualDestroy: true });
+    super(type, manually);
     this.owner = owner;
     this.listeners = listeners; // the functions that hear of it, each with the owner and this
     this.index = -1;
@@ -37,18 +39,7 @@ class Handle extends AsyncResource {
     this.paused = false; // the library was told that nobody does
     this.backlog = null; // what came meanwhile
     this.isPipe = false;
-    this.path = undefined; // what it connects to, if it is one
-    this.first = null; // what it connects to first
-    this.bound = false; // from an address or a port of its own
-    this.trying = null; // the address of the attempt that was told last
-    this.attempted = false; // the next attempt to connect was told already
-    this.closed = false;
-    this.ended = false; // the peer's side
-    this.holds = true; // the loop
     this.limit = 0; // bytes that may wait before a write does
-    this.asked = 0; // writes that the library is asked to answer,
-    this.told = 0; // and those it has
-    this.writes = null; // callbacks that wait for one of them
   }
 
   get fd() {
@@ -90,12 +81,28 @@ class Handle extends AsyncResource {
   }
 
   forget() {
+    this.emitDestroy();
     if (this.index >= 0) {
       handles[this.index] = undefined;
       this.index = -1;
     }
   }
 }
+
+// What most handles never have otherwise, and that only costs memory in each.
+Object.assign(Handle.prototype, {
+  asked: 0, // writes that the library is asked to answer,
+  told: 0, // and those it has
+  writes: null, // callbacks that wait for one of them
+  holds: true, // the loop
+  ended: false, // the peer's side
+  path: undefined, // what it connects to, if it is one
+  first: null, // what it connects to first
+  bound: false, // from an address or a port of its own
+  trying: null, // the address of the attempt that was told last
+  attempted: false, // the next attempt to connect was told already
+  closed: false,
+});
 
 function take(at) {
   const value = extras[at];
@@ -235,6 +242,6 @@ function accept(index, server) {
 
 native.start(run, events, extras, {});
 // What was written before process.exit() reaches the kernel, as with Node.
-process.on('exit', native.flush);
+process.on('exit', native.exiting);
 
 module.exports = { Handle, native };

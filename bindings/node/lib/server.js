@@ -12,7 +12,7 @@ const check = require('./validate');
 const cluster = require('./cluster');
 const { isPath, normalize, toNumber } = require('./arguments');
 const { Handle, native } = require('./native');
-const { Socket, kServer } = require('./socket');
+const { Socket, kAccepted, kServer } = require('./socket');
 
 const serverSockets = channel('net.server.socket');
 const listens = channel('tracing:net.server.listen:asyncStart');
@@ -287,8 +287,11 @@ function onConnection(server, handle) {
     return;
   }
   const socket = new Socket({
-    accepted: handle,
-    allowHalfOpen: server.allowHalfOpen,
+    [kAccepted]: handle,
+    allowHalfOpen: Boolean(server.allowHalfOpen),
+    autoDestroy: true,
+    decodeStrings: false,
+    emitClose: false,
     pauseOnCreate: server.pauseOnConnect,
     readable: true,
     writable: true,

@@ -1,5 +1,5 @@
-// What the parts of the addon share: one binding for each environment of Node (the main thread and
-// every worker), which is an attached actor on that thread's loop.
+// What the parts of the addon share: one binding for each time that it was loaded, and one attached
+// actor for each thread of Node's (the main thread and every worker) on that thread's loop.
 //
 // What the library tells during a dispatch is written down as events, and JavaScript is called for
 // them: once for data of many sockets, and for anything else by itself, so that what an event puts
@@ -41,7 +41,6 @@ enum {
   SLAB_SIZE = 64 * 1024,
   OWN_FROM = 8 * 1024,   // a payload from this size on gets memory of its own,
   KEEP_FROM = 64 * 1024, // and from this size on it is handed over, not copied
-  FLUSH_WRITES = 32,     // so many writes are not kept back for more
 };
 
 // An address without the room for a path.
@@ -53,27 +52,27 @@ typedef struct brief {
 } brief_t;
 
 typedef struct binding binding_t;
+typedef struct thread thread_t;
+
+// The addresses of a connection that the library does not know yet, or not any more.
+typedef struct names {
+  brief_t local, remote;
+} names_t;
 
 // A socket or a server as JavaScript knows it: by its index.
 typedef struct entry {
   binding_t *binding;
-  uint32_t index;
-  uint32_t next_free;
   uint64_t handle; // 0: not open
-  bool is_server;
-  bool closed;           // the library has told its close
-  brief_t local, remote; // as they were when it was connected
+  names_t *names;  // NULL: the library knows them, or nobody does
+  uint32_t index;
 } entry_t;
 
 struct binding {
   napi_env env;
-  uv_loop_t *loop;
-  uv_poll_t poll;
-  uv_prepare_t prepare;
+  thread_t *thread; // NULL before it is started
+  binding_t *next;  // of this thread
   napi_async_cleanup_hook_handle cleanup;
-  unsigned open_handles; // of the two
-  bool attached, held, dispatching, ending;
-  unsigned unflushed; // writes
+  bool ending;
 
   napi_async_context async;
   napi_ref receiver, run, extras;
@@ -93,11 +92,24 @@ struct binding {
 binding_t *binding_of(napi_env env);
 // After a call that may have changed what holds the actor.
 void binding_settle(binding_t *binding);
-// Sends what was called, and waits until the I/O actor has done it.
-void binding_wait_for_io(void);
+void binding_free(binding_t *binding);
 entry_t *entry_new(binding_t *binding);                // NULL: no memory
 entry_t *entry_at(binding_t *binding, uint32_t index); // NULL: there is none
 void entry_free(entry_t *entry);
+
+// thread.c
+// Makes this thread an actor, if it is none, and `binding` one of its own. 0 or an error.
+int thread_enter(binding_t *binding, uv_loop_t *loop);
+// The actor ends, and with it all bindings of the thread, which are freed later.
+void thread_end(thread_t *thread);
+void thread_settle(thread_t *thread);
+bool thread_dispatches(const thread_t *thread);
+// Something was written: it is sent, perhaps later.
+void thread_wrote(thread_t *thread);
+// Sends what was called, and waits until the I/O actor has done it.
+void thread_wait_for_io(void);
+// The same, now and after all that is written from here on.
+void thread_exit(thread_t *thread);
 
 // events.c
 void event_add(binding_t *binding, event_kind_t kind, uint32_t index, int32_t a, int32_t b);

@@ -13,7 +13,7 @@ void event_add(binding_t *binding, event_kind_t kind, uint32_t index, int32_t a,
   event[2] = a;
   event[3] = b;
   binding->count++;
-  if (binding->dispatching && binding->count >= EVENTS_MAX) {
+  if (thread_dispatches(binding->thread) && binding->count >= EVENTS_MAX) {
     troupe_actor_end(0); // what is left makes the descriptor readable
   }
 }

@@ -9,11 +9,16 @@
 #define USED(X)                                                                                    \
   X(uv_async_init)                                                                                 \
   X(uv_async_send)                                                                                 \
+  X(uv_backend_timeout)                                                                            \
+  X(uv_check_init)                                                                                 \
+  X(uv_check_start)                                                                                \
   X(uv_close)                                                                                      \
   X(uv_handle_size)                                                                                \
+  X(uv_hrtime)                                                                                     \
   X(uv_idle_init)                                                                                  \
   X(uv_idle_start)                                                                                 \
   X(uv_idle_stop)                                                                                  \
+  X(uv_is_closing)                                                                                 \
   X(uv_loop_close)                                                                                 \
   X(uv_loop_init)                                                                                  \
   X(uv_now)                                                                                        \
@@ -24,14 +29,18 @@
   X(uv_prepare_start)                                                                              \
   X(uv_ref)                                                                                        \
   X(uv_run)                                                                                        \
+  X(uv_stop)                                                                                       \
   X(uv_timer_init)                                                                                 \
   X(uv_timer_start)                                                                                \
   X(uv_timer_stop)                                                                                 \
   X(uv_unref)                                                                                      \
-  X(uv_version)
+  X(uv_version)                                                                                    \
+  X(uv_version_string)                                                                             \
+  X(uv_walk)
 
 #define SIZES(X)                                                                                   \
   X(UV_ASYNC, uv_async_t)                                                                          \
+  X(UV_CHECK, uv_check_t)                                                                          \
   X(UV_IDLE, uv_idle_t)                                                                            \
   X(UV_POLL, uv_poll_t)                                                                            \
   X(UV_PREPARE, uv_prepare_t)                                                                      \

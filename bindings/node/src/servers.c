@@ -79,7 +79,6 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
   if (entry == NULL) {
     return plain_error(env, TROUPE_ENOMEM);
   }
-  entry->is_server = true;
   size_t length = 0;
   size_t path_length = 0;
   char *path = text_property(env, object, "path", &path_length);
@@ -147,7 +146,7 @@ static napi_value server_close(napi_env env, napi_callback_info info) {
     troupe_server_t server = {.id = entry->handle};
     troupe_server_unref(server); // from here on its connections hold, or do not
     troupe_server_free(server);
-    binding_wait_for_io();
+    thread_wait_for_io();
     binding_settle(binding);
   }
   return NULL;

@@ -14,26 +14,32 @@ static entry_t *entry_of(void *context) {
   return context;
 }
 
-static void note_names(entry_t *entry) {
-  troupe_socket_t socket = {.id = entry->handle};
-  troupe_address_t address;
-  brief_t *ends[] = {&entry->local, &entry->remote};
-  for (int i = 0; i < 2; i++) {
-    int error = i == 0 ? troupe_socket_local_address(socket, &address)
-                       : troupe_socket_remote_address(socket, &address);
-    *ends[i] = (brief_t){0};
-    if (error == 0) {
-      ends[i]->family = address.family;
-      ends[i]->port = address.port;
-      ends[i]->scope_id = address.scope_id;
-      memcpy(ends[i]->bytes, address.bytes, sizeof ends[i]->bytes);
-    }
+static brief_t brief_of(const troupe_address_t *address) {
+  brief_t brief = {.family = address->family, .port = address->port, .scope_id = address->scope_id};
+  memcpy(brief.bytes, address->bytes, sizeof brief.bytes);
+  return brief;
+}
+
+// The library forgets a socket once it has told its close; JavaScript hears of it later.
+static void note_names(entry_t *entry, troupe_socket_t socket) {
+  troupe_address_t local, remote;
+  bool has_local = troupe_socket_local_address(socket, &local) == 0;
+  bool has_remote = troupe_socket_remote_address(socket, &remote) == 0;
+  if (entry->names == NULL && (has_local || has_remote)) {
+    entry->names = malloc(sizeof *entry->names);
+  }
+  if (entry->names != NULL && (has_local || has_remote)) {
+    *entry->names = (names_t){.local = brief_of(&local), .remote = brief_of(&remote)};
   }
 }
 
 // Those of an open descriptor are known before the library has it.
 static void note_names_of(entry_t *entry, int fd) {
-  brief_t *ends[] = {&entry->local, &entry->remote};
+  entry->names = calloc(1, sizeof *entry->names);
+  if (entry->names == NULL) {
+    return; // the library tells them later
+  }
+  brief_t *ends[] = {&entry->names->local, &entry->names->remote};
   for (int i = 0; i < 2; i++) {
     struct sockaddr_storage name = {0};
     socklen_t length = sizeof name;
@@ -87,7 +93,6 @@ static void on_attempt_timeout(troupe_socket_t socket, const troupe_address_t *a
 static void on_connect(troupe_socket_t socket, void *context) {
   (void)socket;
   entry_t *entry = entry_of(context);
-  note_names(entry);
   event_add(entry->binding, EVENT_CONNECT, entry->index, 0, 0);
 }
 
@@ -121,7 +126,7 @@ static void on_error(troupe_socket_t socket, const troupe_error_t *error, void *
 
 static void on_close(troupe_socket_t socket, bool had_error, void *context) {
   entry_t *entry = entry_of(context);
-  entry->closed = true;
+  note_names(entry, socket);
   entry->handle = 0;
   event_add(entry->binding, EVENT_CLOSE, entry->index, had_error, 0);
   troupe_socket_free(socket); // one of troupe_socket_new(); no effect on others
@@ -162,7 +167,6 @@ entry_t *socket_accepted(binding_t *binding, troupe_socket_t socket) {
     return NULL;
   }
   entry->handle = socket.id;
-  note_names(entry);
   return entry;
 }
 
@@ -336,13 +340,6 @@ static napi_value socket_connect(napi_env env, napi_callback_info info) {
 
 // ---- Writing ----
 
-static void flush_often(binding_t *binding) {
-  if (++binding->unflushed >= FLUSH_WRITES) {
-    binding->unflushed = 0;
-    troupe_flush();
-  }
-}
-
 // socketWrite(index, bytes, limit, tell): 1: less than that waits for the kernel, and the stream may
 // go on; 0: it may when these bytes do not wait any more; or an error value. EVENT_WRITTEN follows
 // after 0, and with `tell` after 1 as well.
@@ -366,7 +363,7 @@ static napi_value socket_write(napi_env env, napi_callback_info info) {
   bool wait = troupe_socket_writable_length(socket) + length >= limit;
   bool tell = wait || bool_argument(env, argument[3]);
   int result = troupe_socket_write(socket, source, length, tell ? on_written : NULL, entry);
-  flush_often(binding);
+  thread_wrote(binding->thread);
   binding_settle(binding);
   return value_of_int(env, result < 0 ? result : !wait);
 }
@@ -461,20 +458,19 @@ static napi_value socket_name(napi_env env, napi_callback_info info) {
   }
   bool remote = bool_argument(env, argument[1]);
   troupe_address_t address = {0};
-  const brief_t *brief = remote ? &entry->remote : &entry->local;
-  if (brief->family == TROUPE_FAMILY_NONE) {
-    // Adopted, or not connected: the library may know.
+  if (entry->names != NULL) {
+    const brief_t *brief = remote ? &entry->names->remote : &entry->names->local;
+    address.family = brief->family;
+    address.port = brief->port;
+    address.scope_id = brief->scope_id;
+    memcpy(address.bytes, brief->bytes, sizeof address.bytes);
+  } else {
     troupe_socket_t socket = {.id = entry->handle};
     int error = remote ? troupe_socket_remote_address(socket, &address)
                        : troupe_socket_local_address(socket, &address);
     if (error != 0) {
       return NULL;
     }
-  } else {
-    address.family = brief->family;
-    address.port = brief->port;
-    address.scope_id = brief->scope_id;
-    memcpy(address.bytes, brief->bytes, sizeof address.bytes);
   }
   return address.family == TROUPE_FAMILY_IPV4 || address.family == TROUPE_FAMILY_IPV6
              ? value_of_address(env, &address)

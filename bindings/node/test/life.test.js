@@ -12,7 +12,7 @@ const ours = path.join(__dirname, '..');
 function run(module, program, flags = []) {
   return new Promise((resolve) => {
     const source = `const net = require(${JSON.stringify(module)});\n${program}`;
-    const child = spawn(process.execPath, [...flags, '-e', source], { timeout: 30000 });
+    const child = spawn(process.execPath, [...flags, '-e', source], { timeout: 30000, env: { ...process.env, MODULE: module } });
     let output = '';
     child.stdout.on('data', (data) => {
       output += data;
@@ -133,9 +133,23 @@ same('what was written before process.exit() arrives', `
   });
   s.listen(0, "127.0.0.1", () => {
     const child = spawn(process.execPath, ["-e", \`
-      const net = require(\${JSON.stringify(require.resolve ? process.env.MODULE || "net" : "net")});
+      const net = require(process.env.MODULE);
       const c = net.connect(\${s.address().port}, "127.0.0.1", () => { c.write(Buffer.alloc(10000)); process.exit(); });\`]);
-    child.on("close", (code) => console.log("child", code));
+    child.on("error", (e) => console.log(e.code));
+  });`);
+same('what is written while the process exits arrives', `
+  const { spawn } = require("child_process");
+  const s = require("net").createServer((socket) => {
+    let text = "";
+    socket.setEncoding("latin1").on("data", (data) => { text += data; });
+    socket.on("end", () => console.log("received", text)).on("error", (e) => console.log(e.code)).on("close", () => s.close());
+  });
+  s.listen(0, "127.0.0.1", () => {
+    const child = spawn(process.execPath, ["-e", \`
+      const net = require(process.env.MODULE);
+      const c = net.connect(\${s.address().port}, "127.0.0.1", () => { c.write("words, "); process.exit(); });
+      process.on("exit", () => { c.write("last words, "); c.end("end"); });\`]);
+    child.on("error", (e) => console.log(e.code));
   });`);
 same('an exception that nobody catches', `${pair}process.on("uncaughtException", (e) => { console.log("caught", e.message); });
   pair((client, socket) => { client.on("close", () => console.log("close")); client.on("connect", () => { client.end(); throw new Error("mine"); }); });`);
@@ -176,7 +190,7 @@ same('a worker', `
     const s = net.createServer((socket) => socket.end("from the worker")).listen(0, "127.0.0.1", () => {
       const c = net.connect(s.address().port, "127.0.0.1");
       c.setEncoding("utf8").on("data", (text) => console.log(text)).on("close", () => s.close());
-    });\`, { eval: true, env: { ...process.env, MODULE: net.isIPv4.toString().includes("native") || net.isIP.length ? process.env.MODULE || "net" : "net" } });
+    });\`, { eval: true });
   worker.on("exit", (code) => console.log("worker", code));`);
 same('captured rejections', `
   require("events").captureRejections = true;
@@ -189,6 +203,30 @@ same('captured rejections', `
 const workers = (body) => `
   const { Worker, isMainThread } = require("worker_threads");
   ${body}`;
+
+// As test runners do, which begin each file with modules of its own.
+const twice = `
+  const load = () => { for (const name in require.cache) delete require.cache[name]; return require(process.env.MODULE); };
+  const echo = (net, name) => new Promise((resolve) => {
+    const s = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1", () => {
+      const c = net.connect(s.address().port, "127.0.0.1", () => c.end(name));
+      c.setEncoding("utf8").on("data", (text) => console.log(text)).on("close", () => s.close(resolve));
+    });
+  });
+  const first = load();
+  const second = load();
+  (async () => {
+    await echo(first, "first");
+    await echo(second, "second");
+    const s = second.createServer((socket) => socket.end("between")).listen(0, "127.0.0.1", () => {
+      const c = first.connect(s.address().port, "127.0.0.1");
+      c.setEncoding("utf8").on("data", (text) => console.log(text)).on("close", () => s.close());
+    });
+  })();`;
+same('the module is loaded twice', twice);
+same('the module is loaded twice in a worker', `
+  const { Worker } = require("worker_threads");
+  new Worker(${JSON.stringify(twice)}, { eval: true }).on("exit", (code) => console.log("worker", code));`);
 
 test('workers that come and go, some terminated', async () => {
   const output = await run(ours, workers(`
@@ -230,6 +268,30 @@ test('a process that loads it in a worker alone', async () => {
       const s = net.createServer().listen(0, () => s.close(() => console.log("closed")));`)}, { eval: true });
     worker.on("exit", (code) => { console.log("worker", code); setTimeout(() => console.log("over"), 50); });`));
   assert.strictEqual(output, 'closed\nworker 0\nover\nexit 0');
+});
+
+test('each handle of the async hooks is destroyed once', async () => {
+  const output = await run(ours, `
+    const { createHook } = require("async_hooks");
+    const alive = new Map();
+    const again = [];
+    createHook({
+      init(id, type) { if (type.startsWith("TCP")) alive.set(id, type); },
+      destroy(id) { if (alive.get(id) === "over") again.push(id); if (alive.has(id)) alive.set(id, "over"); },
+    }).enable();
+    const s = net.createServer((socket) => socket.end("bye")).listen(0, "127.0.0.1", async () => {
+      for (let i = 0; i < 5; i++) {
+        await new Promise((resolve) => net.connect(s.address().port, "127.0.0.1").on("close", resolve).resume());
+      }
+      net.connect(1, "127.0.0.1").on("error", () => {});
+      net.connect(s.address().port, "127.0.0.1").destroy();
+      s.close();
+    });
+    process.once("beforeExit", () => setTimeout(() => {
+      const left = [...alive.values()].filter((type) => type !== "over");
+      console.log(alive.size, "left", left, "again", again);
+    }, 10));`);
+  assert.strictEqual(output, '13 left [] again []\nexit 0');
 });
 
 test('sockets that are garbage leave nothing behind', async () => {

@@ -12,7 +12,7 @@ const { atOnce, nativeOptions } = require('./options');
 const { settle } = require('./holding');
 const { nextBuffer, pauseNative } = require('./reading');
 const {
-  kAwaited, kBytesRead, kDispatched, kFinal, kIdle, kPending, kReadWanted, kReset, kSentTo, kSeveral, kWritten,
+  kAwaited, kBytesRead, kDispatched, kFinal, kIdle, kPending, kReadWanted, kReset, kSentTo, kSeveral, kWritten, restore,
 } = require('./symbols');
 
 // Makes it as if it had never been connected.
@@ -22,22 +22,17 @@ function begin(socket) {
     socket._handle = null;
     socket._peername = undefined;
     socket._hadError = false;
-    socket[kReadWanted] = false;
+    restore(socket, kReadWanted);
   }
   if (socket._handle === null) {
     socket._undestroy();
     socket._sockname = undefined;
     socket[kBytesRead] = 0;
     socket[kDispatched] = 0;
-    socket[kPending] = null;
-    socket[kAwaited] = 0;
-    socket[kSentTo] = null;
-    socket[kWritten] = null;
-    socket[kFinal] = null;
-    socket[kReset] = false;
+    restore(socket, kPending, kAwaited, kSentTo, kWritten, kFinal, kReset);
   }
   delete socket.autoSelectFamilyAttemptedAddresses;
-  socket[kSeveral] = false;
+  restore(socket, kSeveral);
 }
 
 // Socket.prototype.connect

@@ -5,7 +5,7 @@ const { coded, fromNative } = require('../errors');
 const { native } = require('../native');
 const { cancelAttempt, failedAtOnce } = require('./attempts');
 const { callBack } = require('./writing');
-const { kArmed, kHadError, kIdle, kReset, kServer, kWritten } = require('./symbols');
+const { kArmed, kHadError, kIdle, kReset, kServer, kWritten, restore } = require('./symbols');
 
 function onError(socket, handle, said) {
   if (socket._handle !== handle) {
@@ -37,14 +37,14 @@ function onClose(socket, handle) {
     return; // what came before has not been read yet; destroy() follows
   }
   const { index } = handle;
+  handle.forget();
   if (index >= 0) {
-    handle.forget();
     native.socketFree(index);
   }
   cancelAttempt(socket, handle);
   const written = socket[kWritten];
-  socket[kWritten] = null;
   if (written !== null) {
+    socket[kWritten] = null;
     written(null);
   }
   socket.emit('close', socket[kHadError]);
@@ -57,8 +57,12 @@ function closeWithoutHandle(socket) {
 const methods = {
   _destroy(error, callback) {
     this.connecting = false;
-    this[kHadError] = Boolean(error);
-    this[kArmed] = 0;
+    if (error) {
+      this[kHadError] = true;
+    } else {
+      restore(this, kHadError);
+    }
+    restore(this, kArmed);
     clearTimeout(this[kIdle]);
     const handle = this._handle;
     this._handle = null;

@@ -13,8 +13,7 @@ const { atOnce, methods: options, onTimeout } = require('./options');
 const { define } = require('./properties');
 const reading = require('./reading');
 const {
-  kArmed, kAwaited, kBytesRead, kDispatched, kFinal, kHadError, kIdle, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread,
-  kPending, kReadWanted, kReset, kSentTo, kServer, kSeveral, kTimer, kUnref, kWritten,
+  atFirst, kAccepted, kBytesRead, kDispatched, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread, kServer,
 } = require('./symbols');
 const writing = require('./writing');
 
@@ -57,36 +56,23 @@ function Socket(options) {
   this._pendingEncoding = '';
   this.server = null;
   this._server = null;
-  this[kArmed] = 0;
-  this[kAwaited] = 0;
   this[kBytesRead] = 0;
   this[kDispatched] = 0;
-  this[kWritten] = null;
-  this[kFinal] = null;
-  this[kHadError] = false;
-  this[kPending] = null;
-  this[kIdle] = undefined;
-  this[kReadWanted] = false;
-  this[kReset] = false;
-  this[kSentTo] = null;
-  this[kServer] = null;
-  this[kSeveral] = false;
-  this[kTimer] = null;
-  this[kUnref] = false;
-  this[kOnread] = null;
 
-  const given = typeof options === 'number' ? { fd: options } : { ...options };
-  const { accepted, fd } = given;
-  const kind = accepted === undefined && fd !== undefined ? kindOfDescriptor(fd) : null;
-  given.allowHalfOpen = Boolean(given.allowHalfOpen);
-  given.emitClose = false;
-  given.autoDestroy = true;
-  given.decodeStrings = false;
+  const accepted = options?.[kAccepted];
+  const given = accepted !== undefined ? options : optionsOf(options);
+  const kind = given.fd !== undefined ? kindOfDescriptor(given.fd) : null;
   Duplex.call(this, given);
 
-  this[kNoDelay] = Boolean(given.noDelay);
-  this[kKeepAlive] = Boolean(given.keepAlive);
-  this[kKeepAliveDelay] = Math.max(0, ~~(given.keepAliveInitialDelay / 1000));
+  if (given.noDelay) {
+    this[kNoDelay] = true;
+  }
+  if (given.keepAlive) {
+    this[kKeepAlive] = true;
+  }
+  if (given.keepAliveInitialDelay >= 1000) {
+    this[kKeepAliveDelay] = Math.max(0, ~~(given.keepAliveInitialDelay / 1000));
+  }
   const { onread } = given;
   if (onread !== null && typeof onread === 'object' && typeof onread.callback === 'function' &&
       (typeof onread.buffer === 'function' || onread.buffer instanceof Uint8Array)) {
@@ -97,7 +83,7 @@ function Socket(options) {
   if (accepted !== undefined) {
     take(this, accepted, given);
   } else if (kind !== null) {
-    adopt(this, fd, kind, given, listeners);
+    adopt(this, given.fd, kind, given, listeners);
   }
   if (this.destroyed) {
     this._undestroy(); // a signal that is aborted already: the error and the close are on their way
@@ -105,7 +91,7 @@ function Socket(options) {
 }
 Object.setPrototypeOf(Socket.prototype, Duplex.prototype);
 Object.setPrototypeOf(Socket, Duplex);
-Object.assign(Socket.prototype, reading.methods, writing.methods, ending.methods, options, {
+Object.assign(Socket.prototype, atFirst, reading.methods, writing.methods, ending.methods, options, {
   connect: connecting.makeConnect(listeners),
 });
 define(Socket.prototype);
@@ -116,6 +102,16 @@ Object.defineProperty(Socket, Symbol.hasInstance, {
     return Function.prototype[Symbol.hasInstance].call(this, instance) || (this === Socket && instance instanceof net.Socket);
   },
 });
+
+// What the stream gets, of options that are not its own.
+function optionsOf(options) {
+  const given = typeof options === 'number' ? { fd: options } : { ...options };
+  given.allowHalfOpen = Boolean(given.allowHalfOpen);
+  given.emitClose = false;
+  given.autoDestroy = true;
+  given.decodeStrings = false;
+  return given;
+}
 
 // A connection that a server got.
 function take(socket, handle, options) {
@@ -133,4 +129,4 @@ function take(socket, handle, options) {
   }
 }
 
-module.exports = { Socket, kServer };
+module.exports = { Socket, kAccepted, kServer };
