@@ -39,8 +39,9 @@ enum {
   EVENTS_MAX = 4096,   // a dispatch is left when there are so many
   EVENTS_SPARE = 1024, // room for what a waiting call adds
   SLAB_SIZE = 64 * 1024,
-  OWN_FROM = 8 * 1024,   // a payload from this size on gets memory of its own,
-  KEEP_FROM = 64 * 1024, // and from this size on it is handed over, not copied
+  OWN_FROM = 8 * 1024,      // a payload from this size on gets memory of its own,
+  KEEP_FROM = 64 * 1024,    // and from this size on it is handed over, not copied
+  LOOK_AFTER = 1024 * 1024, // so many bytes are handed over between two looks of V8's
 };
 
 // An address without the room for a path.
@@ -81,6 +82,7 @@ struct binding {
   uint32_t extra_count;
   uint8_t *slab;
   uint32_t slab_used;
+  size_t handed_over; // bytes, since V8 looked
 
   entry_t **entries;
   uint32_t entry_count, entry_capacity, first_free;

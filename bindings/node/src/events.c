@@ -39,6 +39,19 @@ static void release_chunk(napi_env env, void *bytes, void *hint) {
   }
 }
 
+// V8 looks whether young buffers hold much memory only when it allocates one itself. Without that
+// look, those that were handed over lie about until the whole heap is collected, which stops
+// everything for milliseconds, and the memory that comes next is never that which was used before.
+static void pace(binding_t *binding, size_t length) {
+  binding->handed_over += length;
+  if (binding->handed_over >= LOOK_AFTER) {
+    void *bytes = NULL;
+    napi_value unused = NULL;
+    binding->handed_over = 0;
+    (void)napi_create_arraybuffer(binding->env, 1, &bytes, &unused);
+  }
+}
+
 // By reference: the Buffer is the memory that the I/O actor read into.
 static bool hand_over(binding_t *binding, uint32_t index, const troupe_chunk_t *chunk) {
   troupe_chunk_t *kept = NULL;
@@ -54,6 +67,7 @@ static bool hand_over(binding_t *binding, uint32_t index, const troupe_chunk_t *
     return false;
   }
   event_add_extra(binding, EVENT_BUFFER, index, buffer);
+  pace(binding, troupe_chunk_length(kept));
   return true;
 }
 
