@@ -119,6 +119,7 @@ compare('order', {
     }
     where.run('timeout', () => client.setTimeout(30));
     await once(client, 'timeout');
+    client.setTimeout(0);
     where.run('write', () => client.write('x', () => say('written')));
     where.run('large', () => client.write(Buffer.alloc(3000000), () => say('written large')));
     await wait(20);
