@@ -6,6 +6,7 @@
 #include <troupe/error.h>
 
 #include "actors/sim/world.h"
+#include "core/actor/actor.h"
 #include "core/message/id.h"
 #include "core/net/wire_address.h"
 #include "core/support/assert.h"
@@ -18,7 +19,9 @@ struct trp_continuation {
   trp_ledger_t ledger;
   trp_sim_peers_t peers;
   trp_sim_inbox_t *inbox;
-  bool has_come; // to the cut
+  bool has_come;   // to the cut
+  bool may_go_on;  // the rest of the world is there
+  bool taken_over; // by the world
 };
 
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
@@ -73,6 +76,15 @@ bool trp_sim_continue_has_come(const trp_sim_t *sim) {
   return sim->continuation->has_come;
 }
 
+void trp_sim_continue_go_on(trp_sim_t *sim) {
+  sim->continuation->may_go_on = true;
+  trp_sim_changed(sim);
+}
+
+bool trp_sim_continue_is_taken_over(const trp_sim_t *sim) {
+  return sim->continuation->taken_over;
+}
+
 void trp_sim_continue_begin(trp_sim_t *sim) {
   trp_sim_peers_begin(&sim->continuation->peers);
 }
@@ -103,6 +115,19 @@ static trp_continuation_t *continuation_of(trp_inbox_t *inbox) {
   return trp_sim_inbox_world(inbox)->continuation;
 }
 
+/// At the cut it stays until the rest of the world is there; but not inside of what main sets up, for
+/// whose end the rest waits.
+static void wait_for_the_world(trp_sim_t *sim) {
+  trp_task_t *task = sim->running;
+  while (!sim->continuation->may_go_on && !sim->killing && trp_actor_busy(trp_actor_current())) {
+    task->state = TRP_TASK_WAITING;
+    task->deadline_ns = TRP_NEVER;
+    task->changes_seen = sim->changes;
+    trp_sim_yield(sim);
+    task->state = TRP_TASK_READY;
+  }
+}
+
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
   (void)deadline_ns; // time passes only with the recorded batches
   trp_sim_t *sim = trp_sim_inbox_world(inbox);
@@ -116,10 +141,16 @@ static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
     return error == 0 ? 1 : error;
   }
   if (result == 0) {
+    continuation->has_come = true;
+    trp_sim_changed(sim);
+    wait_for_the_world(sim);
+    if (sim->killing) {
+      return TROUPE_ESTOPPED;
+    }
     uint64_t own = trp_sim_io_enter(sim);
     result = take_over(sim);
     trp_sim_io_leave(sim, own);
-    continuation->has_come = true;
+    continuation->taken_over = true;
     trp_sim_inbox_go_live(continuation->inbox);
     trp_sim_changed(sim);
   }

@@ -103,6 +103,10 @@ static bool cut_is_over(trp_sim_t *sim) {
   return sim->failed || trp_sim_continue_has_come(sim) || all_have_ended(sim);
 }
 
+static bool take_over_is_over(trp_sim_t *sim) {
+  return sim->failed || trp_sim_continue_is_taken_over(sim) || all_have_ended(sim);
+}
+
 static bool stop_is_over(trp_sim_t *sim) {
   return sim->failed || sim->now_ns >= sim->first.deadline_ns || all_have_ended(sim);
 }
@@ -350,6 +354,10 @@ static void begin(run_t *run, const subject_t *subject) {
   }
   if (status == 0 && !sim->failed && subject->start != NULL) {
     status = subject->start(run->system, subject->context);
+  }
+  if (status == 0 && !sim->failed && subject->script != NULL) {
+    trp_sim_continue_go_on(sim);
+    let_run(sim, take_over_is_over, -1);
   }
   sim->faults.healed = false;
   if (status < 0) {

@@ -168,6 +168,9 @@ void trp_sim_continue_free(trp_sim_t *sim);
 /// Spawns the actor; whether it has come to the cut.
 int trp_sim_continue_spawn(trp_sim_t *sim, troupe_system_t *system);
 bool trp_sim_continue_has_come(const trp_sim_t *sim);
+/// The rest of the world is there; whether the actor is in it now.
+void trp_sim_continue_go_on(trp_sim_t *sim);
+bool trp_sim_continue_is_taken_over(const trp_sim_t *sim);
 /// The peers begin; are they through; they end.
 void trp_sim_continue_begin(trp_sim_t *sim);
 bool trp_sim_continue_is_done(const trp_sim_t *sim);

@@ -145,8 +145,8 @@ typedef struct troupe_sim_report {
 /// - `start` or `finish` says so.
 /// A run that fails is then tried with fewer faults, and the fewest with which it fails are told.
 ///
-/// With a recording its actor comes to its event before `start` is called, which may be NULL then;
-/// faults and peers begin behind that. The run's work is that of the peers, whose connections must
+/// With a recording its actor comes to its event before `start` is called, which may be NULL then; it
+/// goes on, and faults and peers begin, behind that. The run's work is that of the peers, whose connections must
 /// all end in time, and of the actors that are named. It fails, too, when the recorded actor returns
 /// below 0, or ends before it comes to its event, or makes another call there than was recorded.
 ///

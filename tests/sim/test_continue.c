@@ -265,6 +265,92 @@ static void an_actor_that_is_given_connections_goes_on_too(void **state) {
   }
 }
 
+// ---- An actor that talks with another one ----
+
+static troupe_system_t *the_world;
+
+static void answer(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
+  int *left = context;
+  troupe_send_chunk(from, message);
+  if (--*left == 0) {
+    troupe_actor_end(0);
+  }
+}
+
+static int answerer_main(void *argument) {
+  (void)argument;
+  int left = 5;
+  int error = troupe_actor_on_message(answer, &left);
+  return error < 0 ? error : troupe_actor_run();
+}
+
+static void ask(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
+  (void)message;
+  (void)context;
+  troupe_send(from, "and now?", 8);
+}
+
+static void on_down(troupe_actor_t actor, troupe_reason_t reason, int status, void *context) {
+  (void)actor;
+  (void)status;
+  *(troupe_reason_t *)context = reason;
+  troupe_actor_end(0);
+}
+
+static int asker_main(void *argument) {
+  (void)argument;
+  troupe_reason_t reason = TROUPE_REASON_FAILED;
+  troupe_actor_t answerer;
+  int error = troupe_actor_find(the_world, "answerer", 0, &answerer);
+  if (error == 0) {
+    error = troupe_actor_on_message(ask, NULL);
+  }
+  if (error == 0) {
+    error = troupe_watch(answerer, on_down, &reason);
+  }
+  if (error == 0) {
+    error = troupe_send(answerer, "hello?", 6);
+  }
+  error = error < 0 ? error : troupe_actor_run();
+  return error < 0 ? error : reason == TROUPE_REASON_FAILED ? (int)TROUPE_EPROTO : 0;
+}
+
+static int record_asking(troupe_system_t *system, void *context) {
+  const troupe_record_options_t options = {.directory = trp_test_folder()};
+  const troupe_spawn_options_t answerer = {.name = "answerer", .main = answerer_main};
+  const troupe_spawn_options_t asker = {.name = "asker", .main = asker_main};
+  (void)context;
+  the_world = system;
+  int error = troupe_record_start(system, &options);
+  if (error == 0) {
+    error = troupe_spawn(system, &answerer, NULL);
+  }
+  return error == 0 ? troupe_spawn(system, &asker, NULL) : error;
+}
+
+static int await_asker(troupe_system_t *system, void *context) {
+  troupe_actor_t asker;
+  (void)context;
+  int error = troupe_actor_find(system, "asker", 0, &asker);
+  return error == 0 ? troupe_sim_await(system, asker) : error;
+}
+
+/* The other one has ended at the cut; it is told so, and what it sends gets lost. */
+static void an_actor_that_talks_with_another_one_hears_that_it_is_gone(void **state) {
+  (void)state;
+  troupe_sim_report_t report;
+  record(1, 0, record_asking, NULL);
+  for (uint64_t events = 0; events < 5; events++) {
+    const troupe_sim_recording_t recording = {
+        .path = trace_of("asker-0"), .main = asker_main, .events = events};
+    const troupe_sim_options_t options = {.recording = &recording};
+    if (troupe_sim_run(&options, events, await_asker, NULL, &report) != 0) {
+      print_error("cut at event %llu: %s\n", (unsigned long long)events, report.text);
+      fail();
+    }
+  }
+}
+
 // ---- A bug that the recording does not show ----
 
 // Answers each line in capitals; takes for granted that a piece is a line.
@@ -496,6 +582,7 @@ int main(void) {
       trp_test_that_leaves_nothing(a_seed_gives_the_same_run_again),
       trp_test_that_leaves_nothing(an_actor_that_connects_goes_on_too),
       trp_test_that_leaves_nothing(an_actor_that_is_given_connections_goes_on_too),
+      trp_test_that_leaves_nothing(an_actor_that_talks_with_another_one_hears_that_it_is_gone),
       trp_test_that_leaves_nothing(a_bug_that_the_recording_does_not_show_is_found),
       trp_test_that_leaves_nothing(a_run_that_fails_leaves_a_trace_that_replays),
       trp_test_that_leaves_nothing(what_cannot_be_gone_on_from_is_said),
