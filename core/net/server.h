@@ -1,5 +1,6 @@
-/// Private. Servers: what the files that make them up share. server.c has their life, and what they
-/// are told; server_limits.c whom they let in; server_counts.c how many those are.
+/// Private. Servers: what the files that make them up share. server.c has their life; server_listen.c
+/// how they begin to listen; server_events.c what they are told; server_limits.c whom they let in;
+/// server_counts.c how many those are.
 ///
 /// Everything runs in the actor's thread, inside a public call or a dispatch. Nothing blocks.
 #ifndef TRP_SERVER_H_INCLUDED
@@ -70,9 +71,36 @@ void trp_server_given_away(trp_actor_t *actor, uint64_t id);
 
 troupe_server_t trp_server_handle(const trp_server_t *server);
 
+/// A server of this actor; NULL: it has none of this id.
+trp_server_t *trp_server_find(trp_actor_t *actor, uint64_t id);
+
+/// It does not listen any more: no signal closes what listens later.
+void trp_server_lose_current(trp_server_t *server);
+
+/// Its signal was aborted; the argument is the server.
+void trp_server_abort(void *server);
+
+/// It holds the actor while something is still to come of it; but where it only waits for its
+/// connections, that is for them to do, as in Node: one that holds nothing may stay open. A stopping
+/// actor waits for what it closes, but without end not for connections that are another actor's.
+void trp_server_refresh(trp_server_t *server);
+
 /// A command about the listen, to be filled. 0 or TROUPE_ENOMEM.
 int trp_listening_command(trp_listening_t *listening, Troupe__Wire__Kind kind,
                           trp_message_t **message);
+
+// ---- server_listen.c ----
+
+/// It is over, or has not begun. Another one than the server's own goes.
+void trp_listening_abandon(trp_listening_t *listening);
+
+// ---- server_events.c ----
+
+/// What the I/O actor told of it.
+void trp_listening_receive(trp_listening_t *listening, const trp_message_t *message);
+
+/// What is owed from an earlier turn.
+void trp_server_later(trp_server_t *server);
 
 /// A socket that the server `id` accepted is closed or given away, and its own event was dispatched.
 /// The server may be gone.
