@@ -15,10 +15,8 @@ typedef enum troupe_handle_kind {
   TROUPE_HANDLE_ABORT = 4, ///< an abort token
 } troupe_handle_kind_t;
 
-enum {
-  TROUPE_HANDLE_TEXT_SIZE = 640
-};  ///< enough for every text of troupe_handle_text(), with its
-    ///< NUL
+/// Enough for every text of troupe_handle_text(), with its NUL.
+enum { TROUPE_HANDLE_TEXT_SIZE = 640 };
 
 /// A handle that is there.
 typedef struct troupe_handle {

@@ -21,8 +21,7 @@
 #define TROUPE_HERE_LINE(line) TROUPE_HERE_TEXT(line)
 #define TROUPE_HERE_TEXT(line) #line
 
-enum {
-  TROUPE_MADE_AT_SIZE = 128
-}; ///< of a copy of such a text, with its NUL; of a longer one the end
+/// Of a copy of such a text, with its NUL; of a longer one the end is kept.
+enum { TROUPE_MADE_AT_SIZE = 128 };
 
 #endif
