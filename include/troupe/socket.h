@@ -88,9 +88,12 @@ typedef struct troupe_socket_handlers {
   void (*on_close)(troupe_socket_t socket, bool had_error, void *context);
 } troupe_socket_handlers_t;
 
-/// The bytes of a write are with the kernel, or will never be: `error` is 0; what the socket failed
-/// with; TROUPE_ERR_STREAM_DESTROYED; or TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION for the first
-/// of those that waited for a connection. Called in the order of the writes, each once.
+/// The bytes of a write are with the kernel, or nobody waits for that any more: `error` is 0; what
+/// the socket failed with; TROUPE_ERR_STREAM_DESTROYED; or TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION
+/// for the first of those that waited for a connection. Called in the order of the writes, each
+/// once. Of a socket that is destroyed before the I/O actor has answered, the bytes may have been
+/// sent all the same (in Node a small write is with the kernel at once, and its callback gets no
+/// error then).
 typedef void (*troupe_written_fn)(troupe_socket_t socket, int error, void *context);
 
 /// Receives into memory of the application's own instead of on_data. Node: the `onread` option.
@@ -570,7 +573,9 @@ TROUPE_API int troupe_socket_set_linger(troupe_socket_t socket, unsigned linger_
 /// Lets the actor end although the socket is open, and back. Without that a socket holds its actor
 /// from connect() to on_close, except, as in Node, where nothing can come of it and nothing waits to
 /// be written: the peer has ended and this side is kept open, `onread` has stopped reading, or it
-/// is paused since before it was connected. Node: socket.unref(), socket.ref().
+/// is paused since before it was connected. One that was read from and is paused then does hold its
+/// actor, as does one that was given away while it was paused; Node's goes on reading until its
+/// buffer is full, and holds nothing from then on. Node: socket.unref(), socket.ref().
 ///
 /// Thread:    owner.
 /// Blocks:    never.
