@@ -1,5 +1,6 @@
 /// Private. Servers: each is one actor's share in a listening socket, with its own limits and its
-/// own count of connections.
+/// own count of connections. member.c has its life, and the connections that it is dealt;
+/// member_listen.c how it begins to listen; member_limits.c its limits and counts.
 #ifndef TRP_MEMBER_H_INCLUDED
 #define TRP_MEMBER_H_INCLUDED
 
@@ -92,5 +93,22 @@ void trp_member_describe(const trp_member_t *member, troupe_handle_t *handle);
 
 /// The turn ends: tells of dropped connections, and of closes that there was no memory for.
 void trp_members_flush(trp_net_t *net);
+
+// ---- What these files share ----
+
+/// The member that the command is about, made if it is new. NULL: no memory.
+trp_member_t *trp_member_find_or_make(const trp_command_t *command);
+/// Frees it, unless something still needs it.
+void trp_member_forget(trp_member_t *member);
+/// The look-up of its host is not waited for any more.
+void trp_member_drop_request(trp_member_t *member);
+/// How many connections it may still be dealt: fewer by those that its actor has not dispatched.
+void trp_member_update_credit(trp_member_t *member);
+/// Makes them the event's detail, or takes the event back: there is no memory.
+bool trp_member_put_counts(trp_owner_t *owner, trp_message_t *event,
+                           const trp_member_counts_t *counts);
+/// Whether its block list or its cap keeps the peer out; counts it then. Silent, as in Node: neither
+/// is told to the actor.
+bool trp_member_refuses(trp_member_t *member, const troupe_address_t *remote);
 
 #endif
