@@ -46,8 +46,9 @@ int test_echo_actor(void *argument) {
   troupe_server_t server;
   int error = troupe_server_new(NULL, &handlers, service, &server);
   if (error == 0) {
-    error = service->path != NULL ? troupe_server_listen_path(server, service->path, 0)
-                                  : troupe_server_listen_port(server, 0, "127.0.0.1", 0);
+    error = service->path != NULL
+                ? troupe_server_listen_path(server, service->path, service->backlog)
+                : troupe_server_listen_port(server, 0, "127.0.0.1", service->backlog);
   }
   if (error == 0) {
     error = troupe_server_listen_wait(server, LIMIT_MS);

@@ -15,6 +15,7 @@ typedef struct test_service {
   unsigned copies;
   unsigned io_threads; // 0: the system's default
   const char *path;    // NULL: a port of 127.0.0.1 that the system picks
+  int backlog;         // 0: the library's default
   atomic_int port;
   atomic_uint served[16]; // connections that each actor got
   atomic_uint open;       // sockets between on_connection and on_close
