@@ -78,7 +78,7 @@ trp_server_t *trp_server_find(trp_actor_t *actor, uint64_t id);
 void trp_server_lose_current(trp_server_t *server);
 
 /// Its signal was aborted; the argument is the server.
-void trp_server_abort(void *server);
+void trp_server_abort(void *owner);
 
 /// It holds the actor while something is still to come of it; but where it only waits for its
 /// connections, that is for them to do, as in Node: one that holds nothing may stay open. A stopping
