@@ -6,45 +6,19 @@
 #include <troupe/trace_file.h>
 #include <unistd.h>
 
-#include "core/message/frame_zmq.h"
-#include "core/message/id.h"
-#include "core/trace/recorder.h"
+#include "tests/trace/recorded.h"
 #include "tests/trace/tape.h"
 
 // Recorders that keep less than all: a part of the payloads, some connections, so many bytes or so
 // long.
 
-enum { ACTOR = 100, IO = 1 };
+enum { IO = 1 };
 
-static trp_hub_t *hub;
-static trp_inbox_t *inbox;
-static trp_pool_t *pool;
-static trp_recorder_t *recorder;
 static uint64_t next_sequence;
 
-static int set_up(void **state) {
-  trp_test_remember_counts(state);
-  recorder = NULL;
+static int begin_to_count(void **state) {
   next_sequence = 1;
-  assert_int_equal(trp_hub_new(&hub), 0);
-  assert_int_equal(trp_pipes_open(hub, trp_id_actor(ACTOR), &inbox), 0);
-  assert_int_equal(trp_pool_new(&pool), 0);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  trp_recorder_stop(&recorder, NULL);
-  trp_inbox_close(inbox);
-  trp_pool_close(&pool);
-  trp_frame_thread_end();
-  trp_hub_free(&hub);
-  return trp_test_compare_counts(state);
-}
-
-static const char *path_of(const char *name) {
-  static char path[4096];
-  snprintf(path, sizeof path, "%s/%s", trp_test_folder(), name);
-  return path;
+  return set_up(state);
 }
 
 static trp_tap_t *begin(troupe_record_options_t options, const char *name, bool late) {
@@ -436,16 +410,17 @@ static void a_file_that_is_taken_away_stops_its_recording(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      trp_test_with(payloads_are_cut_and_keep_length_and_hash, set_up, tear_down),
-      trp_test_with(no_byte_of_a_payload_is_in_a_file_without_payloads, set_up, tear_down),
-      trp_test_with(the_application_changes_what_must_not_be_written, set_up, tear_down),
-      trp_test_with(one_connection_is_recorded_with_what_is_nobodys, set_up, tear_down),
-      trp_test_with(a_share_of_connections_is_about_that_share, set_up, tear_down),
-      trp_test_with(files_end_at_their_size_and_the_last_ones_stay, set_up, tear_down),
-      trp_test_with(files_end_after_their_time_by_the_actors_clock, set_up, tear_down),
-      trp_test_with(without_rotation_the_limit_ends_a_trace_that_is_good_so_far, set_up, tear_down),
-      trp_test_with(a_late_trace_says_so, set_up, tear_down),
-      trp_test_with(a_file_that_is_taken_away_stops_its_recording, set_up, tear_down),
+      trp_test_with(payloads_are_cut_and_keep_length_and_hash, begin_to_count, tear_down),
+      trp_test_with(no_byte_of_a_payload_is_in_a_file_without_payloads, begin_to_count, tear_down),
+      trp_test_with(the_application_changes_what_must_not_be_written, begin_to_count, tear_down),
+      trp_test_with(one_connection_is_recorded_with_what_is_nobodys, begin_to_count, tear_down),
+      trp_test_with(a_share_of_connections_is_about_that_share, begin_to_count, tear_down),
+      trp_test_with(files_end_at_their_size_and_the_last_ones_stay, begin_to_count, tear_down),
+      trp_test_with(files_end_after_their_time_by_the_actors_clock, begin_to_count, tear_down),
+      trp_test_with(without_rotation_the_limit_ends_a_trace_that_is_good_so_far, begin_to_count,
+                    tear_down),
+      trp_test_with(a_late_trace_says_so, begin_to_count, tear_down),
+      trp_test_with(a_file_that_is_taken_away_stops_its_recording, begin_to_count, tear_down),
   };
   return TRP_RUN_TESTS("limits", tests);
 }

@@ -4,43 +4,12 @@
 #include <sys/stat.h>
 #include <troupe/troupe.h>
 
-#include "core/message/frame_zmq.h"
-#include "core/message/id.h"
-#include "core/trace/recorder.h"
+#include "tests/trace/recorded.h"
 #include "tests/trace/tape.h"
 
 // What came and is passed on stands in a trace once; and it is read as if it stood there twice.
 
-enum { ACTOR = 100, SIZE = 4000 };
-
-static trp_hub_t *hub;
-static trp_inbox_t *inbox;
-static trp_pool_t *pool;
-static trp_recorder_t *recorder;
-
-static int set_up(void **state) {
-  trp_test_remember_counts(state);
-  recorder = NULL;
-  assert_int_equal(trp_hub_new(&hub), 0);
-  assert_int_equal(trp_pipes_open(hub, trp_id_actor(ACTOR), &inbox), 0);
-  assert_int_equal(trp_pool_new(&pool), 0);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  trp_recorder_stop(&recorder, NULL);
-  trp_inbox_close(inbox);
-  trp_pool_close(&pool);
-  trp_frame_thread_end();
-  trp_hub_free(&hub);
-  return trp_test_compare_counts(state);
-}
-
-static const char *path_of(const char *name) {
-  static char path[4096];
-  snprintf(path, sizeof path, "%s/%s", trp_test_folder(), name);
-  return path;
-}
+enum { SIZE = 4000 };
 
 static long size_of(const char *name) {
   struct stat status;
