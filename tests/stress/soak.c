@@ -75,31 +75,23 @@ static uint64_t draw_length(trp_test_random_t *random) {
 typedef struct {
   troupe_socket_t socket;
   plan_t plan;
-  uint64_t count;  // bytes behind the plan
-  uint64_t until;  // destroys or resets after so many
-  unsigned waking; // timers that are still to come
-  bool ended, closed;
+  uint64_t count;         // bytes behind the plan
+  uint64_t until;         // destroys or resets after so many
+  troupe_timer_t resumes; // while it pauses
+  bool pauses, ended;
 } served_t;
-
-static void let_go(served_t *served) {
-  if (served->closed && served->waking == 0) {
-    free(served);
-  }
-}
 
 static void wake(troupe_timer_t timer, void *context) {
   served_t *served = context;
   (void)timer;
-  served->waking--;
-  if (!served->closed) {
-    troupe_socket_resume(served->socket);
-  }
-  let_go(served);
+  served->pauses = false;
+  troupe_socket_resume(served->socket);
 }
 
 static void pause_a_while(served_t *served) {
-  if (troupe_timer_start(NULL, (unsigned)(troupe_random() % 5), 0, wake, served) == 0) {
-    served->waking++;
+  if (!served->pauses &&
+      troupe_timer_start(&served->resumes, (unsigned)(troupe_random() % 5), 0, wake, served) == 0) {
+    served->pauses = true;
     troupe_socket_pause(served->socket);
   }
 }
@@ -169,9 +161,11 @@ static void on_close(troupe_socket_t socket, bool had_error, void *context) {
   served_t *served = context;
   (void)socket;
   (void)had_error;
-  served->closed = true;
   atomic_fetch_add(&soak.served, 1);
-  let_go(served);
+  if (served->pauses) {
+    troupe_timer_stop(served->resumes);
+  }
+  free(served);
 }
 
 static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
