@@ -221,6 +221,26 @@ int64_t trp_test_context_switches(void) {
   return sum;
 }
 
+int64_t trp_test_cpu_us(void) {
+  struct timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+bool trp_test_rests(int window_ms, int64_t most_switches, int64_t most_cpu_us) {
+  enum { WINDOWS = 6 };
+  for (int i = 0; i < WINDOWS; i++) {
+    int64_t switches = trp_test_context_switches();
+    int64_t cpu_us = trp_test_cpu_us();
+    poll(NULL, 0, window_ms); // time in which nothing is to happen
+    if (trp_test_cpu_us() - cpu_us <= most_cpu_us &&
+        trp_test_context_switches() - switches <= most_switches) {
+      return true;
+    }
+  }
+  return false;
+}
+
 const char *trp_test_folder(void) {
   if (folder[0] == '\0') {
     const char *parent = getenv("TMPDIR");

@@ -76,6 +76,12 @@ int64_t trp_test_rss_bytes(void);
 int64_t trp_test_pss_bytes(void);
 int64_t trp_test_context_switches(void); // voluntary ones, all threads: how often somebody went to
                                          // sleep
+int64_t trp_test_cpu_us(void);
+
+// Whether this process comes to rest: looks at one stretch of `window_ms` after another until one
+// has no more voluntary context switches and CPU time than these. One of the switches is this
+// thread's own. What is given back after a while of idleness is given back in an earlier stretch.
+bool trp_test_rests(int window_ms, int64_t most_switches, int64_t most_cpu_us);
 
 // ---- A folder ----
 

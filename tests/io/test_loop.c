@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -530,12 +531,6 @@ static void rubbish_is_counted_and_harms_nobody(void **state) {
 
 // ---- Sleep ----
 
-static int64_t cpu_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void it_sleeps_when_there_is_nothing_to_do(void **state) {
   (void)state;
   static const int64_t spins_ns[] = {0, 100000};
@@ -547,14 +542,8 @@ static void it_sleeps_when_there_is_nothing_to_do(void **state) {
     assert_int_equal(0, open_user(&user, setting.hub, FIRST_USER));
     assert_int_equal(0, user_hello(&user));
     assert_int_equal(0, trp_io_counters(setting.io, deadline_after(LIMIT_MS), &counters));
-    struct timespec second = {.tv_sec = 1, .tv_nsec = 500000000};
-    nanosleep(&second, NULL); // after a second it gives memory back
-    int64_t cpu = cpu_ns();
-    int64_t switches = trp_test_context_switches();
-    struct timespec half = {.tv_nsec = 500000000};
-    nanosleep(&half, NULL); // time in which nothing is to happen
-    assert_in_range(cpu_ns() - cpu, 0, 5000000 * trp_test_slow());
-    assert_in_range(trp_test_context_switches() - switches, 0, 3 * trp_test_slow());
+    // After a second it gives memory back: in the first of these stretches, or the second.
+    assert_true(trp_test_rests(1200, 3 * trp_test_slow(), 5000 * trp_test_slow()));
     close_user(&user);
     close_setting(&setting);
   }
@@ -562,19 +551,25 @@ static void it_sleeps_when_there_is_nothing_to_do(void **state) {
 
 static void while_it_spins_it_does_not_sleep(void **state) {
   (void)state;
+  enum { TRIES = 20 };
   setting_t setting;
   trp_net_counters_t counters;
   open_setting_with(&setting, (trp_io_options_t){.spin_ns = 50000000});
-  // It has to find a few times what it looks for, or it looks no more.
   trp_io_call_t call = {.kind = TRP_KIND(EVENT_STOP), .actor = trp_id_actor(FIRST_USER)};
-  for (int i = 0; i < 64; i++) {
-    assert_int_equal(0, trp_io_post(setting.io, &call));
-    assert_int_equal(0, trp_io_counters(setting.io, deadline_after(LIMIT_MS), &counters));
+  bool spun = false;
+  // Between two looks it lets others have the core: on a machine that is busy it hardly gets to look.
+  for (int i = 0; i < TRIES && !spun; i++) {
+    // It has to find a few times what it looks for, or it looks no more.
+    for (int k = 0; k < 64; k++) {
+      assert_int_equal(0, trp_io_post(setting.io, &call));
+      assert_int_equal(0, trp_io_counters(setting.io, deadline_after(LIMIT_MS), &counters));
+    }
+    int64_t cpu_us = trp_test_cpu_us();
+    poll(NULL, 0, 50); // time in which it is to spin
+    spun = trp_test_cpu_us() - cpu_us >= 1000;
   }
-  int64_t cpu = cpu_ns();
-  struct timespec pause = {.tv_nsec = 200000000};
-  nanosleep(&pause, NULL); // time in which it is to spin, and then to sleep
-  assert_in_range(cpu_ns() - cpu, 1000000, 100000000); // about the 50 ms, not none and not all
+  assert_true(spun);
+  assert_true(trp_test_rests(200, 3 * trp_test_slow(), 1000)); // it does so for its 50 ms alone
   close_setting(&setting);
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "tests/support/stress.h"
 
@@ -150,18 +149,8 @@ static void four_actors_with_a_hundred_idle_connections_hardly_wake_up(void **st
     fds[i] = test_service_connect(&service);
     test_service_echoes(fds[i]);
   }
-  // What is given back after a while of idleness is given back first.
-  nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
-  int64_t before = trp_test_context_switches();
-  int64_t cpu_before_us = stress_cpu_us();
-  // Not a synchronisation: time in which nothing is to happen.
-  nanosleep(&(struct timespec){.tv_sec = WINDOW_S}, NULL);
-  int64_t switches = trp_test_context_switches() - before;
-  int64_t cpu_us = stress_cpu_us() - cpu_before_us;
-  // One of them is this thread's own sleep.
-  if (trp_test_slow() == 1) {
-    assert_in_range(switches, 0, WINDOW_S);
-    assert_in_range(cpu_us, 0, 2000);
+  if (trp_test_slow() == 1) { // sanitizers and valgrind have threads, and switches, of their own
+    assert_true(trp_test_rests(WINDOW_S * 1000, WINDOW_S, 2000));
   }
   for (int i = 0; i < IDLE; i++) {
     test_service_echoes(fds[i]);

@@ -108,18 +108,10 @@ int64_t stress_send_some(int fd, uint64_t at, size_t length) {
   return sent >= 0 ? sent : errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
-static int64_t read_clock_us(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 int64_t stress_now_us(void) {
-  return read_clock_us(CLOCK_MONOTONIC);
-}
-
-int64_t stress_cpu_us(void) {
-  return read_clock_us(CLOCK_PROCESS_CPUTIME_ID);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 void stress_burn_us(int64_t us) {

@@ -35,7 +35,4 @@ void stress_burn_us(int64_t us);
 
 int64_t stress_now_us(void);
 
-// The CPU time of this process so far.
-int64_t stress_cpu_us(void);
-
 #endif
