@@ -3,6 +3,7 @@
 #ifndef TRP_ENDPOINT_H_INCLUDED
 #define TRP_ENDPOINT_H_INCLUDED
 
+#include <stdbool.h>
 #include <troupe/address.h>
 
 #include "core/message/wire.h"
@@ -25,5 +26,10 @@ typedef struct trp_endpoint {
 void trp_endpoint_set(trp_endpoint_t *endpoint, const Troupe__Wire__Address *wire);
 void trp_endpoint_get(const trp_endpoint_t *endpoint, troupe_address_t *address);
 void trp_endpoint_clear(trp_endpoint_t *endpoint);
+
+/// What has no IP address is a Unix socket, an unnamed one perhaps, or a pipe.
+static inline bool trp_endpoint_is_ip(const trp_endpoint_t *endpoint) {
+  return endpoint->family == TROUPE_FAMILY_IPV4 || endpoint->family == TROUPE_FAMILY_IPV6;
+}
 
 #endif

@@ -1,5 +1,5 @@
 /// Private. What a socket is made of, for the files of core/net that share the work: socket.c (its
-/// life and its events), connect.c, socket_write.c, socket_read.c, socket_text.c, socket_options.c,
+/// life), socket_events.c (what it is told), connect.c, socket_write.c, socket_read.c, socket_text.c, socket_options.c,
 /// socket_give.c.
 ///
 /// Everything runs in the actor's thread, inside a public call or a dispatch. Nothing blocks.
@@ -222,6 +222,13 @@ void trp_socket_unlink(trp_socket_t *socket);
 /// A command about this socket, with what must be on each. NULL: no memory.
 trp_message_t *trp_socket_command(trp_socket_t *socket, Troupe__Wire__Kind kind);
 
+/// One with nothing more in it. 0 or TROUPE_ENOMEM.
+int trp_socket_send_bare(trp_socket_t *socket, Troupe__Wire__Kind kind, uint32_t flags);
+
+// ---- socket_events.c ----
+
+/// An event of the socket whose object this is.
+void trp_socket_receive(trp_object_t *object, const trp_in_t *in, const trp_message_t *message);
 /// The event that there is a connection says who is at the other end. NULL: it does not.
 void trp_socket_take_credentials(trp_socket_t *socket, const Troupe__Wire__Credentials *wire);
 
