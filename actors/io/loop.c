@@ -29,6 +29,8 @@ enum {
   RECEIVE_BUDGET = 256, // batches, before sockets get their turn again
   CATCH_UP_ROUNDS = 16,
   TRIM_AFTER_MS = 1000,
+  // 40 MiB: a garbage collector lets go of 32 MiB at once, to malloc() that would be new pages.
+  BLOCKS_KEPT = 320,
   REST_NS = 1000000000, // for the last messages to come
   // What a loop, an inbox and libzmq's own thread open, with some to spare. libuv and libzmq abort
   // or leak when they run out of descriptors half-way.
@@ -503,8 +505,8 @@ static void on_idle(uv_idle_t *idle) {
   }
 }
 
-/// Gives memory back once nothing has happened for a while. Wakes the loop once after the last
-/// activity, and then not any more.
+/// Gives memory back: what was not needed for a while, and all once nothing has happened for a
+/// while. Wakes the loop once after the last activity, and then not any more.
 static void on_trim(uv_timer_t *timer) {
   trp_io_t *io = timer->data;
   if (activity(io) == io->trim_activity) {
@@ -512,6 +514,7 @@ static void on_trim(uv_timer_t *timer) {
     io->trimming = false;
     return;
   }
+  trp_pool_shrink(io->pool);
   io->trim_activity = activity(io);
   uv_timer_start(timer, on_trim, TRIM_AFTER_MS, 0);
 }
@@ -595,6 +598,9 @@ static int open_all(trp_io_t *io) {
   int error = check_descriptors();
   if (error == 0) {
     error = trp_pool_new(&io->pool);
+  }
+  if (error == 0) {
+    trp_pool_keep(io->pool, BLOCKS_KEPT);
   }
   if (error == 0) {
     error = open_loop(io);

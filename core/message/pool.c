@@ -10,14 +10,15 @@
 
 #include "core/message/sanitizers.h"
 
-enum { SHELF_MAX = 64 }; // empty blocks kept beyond a trim: 8 MiB
+enum { SHELF_MAX = 64 }; // empty blocks that lie ready: 8 MiB, unless more are asked for
 
 struct trp_pool {
   _Atomic(trp_block_t *) returned;
   atomic_uint users; // the owner, every block that lives, every thread in the middle of a return
   atomic_bool closed;
   trp_block_t *shelf; // the owner's alone: with one reference each, some partly filled
-  unsigned shelf_count;
+  unsigned shelf_count, shelf_max;
+  unsigned shelf_least; // blocks that have lain there since the last trp_pool_shrink()
 };
 
 static void drop_user(trp_pool_t *pool);
@@ -31,6 +32,7 @@ int trp_pool_new(trp_pool_t **pool) {
     return TROUPE_ENOMEM;
   }
   atomic_init(&made->users, 1);
+  made->shelf_max = SHELF_MAX;
   *pool = made;
   return 0;
 }
@@ -59,6 +61,9 @@ trp_block_t *trp_pool_take(trp_pool_t *pool, size_t room) {
     if (TRP_BLOCK_SIZE - block->used >= room) {
       *link = block->next;
       pool->shelf_count--;
+      if (pool->shelf_count < pool->shelf_least) {
+        pool->shelf_least = pool->shelf_count;
+      }
       return block;
     }
   }
@@ -79,7 +84,7 @@ void trp_pool_give(trp_pool_t *pool, trp_block_t *block) {
   if (atomic_load_explicit(&block->refs, memory_order_acquire) == 1) {
     block->used = 0;
   }
-  if (TRP_BLOCK_SIZE - block->used < TRP_BLOCK_SIZE / 2 || pool->shelf_count >= SHELF_MAX) {
+  if (TRP_BLOCK_SIZE - block->used < TRP_BLOCK_SIZE / 2 || pool->shelf_count >= pool->shelf_max) {
     trp_block_release(block);
     return;
   }
@@ -92,7 +97,30 @@ void trp_pool_trim(trp_pool_t *pool) {
   collect(pool);
   trp_block_t *chain = pool->shelf;
   pool->shelf = NULL;
-  pool->shelf_count = 0;
+  pool->shelf_count = pool->shelf_least = 0;
+  free_chain(chain);
+}
+
+void trp_pool_keep(trp_pool_t *pool, unsigned count) {
+  pool->shelf_max = count;
+}
+
+unsigned trp_pool_ready(const trp_pool_t *pool) {
+  return pool->shelf_count;
+}
+
+void trp_pool_shrink(trp_pool_t *pool) {
+  collect(pool);
+  unsigned kept = pool->shelf_count - pool->shelf_least;
+  trp_block_t **link = &pool->shelf;
+  unsigned count = 0;
+  while (*link != NULL && (count < kept || count < SHELF_MAX)) {
+    link = &(*link)->next;
+    count++;
+  }
+  trp_block_t *chain = *link; // those that were taken last lie on top
+  *link = NULL;
+  pool->shelf_count = pool->shelf_least = count;
   free_chain(chain);
 }
 
@@ -130,7 +158,7 @@ static void collect(trp_pool_t *pool) {
   trp_block_t *block = atomic_exchange(&pool->returned, NULL);
   while (block != NULL) {
     trp_block_t *next = block->next;
-    if (pool->shelf_count >= SHELF_MAX) {
+    if (pool->shelf_count >= pool->shelf_max) {
       free_block(block);
     } else {
       block->used = 0;

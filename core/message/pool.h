@@ -14,7 +14,8 @@
 enum {
   TRP_BLOCK_SIZE = 128 * 1024,
   /// A kept part of a block that is smaller than this is copied, so that it does not pin the whole.
-  TRP_PIN_MINIMUM = TRP_BLOCK_SIZE / 2,
+  /// (Loopback brings 64 KiB in two parts at times, the first of 65483 bytes.)
+  TRP_PIN_MINIMUM = 48 * 1024,
 };
 
 typedef struct trp_pool trp_pool_t;
@@ -42,6 +43,15 @@ void trp_pool_give(trp_pool_t *pool, trp_block_t *block);
 
 /// Frees what has lain unused. Called when the thread has been idle.
 void trp_pool_trim(trp_pool_t *pool);
+
+/// So many empty blocks may lie ready. Whoever asks for many shrinks the pool from time to time.
+void trp_pool_keep(trp_pool_t *pool, unsigned count);
+
+/// How many lie ready.
+unsigned trp_pool_ready(const trp_pool_t *pool);
+
+/// Frees what nobody needed since the last call, down to the usual number.
+void trp_pool_shrink(trp_pool_t *pool);
 
 /// Any thread.
 void trp_block_hold(trp_block_t *block);

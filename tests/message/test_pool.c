@@ -89,6 +89,52 @@ static void trimming_frees_what_lies_unused_and_leaves_what_is_referred_to(void 
   trp_pool_close(&pool);
 }
 
+static void take_and_release(trp_pool_t *pool, size_t count) {
+  trp_block_t *blocks[200];
+  for (size_t i = 0; i < count; i++) {
+    blocks[i] = trp_pool_take(pool, TRP_BLOCK_SIZE);
+    assert_non_null(blocks[i]);
+  }
+  for (size_t i = 0; i < count; i++) {
+    trp_block_release(blocks[i]);
+  }
+}
+
+static void only_so_many_empty_blocks_lie_ready(void **state) {
+  (void)state;
+  trp_pool_t *pool = NULL;
+  assert_int_equal(trp_pool_new(&pool), 0);
+  take_and_release(pool, 200);
+  trp_pool_give(pool, trp_pool_take(pool, TRP_BLOCK_SIZE));
+  unsigned usual = trp_pool_ready(pool);
+  assert_in_range(usual, 1, 199);
+  trp_pool_keep(pool, 150);
+  take_and_release(pool, 200);
+  trp_pool_give(pool, trp_pool_take(pool, TRP_BLOCK_SIZE));
+  assert_int_equal(trp_pool_ready(pool), 150);
+  trp_pool_close(&pool);
+}
+
+static void shrinking_frees_what_nobody_needed_meanwhile(void **state) {
+  (void)state;
+  trp_pool_t *pool = NULL;
+  assert_int_equal(trp_pool_new(&pool), 0);
+  trp_pool_keep(pool, 200);
+  take_and_release(pool, 200);
+  trp_pool_shrink(pool);
+  assert_int_equal(trp_pool_ready(pool), 200); // all were needed
+  take_and_release(pool, 120);
+  trp_pool_shrink(pool);
+  assert_int_equal(trp_pool_ready(pool), 120);
+  take_and_release(pool, 1);
+  trp_pool_shrink(pool);
+  unsigned usual = trp_pool_ready(pool);
+  assert_in_range(usual, 1, 119);
+  trp_pool_shrink(pool);
+  assert_int_equal(trp_pool_ready(pool), usual); // so many always stay
+  trp_pool_close(&pool);
+}
+
 // ---- Several threads ----
 
 enum { THREADS = 4, BLOCKS = 400 };
@@ -278,6 +324,8 @@ int main(void) {
       trp_test(a_block_that_is_given_back_is_filled_further),
       trp_test(a_block_that_is_nearly_full_comes_back_when_nobody_refers_to_it),
       trp_test(trimming_frees_what_lies_unused_and_leaves_what_is_referred_to),
+      trp_test(only_so_many_empty_blocks_lie_ready),
+      trp_test(shrinking_frees_what_nobody_needed_meanwhile),
       trp_test(blocks_dropped_by_several_threads_at_once_come_back_once),
       trp_test(a_pool_closed_while_blocks_come_back_loses_none),
       trp_test(a_block_that_outlives_its_pool_frees_itself_on_another_thread),

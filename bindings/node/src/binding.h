@@ -40,7 +40,7 @@ enum {
   EVENTS_SPARE = 1024, // room for what a waiting call adds
   SLAB_SIZE = 64 * 1024,
   OWN_FROM = 8 * 1024,      // a payload from this size on gets memory of its own,
-  KEEP_FROM = 64 * 1024,    // and from this size on it is handed over, not copied
+  KEEP_FROM = 48 * 1024,    // and from this size on it is handed over, not copied
   LOOK_AFTER = 1024 * 1024, // so many bytes are handed over between two looks of V8's
 };
 
