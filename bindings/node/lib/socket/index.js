@@ -15,6 +15,7 @@ const reading = require('./reading');
 const {
   atFirst, kAccepted, kBytesRead, kDispatched, kKeepAlive, kKeepAliveDelay, kNoDelay, kOnread, kServer,
 } = require('./symbols');
+const wrapped = require('./wrapped');
 const writing = require('./writing');
 
 // Who hears what the library tells of a socket, and what others ask of its handle.
@@ -91,7 +92,7 @@ function Socket(options) {
 }
 Object.setPrototypeOf(Socket.prototype, Duplex.prototype);
 Object.setPrototypeOf(Socket, Duplex);
-Object.assign(Socket.prototype, atFirst, reading.methods, writing.methods, ending.methods, options, {
+Object.assign(Socket.prototype, atFirst, reading.methods, writing.methods, ending.methods, wrapped.methods, options, {
   connect: connecting.makeConnect(listeners),
 });
 define(Socket.prototype);

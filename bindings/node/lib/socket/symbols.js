@@ -22,6 +22,7 @@ const symbols = {
   kSeveral: Symbol('addresses that are tried'),
   kTimer: Symbol('context of setTimeout'),
   kUnref: Symbol('unref'),
+  kWrapped: Symbol('wrapped by TLS'),
   kWritten: Symbol('callback of write'),
 };
 
@@ -45,6 +46,7 @@ const atFirst = {
   [symbols.kSeveral]: false,
   [symbols.kTimer]: null,
   [symbols.kUnref]: false,
+  [symbols.kWrapped]: false,
   [symbols.kWritten]: null,
 };
 

@@ -6,14 +6,15 @@ const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
 const { native } = require('../native');
 const { settle } = require('./holding');
-const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWritten } = require('./symbols');
+const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWrapped, kWritten } = require('./symbols');
+const { refuse } = require('./wrapped');
 
 function bytesOf(chunk, encoding) {
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
 }
 
 function dispatch(socket, handle, data, encoding, callback) {
-  if (socket.connecting) {
+  if (socket.connecting || (handle === null && socket[kWrapped] && !socket.destroyed)) {
     dispatchLater(socket, { data, encoding, callback });
     return;
   }
@@ -144,6 +145,9 @@ function writeAfterEnd(chunk, encoding, callback) {
 const methods = {
   write(chunk, encoding, callback) {
     if (typeof encoding === 'function') {
+      if (this[kWrapped] && this.writableEnded && !this.destroyed) {
+        return refuse(encoding);
+      }
       return Duplex.prototype.write.call(this, chunk, whenWritten(this, encoding));
     }
     return Duplex.prototype.write.call(this, chunk, encoding,

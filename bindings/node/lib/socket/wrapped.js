@@ -1,0 +1,68 @@
+// A socket that Node's TLS (or HTTP/2) wraps, as it does with any stream whose handle is not one of Node's own.
+'use strict';
+
+const { Duplex } = require('node:stream');
+const { kWrapped } = require('./symbols');
+
+const WRAPPER = 'node:internal/js_stream_socket';
+
+let lent = false;
+
+const methods = {
+  on(name, listener) {
+    if (name === 'data' && this.isPaused() && !this[kWrapped] && isAskedBy(WRAPPER, methods.on)) {
+      wrap(this);
+    }
+    return Duplex.prototype.on.call(this, name, listener);
+  },
+};
+methods.addListener = methods.on;
+
+// Who is above `callee` in the stack.
+function isAskedBy(file, callee) {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 3; // a class made of ours may have an on() of its own
+  const place = {};
+  Error.captureStackTrace(place, callee);
+  Error.stackTraceLimit = limit;
+  return String(place.stack).includes(file);
+}
+
+// It ends when what is above says so, which has a last message to write when the peer has ended; and what is written before
+// there is a connection waits for it.
+function wrap(socket) {
+  socket[kWrapped] = true;
+  process.nextTick(() => { // the one above it wants to know first what it was
+    socket.allowHalfOpen = true;
+  });
+  if (!lent) {
+    lent = true;
+    lendNames();
+  }
+}
+
+// A TLS socket asks the handle under it for the addresses, which for a wrapped stream has none: it asks the stream instead.
+function lendNames() {
+  const { TLSSocket } = require('node:tls');
+  for (const [method, kept] of [['_getpeername', '_peername'], ['_getsockname', '_sockname']]) {
+    const inherited = TLSSocket.prototype[method];
+    TLSSocket.prototype[method] = function() {
+      const under = this._handle?._parentWrap?.stream;
+      if (!under?.[kWrapped]) {
+        return inherited.call(this);
+      }
+      this[kept] = under[method]();
+      return this[kept];
+    };
+  }
+}
+
+// What is above may still have something to say when somebody has ended the socket below it: an error to that, and to nothing else.
+function refuse(callback) {
+  const error = new Error('This socket has been ended');
+  error.code = 'EPIPE';
+  process.nextTick(callback, error);
+  return false;
+}
+
+module.exports = { methods, refuse };
