@@ -145,6 +145,8 @@ size=$(stat -c %s traces/echo-0.trace)
 head -c $((size - 5)) traces/echo-0.trace >cut.trace
 ends 0 trace dump cut.trace
 complains 'cut off in the middle of a record at byte [0-9]+'
+ends 0 trace diff cut.trace cut.trace
+[ "$(grep -c 'cut off' err)" = 2 ] || fail "diff does not say once of each file that it is cut off"
 cp traces/echo-0.trace bad.trace
 printf 'X' | dd of=bad.trace bs=1 seek=$((size - 3)) conv=notrunc status=none
 ends 3 trace dump bad.trace

@@ -94,23 +94,28 @@ static int compare_order(char **paths, const filter_t *filter) {
   } rounds[] = {{TROUPE_ENTRY_EVENT, TROUPE_ENTRY_EVENT, "event"},
                 {TROUPE_ENTRY_COMMAND, TROUPE_ENTRY_CALL, "command"},
                 {TROUPE_ENTRY_END, TROUPE_ENTRY_GAP, "end"}};
-  int worst = END_FINE;
+  source_t a;
+  source_t b;
+  int worst = source_open(&a, paths, 1, filter, "diff");
+  if (worst != END_FINE) {
+    return worst;
+  }
+  worst = source_open(&b, paths + 1, 1, filter, "diff");
+  if (worst != END_FINE) {
+    source_close(&a);
+    return worst;
+  }
   for (int i = 0; i < 3 && worst <= END_DIFFERS; i++) {
-    source_t a;
-    source_t b;
-    int code = source_open(&a, paths, 1, filter, "diff");
-    if (code != END_FINE) {
-      return code;
-    }
-    code = source_open(&b, paths + 1, 1, filter, "diff");
+    int code = i == 0 ? END_FINE : source_rewind(&a);
+    code = code != END_FINE || i == 0 ? code : source_rewind(&b);
     if (code == END_FINE) {
       code = compare(&a, &b, rounds[i].type, rounds[i].other, rounds[i].what);
       code = a.code != END_FINE ? a.code : b.code != END_FINE ? b.code : code;
-      source_close(&b);
     }
-    source_close(&a);
     worst = code > worst ? code : worst;
   }
+  source_close(&a);
+  source_close(&b);
   return worst;
 }
 

@@ -46,6 +46,23 @@ bool filter_option(filter_t *filter, int option, const char *value) {
   }
 }
 
+static int open_input(input_t *input) {
+  int error = troupe_trace_open(input->path, &input->trace);
+  if (error != 0) {
+    complain("%s: %s", input->path, troupe_error_message(error));
+    return end_of_error(error);
+  }
+  troupe_trace_info(input->trace, &input->info);
+  return END_FINE;
+}
+
+static void read_first(source_t *source) {
+  for (int i = 0; i < source->count; i++) {
+    source->all_bytes += source->inputs[i].info.size_bytes;
+    read_next(source, &source->inputs[i]);
+  }
+}
+
 int source_open(source_t *source, char **paths, int count, const filter_t *filter,
                 const char *what) {
   *source = (source_t){.filter = *filter};
@@ -58,10 +75,24 @@ int source_open(source_t *source, char **paths, int count, const filter_t *filte
     return code;
   }
   progress_begin(&source->progress, what);
+  read_first(source);
+  return END_FINE;
+}
+
+int source_rewind(source_t *source) {
+  progress_begin(&source->progress, source->progress.what);
+  source->begun = false;
+  source->given = NULL;
+  source->all_bytes = 0;
   for (int i = 0; i < source->count; i++) {
-    source->all_bytes += source->inputs[i].info.size_bytes;
-    read_next(source, &source->inputs[i]);
+    input_t *input = &source->inputs[i];
+    troupe_trace_free(&input->trace);
+    int code = open_input(input);
+    if (code != END_FINE) {
+      return code;
+    }
   }
+  read_first(source);
   return END_FINE;
 }
 
@@ -89,13 +120,7 @@ static int add_path(void *context, const char *path) {
   input_t *input = &source->inputs[source->count];
   *input = (input_t){.path = copy};
   source->count++;
-  int error = troupe_trace_open(path, &input->trace);
-  if (error != 0) {
-    complain("%s: %s", path, troupe_error_message(error));
-    return end_of_error(error);
-  }
-  troupe_trace_info(input->trace, &input->info);
-  return END_FINE;
+  return open_input(input);
 }
 
 static int each_in_folder(const char *path, bool all, int (*take)(void *context, const char *path),
@@ -150,8 +175,11 @@ static void read_next(source_t *source, input_t *input) {
   }
   progress_end(&source->progress);
   if (result == TROUPE_EOF) {
-    complain("%s: cut off in the middle of a record at byte %llu; what came before is whole",
-             input->path, (unsigned long long)input->entry.position);
+    if (!input->told) {
+      complain("%s: cut off in the middle of a record at byte %llu; what came before is whole",
+               input->path, (unsigned long long)input->entry.position);
+      input->told = true;
+    }
     return;
   }
   complain("%s: damaged at byte %llu: %s; nothing behind it is read", input->path,

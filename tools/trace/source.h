@@ -39,6 +39,7 @@ typedef struct {
   troupe_trace_info_t info;
   troupe_trace_entry_t entry; /* the next one, when there is one */
   bool has_entry;
+  bool told; /* that it is cut off */
 } input_t;
 
 typedef struct {
@@ -62,6 +63,8 @@ int each_path(char **paths, int count, bool all, int (*take)(void *context, cons
  * with; what is wrong was said. */
 int source_open(source_t *source, char **paths, int count, const filter_t *filter,
                 const char *what);
+/* Begins again at the first entry. As source_open(). */
+int source_rewind(source_t *source);
 void source_close(source_t *source);
 
 /* The next entry that passes the filter, borrowed until the next call; NULL at the end. */
