@@ -1,10 +1,10 @@
 /// The I/O actor's thread and loop.
 ///
 /// The inbox's descriptor is edge-triggered, whatever epoll thinks of it: it says once that
-/// something came, and nothing more until all of it was received. So one function touches the
-/// inbox, it goes on until nothing is left, and when its budget stops it earlier a uv_idle keeps
-/// the loop from sleeping. It also runs before each wait: what came while the turn was handled is
-/// seen without another system call.
+/// something came, and nothing more until all of it was received. So before the loop sleeps the
+/// inbox is received from until nothing is left, and when a budget stops that earlier a uv_idle
+/// keeps the loop from sleeping. While it does not sleep, the count of what was sent is enough:
+/// nobody rings then, and nobody listens, which both cost system calls.
 #include "actors/io/loop.h"
 
 #include <errno.h>
@@ -112,7 +112,8 @@ struct trp_io {
   uint64_t trim_activity; // as of the last look of the timer
   bool loop_is_open;
   bool trimming;
-  bool full; // the budget stopped receive_all(): there is more in the inbox
+  bool full;    // the budget stopped receive_all(): there is more in the inbox
+  bool drained; // nothing was left in the inbox: its descriptor tells of the next batch
 };
 
 static void *run(void *argument);
@@ -402,22 +403,40 @@ static void answer_snapshots(trp_io_t *io) {
 
 // ---- The inbox ----
 
-/// The one place where the inbox is received from.
-static void receive_all(trp_io_t *io) {
-  for (int i = 0; i < RECEIVE_BUDGET; i++) {
-    int result = trp_inbox_receive(&io->flown.base, 0, &io->in);
-    if (result == 1) {
-      trp_net_execute(io->net, &io->in);
-    } else if (result == TROUPE_EBADMESSAGE || result == TROUPE_ENOMEM) {
-      trp_net_undecodable(io->net); // it is lost, those behind it are not
-    } else { // nothing is left; or the hub is closing, and nothing will come any more
-      io->full = false;
-      return;
-    }
-    trp_in_reset(&io->in);
-    io->handled++;
+/// The one place where the inbox is received from. False: nothing was there; or the hub is closing,
+/// and nothing will come any more.
+static bool receive_one(trp_io_t *io) {
+  int result = trp_inbox_receive(&io->flown.base, 0, &io->in);
+  if (result == 1) {
+    trp_net_execute(io->net, &io->in);
+  } else if (result == TROUPE_EBADMESSAGE || result == TROUPE_ENOMEM) {
+    trp_net_undecodable(io->net); // it is lost, those behind it are not
+  } else {
+    io->drained = true;
+    return false;
   }
-  io->full = true;
+  trp_in_reset(&io->in);
+  io->handled++;
+  io->drained = false;
+  return true;
+}
+
+/// Until nothing is left.
+static void receive_all(trp_io_t *io) {
+  int count = 0;
+  while (count < RECEIVE_BUDGET && receive_one(io)) {
+    count++;
+  }
+  io->full = count == RECEIVE_BUDGET;
+}
+
+/// What was counted. There may be more; see trp_pipes_pending().
+static void receive_counted(trp_io_t *io) {
+  int count = 0;
+  while (count < RECEIVE_BUDGET && trp_pipes_pending(io->inbox) && receive_one(io)) {
+    count++;
+  }
+  io->full = count == RECEIVE_BUDGET;
 }
 
 /// What was sent before a call was posted goes first, or a stop could overtake the first words of
@@ -434,7 +453,12 @@ static void catch_up(trp_io_t *io) {
 static void on_inbox(uv_poll_t *poll, int status, int events) {
   (void)events;
   TROUPE_ASSERT(status == 0); // an eventfd has no errors
-  receive_all(poll->data);
+  trp_io_t *io = poll->data;
+  if (trp_pipes_pending(io->inbox)) {
+    receive_counted(io);
+  } else {
+    receive_all(io); // there may be words of libzmq's own as well
+  }
 }
 
 // ---- A turn ----
@@ -465,12 +489,21 @@ static bool spins(trp_io_t *io) {
   return io->spinning != NULL;
 }
 
+/// Before the loop sleeps. False: there was something, and the turn begins anew.
+static bool is_drained(trp_io_t *io) {
+  uint64_t before = io->handled;
+  if (!io->drained) {
+    receive_all(io);
+  }
+  return io->handled == before;
+}
+
 static void on_prepare(uv_prepare_t *prepare) {
   trp_io_t *io = prepare->data;
-  // The inbox was received from until nothing was left, so what came since rings its descriptor;
-  // this only sees it a turn earlier, and costs no system call.
-  if (io->full || trp_pipes_pending(io->inbox)) {
+  if (io->full) {
     receive_all(io);
+  } else {
+    receive_counted(io);
   }
   if (io->awaits) {
     answer_snapshots(io);
@@ -479,7 +512,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     carry_out(io);
   }
   trp_net_flush(io->net);
-  if (io->full || spins(io)) {
+  if (io->full || spins(io) || !is_drained(io)) {
     uv_idle_start(&io->idle, on_idle);
   } else {
     uv_idle_stop(&io->idle);

@@ -266,7 +266,8 @@ static void spin(pipes_t *pipes, int64_t deadline_ns) {
       found = trp_pipes_pending(&pipes->base);
     }
   } while (!found && sched_yield() == 0 && now(&pipes->base) < until);
-  trp_spin_ends(&pipes->spin, found);
+  // On the only core the sender had it meanwhile, perhaps for longer than this was to last.
+  trp_spin_ends(&pipes->spin, found || trp_pipes_pending(&pipes->base));
 }
 
 static bool look(trp_inbox_t *inbox, int64_t deadline_ns) {
