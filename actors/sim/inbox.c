@@ -143,7 +143,8 @@ static int deliver(trp_sim_t *sim, uint64_t from, uint64_t to, letter_t *letter)
 /// What everybody can see of a batch while it is under way.
 static void watch(trp_sim_inbox_t *inbox, uint64_t to, const letter_t *letter) {
   trp_in_t in;
-  if (!trp_id_is_io_actor(inbox->self) || trp_id_is_io_actor(to)) {
+  bool by_io = trp_id_is_io_actor(inbox->self);
+  if (trp_id_is_io_actor(to)) {
     return;
   }
   trp_in_init(&in);
@@ -155,9 +156,9 @@ static void watch(trp_sim_inbox_t *inbox, uint64_t to, const letter_t *letter) {
     error = trp_in_open(&in);
   }
   if (error == 0) {
-    trp_sim_watch_events(inbox->sim, to, &in);
+    (by_io ? trp_sim_watch_events : trp_sim_watch_messages)(inbox->sim, to, &in);
   } else if (error == TROUPE_EBADMESSAGE) {
-    trp_sim_fail(inbox->sim, "an I/O actor sends what cannot be read");
+    trp_sim_fail(inbox->sim, "%s sends what cannot be read", by_io ? "an I/O actor" : "an actor");
   }
   trp_in_free(&in);
 }

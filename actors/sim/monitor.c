@@ -31,10 +31,16 @@ typedef struct trp_watched {
   uint64_t written, delivered; // by this side; to this side
 } watched_t;
 
+/// What one actor has not taken yet of a server's connections, or of another actor's messages.
+typedef struct {
+  uint64_t waiting;
+} queue_t;
+
 /// One actor.
 typedef struct {
   uint64_t id;
   uint64_t waiting_cost; // of data on its way to it
+  trp_map_t queues;      // by the server's or the sender's id
   bool ended, killed;
   int status;
 } actor_t;
@@ -60,6 +66,16 @@ int trp_sim_monitor_new(trp_sim_t *sim) {
   return sim->monitor == NULL ? TROUPE_ENOMEM : 0;
 }
 
+static void free_actor(actor_t *actor) {
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&actor->queues, &cursor, NULL, &value)) {
+    free(value);
+  }
+  trp_map_free(&actor->queues);
+  free(actor);
+}
+
 void trp_sim_monitor_free(trp_sim_t *sim) {
   trp_sim_monitor_t *monitor = sim->monitor;
   size_t cursor = 0;
@@ -73,7 +89,7 @@ void trp_sim_monitor_free(trp_sim_t *sim) {
   }
   cursor = 0;
   while (trp_map_iterate(&monitor->actors, &cursor, NULL, &value)) {
-    free(value);
+    free_actor(value);
   }
   while (monitor->peers != NULL) {
     watched_t *peer = monitor->peers;
@@ -372,6 +388,40 @@ static void count_cost(trp_sim_t *sim, uint64_t to, uint32_t length) {
   }
 }
 
+/// Rule 4, of what is counted and not weighed: one more is on its way to an actor.
+static void queue_up(trp_sim_t *sim, uint64_t to, uint64_t of, uint64_t most, const char *what) {
+  actor_t *actor = actor_of(sim, to);
+  queue_t *queue = actor == NULL ? NULL : trp_map_get(&actor->queues, of);
+  if (actor != NULL && queue == NULL) {
+    queue = calloc(1, sizeof *queue);
+    if (queue == NULL || trp_map_put(&actor->queues, of, queue) != 0) {
+      sim->network.no_memory = true;
+      free(queue);
+      return;
+    }
+  }
+  if (queue != NULL && ++queue->waiting > most) {
+    trp_sim_fail(sim, "%" PRIu64 " %s wait for one actor: more than it gave credit for",
+                 queue->waiting, what);
+  }
+}
+
+static void take_off(const actor_t *actor, uint64_t of) {
+  queue_t *queue = trp_map_get(&actor->queues, of);
+  if (queue != NULL && queue->waiting > 0) { // what a recording holds was not seen to come
+    queue->waiting--;
+  }
+}
+
+static uint64_t sender_of(const trp_in_t *in, const trp_message_t *message) {
+  return message->detail_case == TRP_DETAIL(SEND) ? message->send->from : in->batch->sender;
+}
+
+static void count_message(trp_sim_t *sim, uint64_t to, const trp_in_t *in,
+                          const trp_message_t *message) {
+  queue_up(sim, to, sender_of(in, message), TRP_MESSAGE_CREDIT, "messages of another");
+}
+
 /// The last word to an actor that gave it away; the two actors are told in any order.
 static void given_event(trp_sim_t *sim, watched_t *socket, uint64_t to) {
   if (to == socket->giver) {
@@ -439,8 +489,13 @@ static void event(trp_sim_t *sim, uint64_t to, const trp_in_t *in, const trp_mes
   if (message->kind == TRP_KIND(EVENT_DATA)) {
     count_cost(sim, to, message->length);
   }
+  if (message->kind == TRP_KIND(EVENT_MESSAGE)) {
+    count_message(sim, to, in, message);
+    return;
+  }
   if (message->kind == TRP_KIND(EVENT_CONNECTION) &&
       message->detail_case == TRP_DETAIL(CONNECTION)) {
+    queue_up(sim, to, message->subject, TRP_ACCEPT_CREDIT, "connections of a server");
     (void)begin(sim, message->connection->socket, to);
     return;
   }
@@ -459,14 +514,30 @@ void trp_sim_watch_events(trp_sim_t *sim, uint64_t to, const trp_in_t *in) {
   }
 }
 
-void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in) {
-  if (!trp_id_is_io_actor(in->batch->sender)) {
-    return;
+void trp_sim_watch_messages(trp_sim_t *sim, uint64_t to, const trp_in_t *in) {
+  for (size_t i = 0; i < in->batch->n_messages; i++) {
+    if (in->batch->messages[i]->kind == TRP_KIND(EVENT_MESSAGE)) {
+      count_message(sim, to, in, in->batch->messages[i]);
+    }
   }
+}
+
+void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in) {
   actor_t *actor = actor_of(sim, by);
   for (size_t i = 0; i < in->batch->n_messages && actor != NULL; i++) {
-    if (in->batch->messages[i]->kind == TRP_KIND(EVENT_DATA)) {
-      actor->waiting_cost -= trp_data_cost(in->batch->messages[i]->length);
+    const trp_message_t *message = in->batch->messages[i];
+    switch (message->kind) {
+    case TRP_KIND(EVENT_DATA):
+      actor->waiting_cost -= trp_data_cost(message->length);
+      break;
+    case TRP_KIND(EVENT_CONNECTION):
+      take_off(actor, message->subject);
+      break;
+    case TRP_KIND(EVENT_MESSAGE):
+      take_off(actor, sender_of(in, message));
+      break;
+    default:
+      break;
     }
   }
 }

@@ -136,8 +136,10 @@ int trp_sim_monitor_new(trp_sim_t *sim);
 void trp_sim_monitor_free(trp_sim_t *sim);
 /// A handle of an I/O actor has this owner from now on (the context is the world).
 void trp_sim_watch_owner(void *context, const trp_handle_t *handle, const void *owner);
-/// A batch leaves for an actor, is carried out by an I/O actor, or is taken by an actor.
+/// A batch leaves an I/O actor or another one for an actor, is carried out by an I/O actor, or is
+/// taken by an actor.
 void trp_sim_watch_events(trp_sim_t *sim, uint64_t to, const trp_in_t *in);
+void trp_sim_watch_messages(trp_sim_t *sim, uint64_t to, const trp_in_t *in);
 void trp_sim_watch_commands(trp_sim_t *sim, const trp_net_t *net, const trp_in_t *in);
 void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in);
 /// A socket and peers of a recording that goes on, as continue.c and peers.c have them.

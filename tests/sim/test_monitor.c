@@ -82,23 +82,43 @@ static trp_message_t *add(scene_t *scene, Troupe__Wire__Kind kind, uint64_t subj
   return message;
 }
 
-static void pass(scene_t *scene, uint32_t actor, bool events) {
+// What was added leaves `sender`, and is seen where that takes place.
+static void pass_from(scene_t *scene, uint64_t sender,
+                      void (*seen)(scene_t *scene, uint32_t actor, const trp_in_t *in),
+                      uint32_t actor) {
   trp_in_t in;
   trp_in_init(&in);
-  scene->out.sender = events ? trp_id_actor(1) : trp_id_actor(actor);
+  scene->out.sender = sender;
   assert_int_equal(trp_out_pack(&scene->out), 0);
   assert_int_equal(trp_in_push(&in, trp_frame_hold(scene->out.envelope)), 0);
   for (size_t i = 0; i < scene->out.frame_count; i++) {
     assert_int_equal(trp_in_push(&in, trp_frame_hold(scene->out.frames[i])), 0);
   }
   assert_int_equal(trp_in_open(&in), 0);
-  if (events) {
-    trp_sim_watch_events(&scene->sim, trp_id_actor(actor), &in);
-  } else {
-    trp_sim_watch_commands(&scene->sim, scene->sim.io[0].net, &in);
-  }
+  seen(scene, actor, &in);
   trp_in_free(&in);
   trp_out_reset(&scene->out);
+}
+
+static void see_events(scene_t *scene, uint32_t actor, const trp_in_t *in) {
+  trp_sim_watch_events(&scene->sim, trp_id_actor(actor), in);
+}
+
+static void see_commands(scene_t *scene, uint32_t actor, const trp_in_t *in) {
+  (void)actor;
+  trp_sim_watch_commands(&scene->sim, scene->sim.io[0].net, in);
+}
+
+static void see_messages(scene_t *scene, uint32_t actor, const trp_in_t *in) {
+  trp_sim_watch_messages(&scene->sim, trp_id_actor(actor), in);
+}
+
+static void see_taken(scene_t *scene, uint32_t actor, const trp_in_t *in) {
+  trp_sim_watch_taken(&scene->sim, trp_id_actor(actor), in);
+}
+
+static void pass(scene_t *scene, uint32_t actor, bool events) {
+  pass_from(scene, trp_id_actor(events ? 1 : actor), events ? see_events : see_commands, actor);
 }
 
 static void tell(scene_t *scene, Troupe__Wire__Kind kind, int side, const char *bytes) {
@@ -323,6 +343,72 @@ static void more_than_the_window_is_seen(void **state) {
   clear_scene(&scene);
 }
 
+static void add_connection(scene_t *scene, uint64_t server, uint64_t number) {
+  trp_message_t *message = add(scene, TRP_KIND(EVENT_CONNECTION), server, NULL);
+  Troupe__Wire__Connection *connection = trp_out_take(&scene->out, sizeof *connection);
+  assert_non_null(connection);
+  *connection = (Troupe__Wire__Connection)TROUPE__WIRE__CONNECTION__INIT;
+  connection->socket = trp_id_make(1, 1, 1000 + number);
+  message->detail_case = TRP_DETAIL(CONNECTION);
+  message->connection = connection;
+}
+
+static void more_connections_than_a_server_has_credit_for_are_seen(void **state) {
+  (void)state;
+  scene_t scene;
+  const uint64_t servers[] = {trp_id_make(1, OWNER, 7), trp_id_make(1, OWNER, 8)};
+  uint64_t number = 0;
+  set_scene(&scene);
+  for (int i = 0; i < TRP_ACCEPT_CREDIT; i++) { // each of its servers may have as many
+    for (size_t k = 0; k < 2; k++) {
+      add_connection(&scene, servers[k], number++);
+      pass(&scene, OWNER, true);
+    }
+  }
+  add_connection(&scene, servers[0], number);
+  pass_from(&scene, trp_id_actor(1), see_taken, OWNER);
+  add_connection(&scene, servers[0], number++);
+  pass(&scene, OWNER, true);
+  expect(&scene, NULL);
+  add_connection(&scene, servers[0], number++);
+  pass(&scene, OWNER, true);
+  expect(&scene, "129 connections of a server wait for one actor");
+  clear_scene(&scene);
+}
+
+// By `sender` itself over a pipe of its own, or through the I/O actor in its name.
+static void send_message(scene_t *scene, uint32_t sender, bool carried) {
+  trp_message_t *message = add(scene, TRP_KIND(EVENT_MESSAGE), trp_id_actor(OWNER), "hello");
+  if (carried) {
+    Troupe__Wire__Send *send = trp_out_take(&scene->out, sizeof *send);
+    assert_non_null(send);
+    *send = (Troupe__Wire__Send)TROUPE__WIRE__SEND__INIT;
+    send->from = trp_id_actor(sender);
+    message->detail_case = TRP_DETAIL(SEND);
+    message->send = send;
+  }
+  pass_from(scene, trp_id_actor(carried ? 1 : sender), carried ? see_events : see_messages, OWNER);
+}
+
+static void more_messages_than_an_actor_has_credit_for_are_seen(void **state) {
+  (void)state;
+  for (int carried = 0; carried < 2; carried++) {
+    scene_t scene;
+    set_scene(&scene);
+    for (int i = 0; i < TRP_MESSAGE_CREDIT; i++) {
+      send_message(&scene, OTHER, carried == 1);
+      send_message(&scene, OTHER + 1, carried == 1);
+    }
+    add(&scene, TRP_KIND(EVENT_MESSAGE), trp_id_actor(OWNER), "hello");
+    pass_from(&scene, trp_id_actor(OTHER), see_taken, OWNER);
+    send_message(&scene, OTHER, carried == 1);
+    expect(&scene, NULL);
+    send_message(&scene, OTHER, carried == 1);
+    expect(&scene, "1025 messages of another wait for one actor");
+    clear_scene(&scene);
+  }
+}
+
 static void what_is_open_at_the_end_is_seen(void **state) {
   (void)state;
   scene_t scene;
@@ -356,6 +442,8 @@ int main(void) {
       trp_test(what_comes_behind_the_end_is_seen),
       trp_test(more_than_the_credit_is_seen),
       trp_test(more_than_the_window_is_seen),
+      trp_test(more_connections_than_a_server_has_credit_for_are_seen),
+      trp_test(more_messages_than_an_actor_has_credit_for_are_seen),
       trp_test(what_is_open_at_the_end_is_seen),
   };
   return TRP_RUN_TESTS("sim/monitor", tests);
