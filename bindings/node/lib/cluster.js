@@ -21,6 +21,23 @@ class Door extends Handle {
   }
 }
 
+// A connection that Node got, for the server of a handle.
+function receive(handle, given) {
+  const index = native.socketAdopt(given._handle.fd, true, true, handle.options, true);
+  given.destroy();
+  if (index < 0) {
+    return;
+  }
+  if (handle.owner._handle !== handle) {
+    native.socketDestroy(index); // it came while the server was closed
+    return;
+  }
+  const accepted = new Handle(handle.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null);
+  accepted.isPipe = handle.isPipe;
+  accepted.open(index);
+  handle.runInAsyncScope(handle.listeners.onConnection, undefined, handle.owner, accepted);
+}
+
 function isShared(where) {
   return !where.exclusive && require('node:cluster').isWorker;
 }
@@ -33,17 +50,8 @@ function listen(server, listeners, where, backlog, options, opened, failed) {
   Object.defineProperty(door, 'maxConnections', {
     get: () => (server.maxConnections && server._connections >= server.maxConnections ? -1 : undefined),
   });
-  door.on('connection', (given) => {
-    const index = native.socketAdopt(given._handle.fd, true, true, options, true);
-    given.destroy();
-    if (index < 0) {
-      return;
-    }
-    const accepted = new Handle(handle.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null);
-    accepted.isPipe = handle.isPipe;
-    accepted.open(index);
-    handle.runInAsyncScope(listeners.onConnection, undefined, server, accepted);
-  });
+  handle.options = options;
+  door.on('connection', (given) => receive(handle, given));
   door.on('drop', (data) => server.emit('drop', data));
   // A worker that disconnects closes its servers.
   door.on('close', () => {
@@ -60,4 +68,4 @@ function listen(server, listeners, where, backlog, options, opened, failed) {
   });
 }
 
-module.exports = { isShared, listen };
+module.exports = { isShared, listen, receive };

@@ -6,10 +6,13 @@ const { deprecate } = require('node:util');
 const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
+const sending = require('./sending');
 const { Server } = require('./server');
 const { Socket } = require('./socket');
 const { isIP } = require('./socket/lookup');
 const { SocketAddress } = require('./socket_address');
+
+sending.watchAll();
 
 const clientSockets = channel('net.client.socket');
 

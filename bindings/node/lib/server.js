@@ -13,6 +13,7 @@ const cluster = require('./cluster');
 const { isPath, normalize, toNumber } = require('./arguments');
 const { Handle, native } = require('./native');
 const { Socket, kAccepted, kServer } = require('./socket');
+const { drop } = require('./socket/leaving');
 
 const serverSockets = channel('net.server.socket');
 const listens = channel('tracing:net.server.listen:asyncStart');
@@ -27,6 +28,7 @@ function publish(where, message) {
 
 const kListen = Symbol('which listen');
 const kAbort = Symbol('stops listening to a signal');
+const kElsewhere = Symbol('connections in other processes');
 
 function Server(options, connectionListener) {
   if (!(this instanceof Server)) {
@@ -213,6 +215,7 @@ function listen(server, where, backlog) {
   }
   const handle = new Listener(where.path === undefined ? 'TCPSERVERWRAP' : 'PIPESERVERWRAP', server, listeners);
   handle.open(said.index);
+  handle.options = options;
   handle.isPipe = said.address === undefined || said.address[2] === 1;
   opened(server, handle, said.address);
   process.nextTick(tellListening, server, handle);
@@ -281,8 +284,7 @@ function onConnection(server, handle) {
       localAddress: local[0], localPort: local[1], localFamily: `IPv${local[2]}`,
       remoteAddress: remote?.[0], remotePort: remote?.[1], remoteFamily: remote && `IPv${remote[2]}`,
     };
-    handle.listeners = dropped;
-    native.socketDestroy(handle.index);
+    drop(handle);
     server.emit('drop', ...(data === undefined ? [] : [data]));
     return;
   }
@@ -309,22 +311,23 @@ function onConnection(server, handle) {
   publish(serverSockets, { socket });
 }
 
-// Who hears of a connection that nobody got.
-const dropped = {
-  onData() {},
-  onEnd() {},
-  onError() {},
-  onTimeout() {},
-  onClose(owner, handle) {
-    const { index } = handle;
-    handle.forget();
-    native.socketFree(index);
-  },
+// Node has a list for each process that got connections of this server, and asks there.
+Server.prototype._setupWorker = function(list) {
+  this[kElsewhere] ??= new Set();
+  this[kElsewhere].add(list);
+  list.once('exit', () => this[kElsewhere].delete(list));
 };
 
 Server.prototype.getConnections = function(callback) {
   check.aFunction(callback, 'callback');
-  process.nextTick(callback, null, this._connections);
+  const lists = [...this[kElsewhere] ?? []];
+  if (lists.length === 0) {
+    process.nextTick(callback, null, this._connections);
+    return this;
+  }
+  const counts = lists.map((list) => promisify(list.getConnections).call(list));
+  Promise.all(counts).then((found) => found.reduce((sum, count) => sum + count, this._connections)).then(
+    (sum) => process.nextTick(callback, null, sum), (error) => process.nextTick(callback, error));
   return this;
 };
 
@@ -347,9 +350,21 @@ Server.prototype.close = function(callback) {
     handle.close();
     setImmediate(() => {}); // a turn of the loop, as closing takes in Node
   }
+  closeElsewhere(this);
   this._emitCloseIfDrained();
   return this;
 };
+
+// A process that has connections of this server counts as one of them until it has none.
+function closeElsewhere(server) {
+  for (const list of server[kElsewhere] ?? []) {
+    server._connections++;
+    list.close(() => {
+      server._connections--;
+      server._emitCloseIfDrained();
+    });
+  }
+}
 
 Server.prototype._emitCloseIfDrained = function() {
   if (this._handle === null && this._connections === 0) {

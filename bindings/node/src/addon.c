@@ -146,7 +146,7 @@ static napi_value initialize(napi_env env, napi_value exports) {
       export_function(env, exports, "start", start) != napi_ok ||
       export_function(env, exports, "exiting", exiting) != napi_ok ||
       sockets_export(env, exports) != napi_ok || servers_export(env, exports) != napi_ok ||
-      addresses_export(env, exports) != napi_ok) {
+      addresses_export(env, exports) != napi_ok || descriptors_export(env, exports) != napi_ok) {
     free(binding);
     return refuse(env, "it cannot be loaded", "Node-API failed");
   }

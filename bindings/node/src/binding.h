@@ -146,11 +146,20 @@ bool bool_argument(napi_env env, napi_value value);
 napi_status sockets_export(napi_env env, napi_value exports);
 napi_status servers_export(napi_env env, napi_value exports);
 napi_status addresses_export(napi_env env, napi_value exports);
+napi_status descriptors_export(napi_env env, napi_value exports);
 napi_status export_function(napi_env env, napi_value exports, const char *name, napi_callback call);
 
 // sockets.c: of accepted sockets.
 extern const troupe_socket_handlers_t socket_handlers;
 entry_t *socket_accepted(binding_t *binding, troupe_socket_t socket);
+
+// False: nobody knows them.
+bool socket_names(const entry_t *entry, names_t *names);
+
+// descriptors.c
+brief_t brief_of_address(const troupe_address_t *address);
+// Those of a descriptor; what it has none of stays as it is.
+void descriptor_names(int fd, names_t *names);
 
 // libuv_check.c: NULL, or why this libuv cannot be used.
 const char *libuv_objection(void);

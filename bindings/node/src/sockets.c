@@ -1,11 +1,8 @@
 // Sockets, as JavaScript uses them: by index. What they tell becomes events.
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "binding.h"
@@ -14,49 +11,42 @@ static entry_t *entry_of(void *context) {
   return context;
 }
 
-static brief_t brief_of(const troupe_address_t *address) {
-  brief_t brief = {.family = address->family, .port = address->port, .scope_id = address->scope_id};
-  memcpy(brief.bytes, address->bytes, sizeof brief.bytes);
-  return brief;
+static bool names_in_library(troupe_socket_t socket, names_t *names) {
+  troupe_address_t local = {0};
+  troupe_address_t remote = {0};
+  bool has_local = troupe_socket_local_address(socket, &local) == 0;
+  bool has_remote = troupe_socket_remote_address(socket, &remote) == 0;
+  *names = (names_t){.local = brief_of_address(&local), .remote = brief_of_address(&remote)};
+  return has_local || has_remote;
+}
+
+bool socket_names(const entry_t *entry, names_t *names) {
+  if (entry->names == NULL) {
+    return names_in_library((troupe_socket_t){.id = entry->handle}, names);
+  }
+  *names = *entry->names;
+  return true;
 }
 
 // The library forgets a socket once it has told its close; JavaScript hears of it later.
 static void note_names(entry_t *entry, troupe_socket_t socket) {
-  troupe_address_t local, remote;
-  bool has_local = troupe_socket_local_address(socket, &local) == 0;
-  bool has_remote = troupe_socket_remote_address(socket, &remote) == 0;
-  if (entry->names == NULL && (has_local || has_remote)) {
+  names_t names;
+  if (!names_in_library(socket, &names)) {
+    return;
+  }
+  if (entry->names == NULL) {
     entry->names = malloc(sizeof *entry->names);
   }
-  if (entry->names != NULL && (has_local || has_remote)) {
-    *entry->names = (names_t){.local = brief_of(&local), .remote = brief_of(&remote)};
+  if (entry->names != NULL) {
+    *entry->names = names;
   }
 }
 
 // Those of an open descriptor are known before the library has it.
 static void note_names_of(entry_t *entry, int fd) {
-  entry->names = calloc(1, sizeof *entry->names);
-  if (entry->names == NULL) {
-    return; // the library tells them later
-  }
-  brief_t *ends[] = {&entry->names->local, &entry->names->remote};
-  for (int i = 0; i < 2; i++) {
-    struct sockaddr_storage name = {0};
-    socklen_t length = sizeof name;
-    const struct sockaddr_in *four = (const struct sockaddr_in *)&name;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&name;
-    if ((i == 0 ? getsockname : getpeername)(fd, (struct sockaddr *)&name, &length) != 0) {
-      continue;
-    }
-    if (name.ss_family == AF_INET) {
-      *ends[i] = (brief_t){.family = TROUPE_FAMILY_IPV4, .port = ntohs(four->sin_port)};
-      memcpy(ends[i]->bytes, &four->sin_addr, sizeof four->sin_addr);
-    } else if (name.ss_family == AF_INET6) {
-      *ends[i] = (brief_t){.family = TROUPE_FAMILY_IPV6,
-                           .port = ntohs(six->sin6_port),
-                           .scope_id = six->sin6_scope_id};
-      memcpy(ends[i]->bytes, &six->sin6_addr, sizeof six->sin6_addr);
-    }
+  entry->names = calloc(1, sizeof *entry->names); // NULL: the library tells them later
+  if (entry->names != NULL) {
+    descriptor_names(fd, entry->names);
   }
 }
 
@@ -457,21 +447,16 @@ static napi_value socket_name(napi_env env, napi_callback_info info) {
     return NULL;
   }
   bool remote = bool_argument(env, argument[1]);
+  names_t names = {0};
   troupe_address_t address = {0};
-  if (entry->names != NULL) {
-    const brief_t *brief = remote ? &entry->names->remote : &entry->names->local;
-    address.family = brief->family;
-    address.port = brief->port;
-    address.scope_id = brief->scope_id;
-    memcpy(address.bytes, brief->bytes, sizeof address.bytes);
-  } else {
-    troupe_socket_t socket = {.id = entry->handle};
-    int error = remote ? troupe_socket_remote_address(socket, &address)
-                       : troupe_socket_local_address(socket, &address);
-    if (error != 0) {
-      return NULL;
-    }
+  if (!socket_names(entry, &names)) {
+    return NULL;
   }
+  const brief_t *brief = remote ? &names.remote : &names.local;
+  address.family = brief->family;
+  address.port = brief->port;
+  address.scope_id = brief->scope_id;
+  memcpy(address.bytes, brief->bytes, sizeof address.bytes);
   return address.family == TROUPE_FAMILY_IPV4 || address.family == TROUPE_FAMILY_IPV6
              ? value_of_address(env, &address)
              : NULL;

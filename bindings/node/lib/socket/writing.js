@@ -10,6 +10,9 @@ const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWrapped, kWritten } =
 const { refuse } = require('./wrapped');
 
 function bytesOf(chunk, encoding) {
+  if (encoding === 'buffer' && typeof chunk === 'string') {
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'Second argument must be a buffer');
+  }
   return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
 }
 

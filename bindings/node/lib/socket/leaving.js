@@ -1,0 +1,36 @@
+// A socket whose connection goes elsewhere.
+'use strict';
+
+const { native } = require('../native');
+const { kIdle, kServer, restore } = require('./symbols');
+
+const listeners = {
+  onData() {},
+  onEnd() {},
+  onError() {},
+  onTimeout() {},
+  onWritten() {},
+  onFinished() {},
+  onClose(owner, handle) {
+    const { index } = handle;
+    handle.forget();
+    native.socketFree(index);
+  },
+};
+
+// The library closes it, and nobody hears of that.
+function drop(handle) {
+  handle.listeners = listeners;
+  native.socketDestroy(handle.index);
+}
+
+// The socket is without a connection from here on, and says nothing.
+function letGo(socket) {
+  const handle = socket._handle;
+  clearTimeout(socket[kIdle]);
+  socket._handle = null;
+  drop(handle);
+  restore(socket, kServer);
+}
+
+module.exports = { drop, letGo };

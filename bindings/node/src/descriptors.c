@@ -1,0 +1,154 @@
+// The descriptors behind sockets and servers. The library keeps them to itself: a copy of one is found by its addresses,
+// for what only Node's own code can do with it, which is to send it to another process.
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "binding.h"
+
+brief_t brief_of_address(const troupe_address_t *address) {
+  brief_t brief = {.family = address->family, .port = address->port, .scope_id = address->scope_id};
+  memcpy(brief.bytes, address->bytes, sizeof brief.bytes);
+  return brief;
+}
+
+static brief_t brief_of_name(const struct sockaddr_storage *name) {
+  const struct sockaddr_in *four = (const struct sockaddr_in *)name;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)name;
+  brief_t brief = {0};
+  if (name->ss_family == AF_INET) {
+    brief = (brief_t){.family = TROUPE_FAMILY_IPV4, .port = ntohs(four->sin_port)};
+    memcpy(brief.bytes, &four->sin_addr, sizeof four->sin_addr);
+  } else if (name->ss_family == AF_INET6) {
+    brief = (brief_t){.family = TROUPE_FAMILY_IPV6,
+                      .port = ntohs(six->sin6_port),
+                      .scope_id = six->sin6_scope_id};
+    memcpy(brief.bytes, &six->sin6_addr, sizeof six->sin6_addr);
+  }
+  return brief;
+}
+
+void descriptor_names(int fd, names_t *names) {
+  brief_t *ends[] = {&names->local, &names->remote};
+  for (int i = 0; i < 2; i++) {
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof name;
+    if ((i == 0 ? getsockname : getpeername)(fd, (struct sockaddr *)&name, &length) == 0) {
+      *ends[i] = brief_of_name(&name);
+    }
+  }
+}
+
+// ---- Finding one ----
+
+typedef struct wanted {
+  names_t names;
+  const troupe_address_t *path; // of a server on one; otherwise NULL
+  bool listens;
+} wanted_t;
+
+static bool same(const brief_t *a, const brief_t *b) {
+  return a->family == b->family && a->port == b->port &&
+         memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+// The kernel counts the NUL at the end of a path, which an abstract name has not.
+static bool has_path(int fd, const troupe_address_t *path) {
+  struct sockaddr_un name = {0};
+  socklen_t length = sizeof name;
+  if (getsockname(fd, (struct sockaddr *)&name, &length) != 0 || name.sun_family != AF_UNIX) {
+    return false;
+  }
+  size_t used = length - offsetof(struct sockaddr_un, sun_path);
+  bool is_long_enough = used == path->path_length ||
+                        (name.sun_path[0] != '\0' && used == path->path_length + (size_t)1);
+  return is_long_enough && memcmp(name.sun_path, path->path, path->path_length) == 0;
+}
+
+static bool is_wanted(int fd, const wanted_t *wanted) {
+  int type = 0;
+  int listens = 0;
+  socklen_t length = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM) {
+    return false;
+  }
+  length = sizeof listens;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 ||
+      (listens != 0) != wanted->listens) {
+    return false;
+  }
+  if (wanted->path != NULL) {
+    return has_path(fd, wanted->path);
+  }
+  names_t names = {0};
+  descriptor_names(fd, &names);
+  return same(&names.local, &wanted->names.local) && same(&names.remote, &wanted->names.remote);
+}
+
+// Another thread may close it meanwhile, and open something else in its place: the copy is looked at again.
+static int copy_if_wanted(int fd, const wanted_t *wanted) {
+  int copy = is_wanted(fd, wanted) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (copy >= 0 && !is_wanted(copy, wanted)) {
+    (void)close(copy);
+    copy = -1;
+  }
+  return copy;
+}
+
+static int copy_of(const wanted_t *wanted) {
+  DIR *folder = opendir("/proc/self/fd");
+  int copy = -1;
+  if (folder != NULL) {
+    for (const struct dirent *one = readdir(folder); one != NULL && copy < 0;
+         one = readdir(folder)) {
+      copy = copy_if_wanted(atoi(one->d_name), wanted);
+    }
+    (void)closedir(folder);
+  }
+  return copy;
+}
+
+static bool is_ip(const brief_t *brief) {
+  return brief->family == TROUPE_FAMILY_IPV4 || brief->family == TROUPE_FAMILY_IPV6;
+}
+
+// socketDescriptor(index): a copy of it, or -1: it is no TCP connection. Of Unix sockets many have the same names.
+static napi_value socket_descriptor(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  const entry_t *entry = entry_at(binding_of(env), index_argument(env, argument[0]));
+  wanted_t wanted = {0};
+  if (entry == NULL || !socket_names(entry, &wanted.names) || !is_ip(&wanted.names.local) ||
+      !is_ip(&wanted.names.remote)) {
+    return value_of_int(env, -1);
+  }
+  thread_wait_for_io(); // what was written before is on its way
+  return value_of_int(env, copy_of(&wanted));
+}
+
+// serverDescriptor(index): a copy of it, or -1: it is not listening.
+static napi_value server_descriptor(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  const entry_t *entry = entry_at(binding_of(env), index_argument(env, argument[0]));
+  troupe_address_t address = {0};
+  if (entry == NULL ||
+      troupe_server_address((troupe_server_t){.id = entry->handle}, &address) != 0) {
+    return value_of_int(env, -1);
+  }
+  wanted_t wanted = {.names.local = brief_of_address(&address), .listens = true};
+  wanted.path = is_ip(&wanted.names.local) ? NULL : &address;
+  return value_of_int(env, copy_of(&wanted));
+}
+
+napi_status descriptors_export(napi_env env, napi_value exports) {
+  napi_status status = export_function(env, exports, "socketDescriptor", socket_descriptor);
+  return status != napi_ok ? status
+                           : export_function(env, exports, "serverDescriptor", server_descriptor);
+}
