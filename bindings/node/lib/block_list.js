@@ -1,15 +1,16 @@
-// net.BlockList, over the library's.
+// net.BlockList, over the library's. It is one of Node's as well, with the same rules, so that it can be cloned and sent to
+// another thread: only Node's own objects can be, and what arrives there is Node's.
 'use strict';
 
 const { inspect } = require('node:util');
-const { SocketAddress: NodeSocketAddress } = require('node:net');
+const net = require('node:net');
 const { invalidAddress, invalidValue, outOfRange } = require('./errors');
 const check = require('./validate');
 const { native } = require('./native');
 const { SocketAddress } = require('./socket_address');
 
 function isAddress(value) {
-  return SocketAddress.isSocketAddress(value) || value instanceof NodeSocketAddress;
+  return value instanceof net.SocketAddress;
 }
 
 function familyOf(type) {
@@ -43,12 +44,17 @@ function mustBe(text, family) {
   }
 }
 
-class BlockList {
+class BlockList extends net.BlockList {
+  static [Symbol.hasInstance](value) {
+    return Function.prototype[Symbol.hasInstance].call(this === BlockList ? net.BlockList : this, value);
+  }
+
   #list = native.listNew();
 
   addAddress(address, type = 'ipv4') {
     const [text, family] = read(address, 'address', type);
     must(native.listAdd(this.#list, family, text));
+    super.addAddress(address, type);
   }
 
   addRange(start, end, type = 'ipv4') {
@@ -60,6 +66,7 @@ class BlockList {
       const shown = isAddress(start) ? start : new SocketAddress({ address: from, family: type });
       throw invalidValue('start', shown, 'must come before end');
     }
+    super.addRange(start, end, type);
   }
 
   addSubnet(network, prefix, type = 'ipv4') {
@@ -74,6 +81,7 @@ class BlockList {
       throw outOfRange('prefix', `>= 0 && <= ${most}`, prefix);
     }
     must(native.listAdd(this.#list, family, text, prefix));
+    super.addSubnet(network, prefix, type);
   }
 
   check(address, type = 'ipv4') {

@@ -1,22 +1,22 @@
-// net.SocketAddress.
+// net.SocketAddress. It is one of Node's as well, so that it can be cloned and sent to another thread.
 'use strict';
 
+const net = require('node:net');
 const { inspect } = require('node:util');
 const { invalidAddress, invalidType, invalidValue, outOfRange } = require('./errors');
 const check = require('./validate');
 const { native } = require('./native');
 
 const FAMILIES = { ipv4: 4, ipv6: 6 };
-const kAddress = Symbol('address');
 
-class SocketAddress {
+class SocketAddress extends net.SocketAddress {
   #address;
   #port;
   #family;
   #flowlabel;
 
-  static isSocketAddress(value) {
-    return value?.[kAddress] === true;
+  static [Symbol.hasInstance](value) {
+    return Function.prototype[Symbol.hasInstance].call(this === SocketAddress ? net.SocketAddress : this, value);
   }
 
   constructor(options = {}) {
@@ -45,14 +45,11 @@ class SocketAddress {
     if (typeof usual !== 'string') {
       throw invalidAddress();
     }
+    super({ address, port: number, family: known, flowlabel });
     this.#address = usual;
     this.#port = number;
     this.#family = known;
     this.#flowlabel = known === 'ipv6' ? flowlabel : 0;
-  }
-
-  get [kAddress]() {
-    return true;
   }
 
   get address() {

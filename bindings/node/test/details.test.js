@@ -4,6 +4,7 @@
 const { once } = require('node:events');
 const { inspect } = require('node:util');
 const { setTimeout: wait } = require('node:timers/promises');
+const { Worker } = require('node:worker_threads');
 const { closed, compare } = require('./compare');
 
 compare('details', {
@@ -77,6 +78,30 @@ compare('details', {
       note(inspect(list, { depth }), inspect(new net.SocketAddress(), { depth }), inspect({ list }, { depth }));
     }
     note(list, Object.keys(list));
+  },
+  async 'lists and addresses are cloned, and sent to workers'({ note, net }) {
+    const list = new net.BlockList();
+    list.addAddress('1.2.3.4');
+    list.addRange('::1', '::9', 'ipv6');
+    list.addSubnet(new net.SocketAddress({ address: '10.0.0.0' }), 8);
+    for (const add of [() => list.addAddress('x'), () => list.addRange('2.0.0.0', '1.0.0.0'), () => list.addSubnet('::', 129, 'ipv6')]) {
+      try {
+        add();
+      } catch (failure) {
+        note(failure.code);
+      }
+    }
+    const copy = structuredClone(list);
+    list.addAddress('5.5.5.5');
+    note(copy instanceof net.BlockList, copy.rules, ['1.2.3.4', '10.1.1.1', '5.5.5.5'].map((address) => copy.check(address)));
+    note(copy.check('::5', 'ipv6'), inspect(copy));
+    const address = structuredClone(new net.SocketAddress({ address: '::2', family: 'ipv6', port: 7, flowlabel: 9 }));
+    note(address instanceof net.SocketAddress, net.SocketAddress.isSocketAddress(address), address.toJSON(), list.check(address));
+    const worker = new Worker(`const { parentPort, workerData: { list, address } } = require('node:worker_threads');
+      parentPort.postMessage([list.check('10.2.3.4'), address.address]);`, { eval: true, workerData: { list, address } });
+    note((await once(worker, 'message'))[0]);
+    class Mine extends net.BlockList {}
+    note(new Mine() instanceof Mine, list instanceof Mine, new Mine() instanceof net.BlockList, {} instanceof net.BlockList);
   },
   async 'errors as text, as JSON, and what they are made of'({ note, net }) {
     const errors = [];
