@@ -8,6 +8,7 @@
 
 enum {
   FLUSH_WRITES = 32, // so many writes are not kept back for more
+  LOOKS_AT_ONCE = 8, // batches, before descriptors of others have their turn
   END_MS = 1000,     // for the actors of threads that have ended
 };
 
@@ -128,11 +129,16 @@ static void look(thread_t *thread) {
     return;
   }
   thread->awaits = false;
-  if (troupe_attach_look() == 1) {
+  // While nobody else wants a turn of the loop, the next batch does not wait for one.
+  bool looks = true;
+  for (int i = 0; i < LOOKS_AT_ONCE && looks && troupe_attach_look() == 1; i++) {
     take(thread);
-    if (!thread->ended) {
-      uv_idle_start(&thread->idle, on_idle); // others have their turn, and then it looks again
+    if (thread->ended) {
+      return;
     }
+    uv_idle_stop(&thread->idle);
+    looks = uv_backend_timeout(thread->poll.loop) != 0;
+    uv_idle_start(&thread->idle, on_idle); // descriptors have theirs, and then it looks again
   }
 }
 
