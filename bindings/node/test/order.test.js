@@ -106,8 +106,13 @@ compare('order', {
   async 'contexts'({ note, listen, net }) {
     const where = new AsyncLocalStorage();
     const say = (what) => note(what, where.getStore() ?? 'none');
+    let heard;
+    const arrived = new Promise((resolve) => {
+      heard = resolve;
+    });
     const { server, port } = await where.run('server', () => listen({}, (socket) => {
       say('connection');
+      socket.once('data', heard);
       for (const event of ['data', 'end', 'close']) {
         socket.once(event, () => say(`server ${event}`));
       }
@@ -121,8 +126,11 @@ compare('order', {
     await once(client, 'timeout');
     client.setTimeout(0);
     where.run('write', () => client.write('x', () => say('written')));
-    where.run('large', () => client.write(Buffer.alloc(3000000), () => say('written large')));
-    await wait(20);
+    const written = new Promise((resolve) => where.run('large', () => client.write(Buffer.alloc(3000000), () => {
+      say('written large');
+      resolve();
+    })));
+    await Promise.all([arrived, written]);
     where.run('end', () => client.end(() => say('ended')));
     await closed(client.resume());
     await turn();
