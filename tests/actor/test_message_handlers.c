@@ -11,12 +11,7 @@ static void take_last(troupe_actor_t from, const troupe_chunk_t *message, void *
   troupe_actor_end(0);
 }
 
-static void take_first(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
-  (void)from;
-  expect(is_text(message, "1"));
-  ++*(int *)context;
-  expect(troupe_actor_on_message(NULL, NULL) == 0); // the others wait
-}
+static void take_first(troupe_actor_t from, const troupe_chunk_t *message, void *context);
 
 static void change_handler(troupe_timer_t timer, void *context) {
   (void)timer;
@@ -39,6 +34,14 @@ static void change_to_second(troupe_timer_t timer, void *context) {
   expect(troupe_actor_on_message(take_second, context) == 0);
 }
 
+static void take_first(troupe_actor_t from, const troupe_chunk_t *message, void *context) {
+  (void)from;
+  expect(is_text(message, "1"));
+  ++*(int *)context;
+  expect(troupe_actor_on_message(NULL, NULL) == 0); // the others wait
+  expect(troupe_timer_start(NULL, 20, 0, change_to_second, context) == 0);
+}
+
 static int changing_actor(void *argument) {
   int taken = 0;
   (void)argument;
@@ -46,7 +49,6 @@ static int changing_actor(void *argument) {
     expect(troupe_send(troupe_actor_self(), c, 1) == 0);
   }
   expect(troupe_actor_on_message(take_first, &taken) == 0);
-  expect(troupe_timer_start(NULL, 20, 0, change_to_second, &taken) == 0);
   expect(troupe_actor_run() == 0);
   expect(taken == 3);
   return 0;
