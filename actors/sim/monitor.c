@@ -29,6 +29,7 @@ typedef struct trp_watched {
   uint8_t *bytes; // written, and not come out at the peer: from `start` to `length`
   size_t start, length, allocated;
   uint64_t written, delivered; // by this side; to this side
+  uint64_t sent;               // of what this side has written: what the network took
 } watched_t;
 
 /// What one actor has not taken yet of a server's connections, or of another actor's messages.
@@ -375,6 +376,21 @@ static void count_credit(trp_sim_t *sim, watched_t *socket, uint32_t length) {
   }
 }
 
+void trp_sim_watch_sent(const trp_handle_t *handle, size_t length) {
+  watched_t *socket = handle->connection->watched[handle->side];
+  if (socket != NULL) {
+    socket->sent += length;
+  }
+}
+
+/// Rule 4, of what is written: the owner's limit is of what is not acknowledged, so whatever is still
+/// in the I/O actor's queue must not be.
+static void check_acknowledged(trp_sim_t *sim, const watched_t *socket, uint64_t through) {
+  if (through > socket->sent) {
+    fail_about(sim, socket, "more of it is acknowledged than the network took");
+  }
+}
+
 static void count_cost(trp_sim_t *sim, uint64_t to, uint32_t length) {
   uint64_t most = (uint64_t)sim->ground.io_count * (TRP_ACTOR_WINDOW + TRP_SOCKET_CREDIT_MAX);
   actor_t *actor = actor_of(sim, to);
@@ -462,6 +478,7 @@ static void socket_event(trp_sim_t *sim, uint64_t to, watched_t *socket, const t
     fail_about(sim, socket, "an event went to an actor that does not own it");
     return;
   }
+  check_acknowledged(sim, socket, message->through);
   switch (message->kind) {
   case TRP_KIND(EVENT_DATA):
     data_event(sim, socket, trp_in_payload(in, message), message->length);
@@ -553,6 +570,7 @@ void trp_sim_watch_resumed(trp_sim_t *sim, uint64_t owner, const trp_resumed_t *
     socket->peer_ended = known->peer_ended;
     socket->cost = known->sent_cost;
     socket->consumed = known->consumed;
+    socket->sent = known->written;
     bind_to(socket, handle->connection, handle->side);
   }
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <troupe/error.h>
 
+#include "actors/sim/world.h"
+
 enum { READY_AT_ONCE = 64 };
 
 static trp_sim_transport_t *self_of(trp_transport_t *transport) {
@@ -87,7 +89,11 @@ static ssize_t read_some(trp_transport_t *transport, trp_handle_t *handle, void 
 static ssize_t write_some(trp_transport_t *transport, trp_handle_t *handle,
                           const struct iovec *parts, int count) {
   (void)transport;
-  return trp_network_write(handle, parts, count);
+  ssize_t taken = trp_network_write(handle, parts, count);
+  if (taken > 0) {
+    trp_sim_watch_sent(handle, (size_t)taken);
+  }
+  return taken;
 }
 
 static int shut_down(trp_transport_t *transport, trp_handle_t *handle) {

@@ -142,6 +142,8 @@ void trp_sim_watch_events(trp_sim_t *sim, uint64_t to, const trp_in_t *in);
 void trp_sim_watch_messages(trp_sim_t *sim, uint64_t to, const trp_in_t *in);
 void trp_sim_watch_commands(trp_sim_t *sim, const trp_net_t *net, const trp_in_t *in);
 void trp_sim_watch_taken(trp_sim_t *sim, uint64_t by, const trp_in_t *in);
+/// The network took so many bytes that this handle's owner has written.
+void trp_sim_watch_sent(const trp_handle_t *handle, size_t length);
 /// A socket and peers of a recording that goes on, as continue.c and peers.c have them.
 void trp_sim_watch_resumed(trp_sim_t *sim, uint64_t owner, const trp_resumed_t *known,
                            const trp_handle_t *handle);

@@ -141,7 +141,8 @@ typedef struct troupe_sim_report {
 /// - an actor does not end when it is stopped, or something it opened is left;
 /// - a socket has more than one final event, or an event after it; bytes arrive that were not
 ///   written, twice, in another order, at another socket, or not all although both sides closed
-///   cleanly; more waits for an actor than flow control allows;
+///   cleanly; more waits for an actor than flow control allows, or a write is acknowledged that the
+///   network has not taken;
 /// - `start` or `finish` says so.
 /// A run that fails is then tried with fewer faults, and the fewest with which it fails are told.
 ///

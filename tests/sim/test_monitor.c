@@ -18,6 +18,7 @@ typedef struct {
   trp_pool_t *pool;
   trp_out_t out;
   uint64_t sockets[2];
+  trp_handle_t *ends[2];
 } scene_t;
 
 static void set_scene(scene_t *scene) {
@@ -42,13 +43,12 @@ static void set_scene(scene_t *scene) {
   const troupe_address_t addresses[2] = {{.family = TROUPE_FAMILY_IPV4, .port = 1000},
                                          {.family = TROUPE_FAMILY_IPV4, .port = 2000}};
   const bool ended[2] = {false, false};
-  trp_handle_t *ends[2];
-  assert_int_equal(trp_network_pair(&sim->network, transports, addresses, ended, ends), 0);
+  assert_int_equal(trp_network_pair(&sim->network, transports, addresses, ended, scene->ends), 0);
   for (int side = 0; side < 2; side++) {
     scene->sockets[side] = trp_id_make(1, 1, 1 + (uint64_t)side);
     const trp_resumed_t known = {.id = scene->sockets[side]};
-    trp_sim_transport_keep(&sim->io[0].transport, ends[side]);
-    trp_sim_watch_resumed(sim, trp_id_actor(OWNER), &known, ends[side]);
+    trp_sim_transport_keep(&sim->io[0].transport, scene->ends[side]);
+    trp_sim_watch_resumed(sim, trp_id_actor(OWNER), &known, scene->ends[side]);
   }
 }
 
@@ -409,6 +409,32 @@ static void more_messages_than_an_actor_has_credit_for_are_seen(void **state) {
   }
 }
 
+static void write_to_the_network(scene_t *scene, int side, const char *bytes) {
+  trp_transport_t *transport = &scene->sim.io[0].transport.base;
+  const struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = strlen(bytes)};
+  assert_int_equal(transport->ops->write(transport, scene->ends[side], &part, 1), part.iov_len);
+}
+
+static void acknowledge(scene_t *scene, int side, uint64_t through) {
+  add(scene, TRP_KIND(EVENT_WRITTEN), scene->sockets[side], NULL)->through = through;
+  pass(scene, OWNER, true);
+}
+
+static void an_acknowledgement_of_what_is_still_queued_is_seen(void **state) {
+  (void)state;
+  scene_t scene;
+  set_scene(&scene);
+  say(&scene, TRP_KIND(COMMAND_WRITE), 0, "hello");
+  say(&scene, TRP_KIND(COMMAND_WRITE), 0, " there");
+  write_to_the_network(&scene, 0, "hello th");
+  acknowledge(&scene, 0, 5);
+  acknowledge(&scene, 0, 8);
+  expect(&scene, NULL);
+  acknowledge(&scene, 0, 9);
+  expect(&scene, "more of it is acknowledged than the network took");
+  clear_scene(&scene);
+}
+
 static void what_is_open_at_the_end_is_seen(void **state) {
   (void)state;
   scene_t scene;
@@ -444,6 +470,7 @@ int main(void) {
       trp_test(more_than_the_window_is_seen),
       trp_test(more_connections_than_a_server_has_credit_for_are_seen),
       trp_test(more_messages_than_an_actor_has_credit_for_are_seen),
+      trp_test(an_acknowledgement_of_what_is_still_queued_is_seen),
       trp_test(what_is_open_at_the_end_is_seen),
   };
   return TRP_RUN_TESTS("sim/monitor", tests);
