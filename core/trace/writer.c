@@ -1,5 +1,6 @@
 /// Small pieces are collected in a buffer; a large frame is written from where it lies, together
-/// with what waits in front of it.
+/// with what waits in front of it. A full buffer ends where a whole multiple of its size does in the
+/// file: a page of the cache that two writes share costs the kernel half as much again.
 #include "core/trace/writer.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include "core/trace/crc.h"
 
 enum {
-  BUFFER_SIZE = 64 * 1024,
+  BUFFER_SIZE = 128 * 1024,
   DIRECT_SIZE = 16 * 1024, // a frame from this size on is not copied into the buffer
   NAMING_MAX = 256,        // frames of a batch; one with more is written as it is
 };
@@ -277,15 +278,21 @@ static int append(trp_writer_t *writer, const void *bytes, size_t length) {
       return TROUPE_ENOMEM;
     }
   }
-  if (length > BUFFER_SIZE - writer->used) {
-    int error = write_out(writer, NULL, 0);
-    if (error != 0) {
-      return error;
+  const uint8_t *from = bytes;
+  size_t limit = BUFFER_SIZE - writer->position % BUFFER_SIZE;
+  while (length > 0) {
+    size_t part = length < limit - writer->used ? length : limit - writer->used;
+    memcpy(writer->buffer + writer->used, from, part);
+    writer->used += part;
+    from += part;
+    length -= part;
+    if (writer->used == limit) {
+      int error = write_out(writer, NULL, 0);
+      if (error != 0) {
+        return error;
+      }
+      limit = BUFFER_SIZE;
     }
-  }
-  if (length > 0) {
-    memcpy(writer->buffer + writer->used, bytes, length);
-    writer->used += length;
   }
   return 0;
 }
@@ -295,6 +302,7 @@ static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
   struct iovec parts[2] = {{.iov_base = writer->buffer, .iov_len = writer->used},
                            {.iov_len = length}};
   memcpy(&parts[1].iov_base, &bytes, sizeof bytes); // iovec knows no const
+  writer->position += writer->used + length;
   writer->used = 0;
   while (parts[0].iov_len + parts[1].iov_len > 0) {
     ssize_t written = writev(writer->fd, parts, 2);

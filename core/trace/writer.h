@@ -21,6 +21,7 @@ typedef struct trp_writer {
   uint64_t sequence; // that the next record should have; 0: any
   uint8_t *buffer;   // NULL while nothing is in it
   size_t used;
+  uint64_t position;             // in the file, of the buffer
   uint64_t records, bytes, gaps; // written
   uint64_t named;                // how many bytes were written as a name
   struct {
