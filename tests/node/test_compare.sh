@@ -27,22 +27,8 @@ for program in play peer; do
   fi
 done
 
-# Sanitizers and valgrind are slow, and so is what waits for them.
-export TROUPE_PLAY_LIMIT_MS=$((5000 * ${TROUPE_TEST_SLOW:-1}))
-launcher=()
-if [ -n "${TROUPE_TEST_LAUNCHER:-}" ]; then
-  read -r -a launcher <<<"$TROUPE_TEST_LAUNCHER"
-fi
-if [ -n "${TROUPE_SANITIZE:-}" ] || [ ${#launcher[@]} -gt 0 ]; then
-  TROUPE_PLAY_LIMIT_MS=$((TROUPE_PLAY_LIMIT_MS * 6))
-fi
-
-# The folder's name has the same length each time: scenarios are about lengths of paths, too.
-work=$(mktemp -d /tmp/troupe-node.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-mkdir "$work/n" "$work/t"
-read -r -a scenarios <<<"${TROUPE_PLAY_SCENARIOS:-$(echo "$here"/scenarios/*.txt)}"
-peer=$build/tests/node/peer
+# shellcheck source=tests/node/scenarios.sh
+. "$here/scenarios.sh"
 
 play_node() {
   rm -rf "$work/n"

@@ -51,7 +51,6 @@ static void recording_that_ends_under_a_running_service_leaves_traces_that_repla
 enum { TALKERS = 3, CONNECTIONS = 4, LIMIT_MS = 10000 };
 
 typedef struct {
-  test_service_t *service;
   atomic_bool *over;
   atomic_uint *rounds; // of all talkers
   int fds[CONNECTIONS];
@@ -118,7 +117,7 @@ static void recording_begins_and_ends_many_times_under_load(void **state) {
   snprintf(flight_path, sizeof flight_path, "%s/flight", folder);
   test_service_start(&service, ACTORS);
   for (int i = 0; i < TALKERS; i++) {
-    talkers[i] = (talker_t){.service = &service, .over = &over, .rounds = &rounds};
+    talkers[i] = (talker_t){.over = &over, .rounds = &rounds};
     for (int k = 0; k < CONNECTIONS; k++) {
       talkers[i].fds[k] = test_service_connect(&service);
     }
