@@ -75,6 +75,7 @@ static int set_up(trp_actor_t *actor, const trp_execution_t *execution) {
   actor->start = *execution->start;
   actor->inbox = execution->inbox;
   actor->tap = execution->tap;
+  actor->recorded = actor->tap != NULL && trp_tap_records(actor->tap);
   actor->recording_seen = execution->recording_seen;
   actor->attachment = execution->attachment;
   actor->clock_ns = actor->start.clock_ns;
@@ -343,6 +344,7 @@ void trp_actor_record_in(trp_actor_t *actor, const trp_in_t *in) {
     if (now != actor->recording_seen) {
       actor->recording_seen = now;
       actor->tap = execution->on_recording(execution->context);
+      actor->recorded = actor->tap != NULL && trp_tap_records(actor->tap);
     }
   }
   if (actor->tap != NULL) {
@@ -640,6 +642,9 @@ trp_message_t *trp_actor_command(trp_actor_t *actor, Troupe__Wire__Kind kind, ui
     out->cause_sender = actor->cause_sender;
     out->cause_sequence = actor->cause_sequence;
     trp_actor_touch(actor);
+  }
+  if (actor->recorded) {
+    trp_out_note_cause(out, actor->cause_sender, actor->cause_sequence);
   }
   return trp_out_add(out, kind, subject);
 }

@@ -16,6 +16,8 @@ struct trp_actor {
   trp_start_t start;
   trp_inbox_t *inbox;
   trp_tap_t *tap;
+  bool
+      recorded; // by more than the flight recorder: what is sent says after which event it was made
   unsigned recording_seen;
   trp_attachment_t *attachment; // NULL: not an attached thread
   trp_pool_t *pool;

@@ -7,6 +7,7 @@
 
 #include "core/message/codec.h"
 #include "core/message/credit.h"
+#include "core/message/id.h"
 
 /// Every batch of a thread has its own number, by which a frame knows whether the batch has it
 /// already.
@@ -15,6 +16,7 @@ static _Thread_local uint64_t last_serial;
 static int grow(void **list, size_t *capacity, size_t item_size);
 static int push_frame(trp_out_t *out, trp_frame_t *frame, uint32_t *index);
 static int close_region(trp_out_t *out);
+static int pack_causes(trp_out_t *out, trp_wire_batch_t *batch);
 static int check_payloads(const trp_in_t *in, const trp_wire_batch_t *batch);
 
 void trp_out_init(trp_out_t *out, uint64_t sender, uint64_t to, trp_pool_t *pool) {
@@ -28,9 +30,11 @@ void trp_out_free(trp_out_t *out) {
   trp_arena_free(&out->arena);
   free(out->messages);
   free(out->frames);
+  free(out->runs);
   out->messages = NULL;
   out->frames = NULL;
-  out->capacity = out->frame_capacity = 0;
+  out->runs = NULL;
+  out->capacity = out->frame_capacity = out->run_capacity = 0;
 }
 
 trp_message_t *trp_out_add(trp_out_t *out, Troupe__Wire__Kind kind, uint64_t subject) {
@@ -47,6 +51,23 @@ trp_message_t *trp_out_add(trp_out_t *out, Troupe__Wire__Kind kind, uint64_t sub
   message->subject = subject;
   out->messages[out->count++] = message;
   return message;
+}
+
+void trp_out_note_cause(trp_out_t *out, uint64_t sender, uint64_t sequence) {
+  while (out->run_count > 0 && out->runs[out->run_count - 1].begin >= out->count) {
+    out->run_count--; // its messages were taken back
+  }
+  const trp_cause_run_t *last = out->run_count == 0 ? NULL : &out->runs[out->run_count - 1];
+  if (last != NULL && last->sender == sender && last->sequence == sequence) {
+    return;
+  }
+  if (out->run_count == out->run_capacity &&
+      grow((void **)&out->runs, &out->run_capacity, sizeof *out->runs) != 0) {
+    out->run_count = 0; // nothing is better than something wrong
+    return;
+  }
+  out->runs[out->run_count++] = (trp_cause_run_t){
+      .begin = out->count, .sender = sender, .sequence = sequence};
 }
 
 void trp_out_undo(trp_out_t *out) {
@@ -162,6 +183,10 @@ int trp_out_pack(trp_out_t *out) {
   batch.window = out->window;
   batch.n_messages = out->count;
   batch.messages = out->messages;
+  error = pack_causes(out, &batch);
+  if (error != 0) {
+    return error;
+  }
   uint8_t *packed = trp_arena_take(&out->arena, trp_codec_bound(&batch));
   if (packed == NULL) {
     return TROUPE_ENOMEM;
@@ -172,6 +197,37 @@ int trp_out_pack(trp_out_t *out) {
   }
   trp_frame_release(out->envelope);
   out->envelope = envelope;
+  return 0;
+}
+
+/// As proto/troupe.proto has it.
+static int pack_causes(trp_out_t *out, trp_wire_batch_t *batch) {
+  if (out->count < 2 || out->run_count == 0 || out->runs[0].begin > 0) {
+    return 0;
+  }
+  uint64_t *causes = trp_arena_take(&out->arena, 4 * out->run_count * sizeof *causes);
+  if (causes == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  uint64_t sender = out->cause_sender;
+  uint64_t sequence = out->cause_sequence;
+  size_t count = 0;
+  for (size_t i = 0; i < out->run_count; i++) {
+    const trp_cause_run_t *run = &out->runs[i];
+    size_t end = i + 1 < out->run_count ? out->runs[i + 1].begin : out->count;
+    if (run->sender != sender) {
+      sender = run->sender;
+      sequence = 0;
+      causes[count++] = 0;
+      causes[count++] = trp_id_creator(sender);
+    }
+    uint64_t step = run->sequence - sequence;
+    sequence = run->sequence;
+    causes[count++] = end - run->begin;
+    causes[count++] = step << 1 ^ (step >> 63 == 0 ? 0 : UINT64_MAX);
+  }
+  batch->causes = causes;
+  batch->n_causes = count;
   return 0;
 }
 
@@ -188,7 +244,7 @@ void trp_out_reset(trp_out_t *out) {
   trp_frame_release(out->envelope);
   out->envelope = NULL;
   out->next_sequence += out->count;
-  out->count = 0;
+  out->count = out->run_count = 0;
   out->serial = ++last_serial;
   trp_arena_reset(&out->arena);
 }

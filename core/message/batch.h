@@ -10,6 +10,12 @@
 #include "core/message/pool.h"
 #include "core/message/wire.h"
 
+/// The messages of a batch from `begin` on, up to the next run's, were made after this event.
+typedef struct trp_cause_run {
+  size_t begin;
+  uint64_t sender, sequence;
+} trp_cause_run_t;
+
 /// What is collected for one receiver. Reused from batch to batch; belongs to one thread.
 typedef struct trp_out {
   uint64_t to;
@@ -17,6 +23,8 @@ typedef struct trp_out {
   uint64_t next_sequence; // of the next batch's first message
   uint64_t cause_sender;  // set by the filler before the first message
   uint64_t cause_sequence;
+  trp_cause_run_t *runs; // of what trp_out_note_cause() noted
+  size_t run_count, run_capacity;
   uint64_t window;
   uint64_t window_told; // what the receiver knows of it
   uint64_t serial;      // which batch this is, over all of the thread
@@ -42,6 +50,11 @@ static inline bool trp_out_empty(const trp_out_t *out) {
 /// Appends a message (kind and subject set, everything else zero). NULL: no memory; nothing is
 /// appended.
 trp_message_t *trp_out_add(trp_out_t *out, Troupe__Wire__Kind kind, uint64_t subject);
+
+/// Says after which event the message is made that is added next, so that it is in the batch for each
+/// of them. Where there is no memory for that, or it begins behind the first message, it is not in
+/// the batch.
+void trp_out_note_cause(trp_out_t *out, uint64_t sender, uint64_t sequence);
 
 /// Takes the last message back.
 void trp_out_undo(trp_out_t *out);

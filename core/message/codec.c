@@ -96,8 +96,30 @@ static uint8_t *put_message(uint8_t *at, const trp_message_t *message) {
   return at + protobuf_c_message_pack(detail, at);
 }
 
+static size_t varint_size(uint64_t value) {
+  size_t size = 1;
+  for (; value >= 0x80; value >>= 7) {
+    size++;
+  }
+  return size;
+}
+
+static uint8_t *put_causes(uint8_t *at, const trp_wire_batch_t *batch) {
+  size_t length = 0;
+  for (size_t i = 0; i < batch->n_causes; i++) {
+    length += varint_size(batch->causes[i]);
+  }
+  *at++ = 7 << TAG_BITS | WIRE_LENGTH;
+  at = put_varint(at, length);
+  for (size_t i = 0; i < batch->n_causes; i++) {
+    at = put_varint(at, batch->causes[i]);
+  }
+  return at;
+}
+
 size_t trp_codec_bound(const trp_wire_batch_t *batch) {
   size_t bound = HEAD_MAX + batch->n_messages * (2 + FLAT_MAX);
+  bound += (batch->n_causes + 1) * VARINT_MAX + 1;
   for (size_t i = 0; i < batch->n_messages; i++) {
     const ProtobufCMessage *detail = detail_of(batch->messages[i]);
     if (detail != NULL) {
@@ -115,6 +137,9 @@ size_t trp_codec_pack(const trp_wire_batch_t *batch, uint8_t *bytes) {
   at = put_number(at, 5, batch->window);
   for (size_t i = 0; i < batch->n_messages; i++) {
     at = put_message(at, batch->messages[i]);
+  }
+  if (batch->n_causes > 0) {
+    at = put_causes(at, batch);
   }
   return (size_t)(at - bytes);
 }
@@ -332,6 +357,21 @@ static bool count_messages(reader_t reader, size_t *count) {
   return true;
 }
 
+/// Each number takes a byte at the least.
+static int get_causes(trp_wire_batch_t *batch, reader_t reader, trp_arena_t *arena) {
+  batch->n_causes = 0; // of a field that is there twice the last one counts
+  batch->causes = trp_arena_take(arena, (size_t)(reader.end - reader.at) * sizeof *batch->causes);
+  if (batch->causes == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  while (reader.at < reader.end) {
+    if (!get_varint(&reader, &batch->causes[batch->n_causes++])) {
+      return TROUPE_EBADMESSAGE;
+    }
+  }
+  return 0;
+}
+
 int trp_codec_unpack(const uint8_t *bytes, size_t length, trp_arena_t *arena,
                      trp_wire_batch_t **batch) {
   reader_t reader = {.at = bytes, .end = bytes + length};
@@ -362,6 +402,13 @@ int trp_codec_unpack(const uint8_t *bytes, size_t length, trp_arena_t *arena,
         return error;
       }
       list[made->n_messages++] = message;
+      continue;
+    }
+    if (field == 7) {
+      int error = wire != WIRE_LENGTH ? TROUPE_EBADMESSAGE : get_causes(made, inner, arena);
+      if (error != 0) {
+        return error;
+      }
       continue;
     }
     if (field < 6 && wire != (field == 1 || field == 4 ? WIRE_FIXED64 : WIRE_VARINT)) {

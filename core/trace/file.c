@@ -37,6 +37,7 @@ struct troupe_trace {
 static int open_trace(troupe_trace_t *trace, const char *path);
 static int next_record(troupe_trace_t *trace);
 static int open_record(troupe_trace_t *trace, troupe_trace_entry_t *entry);
+static void skip_not_chosen(troupe_trace_t *trace);
 static int fill_message(troupe_trace_t *trace, troupe_trace_entry_t *entry);
 
 int troupe_trace_open(const char *path, troupe_trace_t **trace) {
@@ -129,6 +130,7 @@ int troupe_trace_next(troupe_trace_t *trace, troupe_trace_entry_t *entry) {
       return trace->stopped;
     }
     int result = 0;
+    skip_not_chosen(trace);
     if (trace->view.batch != NULL && trace->next < trace->view.batch->n_messages) {
       result = fill_message(trace, entry);
     } else {
@@ -237,6 +239,15 @@ static const char *kind_name(troupe_trace_t *trace, Troupe__Wire__Kind kind) {
     trp_print_kind(&text, kind);
   }
   return name;
+}
+
+/// In the place of a message that one chose not to record is an empty one.
+static void skip_not_chosen(troupe_trace_t *trace) {
+  const trp_wire_batch_t *batch = trace->view.batch;
+  while (batch != NULL && trace->next < batch->n_messages &&
+         batch->messages[trace->next]->kind == TRP_KIND(KIND_NONE)) {
+    trace->next++;
+  }
 }
 
 static int fill_message(troupe_trace_t *trace, troupe_trace_entry_t *entry) {

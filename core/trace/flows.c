@@ -53,12 +53,19 @@ int trp_flows_add(trp_flows_t *flows, trp_side_t side, uint64_t to, trp_said_t s
   return 0;
 }
 
+void trp_flows_doubt(trp_flows_t *flows, uint64_t id) {
+  trp_flow_t *flow = trp_map_get(&flows->map, id);
+  if (flow != NULL) {
+    flow->unsure = true;
+  }
+}
+
 int trp_flows_rest(const trp_flows_t *flows, trp_side_t side, trp_flow_difference_t *difference) {
   size_t cursor = 0;
   void *value = NULL;
   while (trp_map_iterate(&flows->map, &cursor, NULL, &value)) {
     const trp_flow_t *flow = value;
-    if (flow->first != NULL && flow->ahead == side) {
+    if (flow->first != NULL && flow->ahead == side && !(side == TRP_GOT && flow->unsure)) {
       *difference = (trp_flow_difference_t){.flow = flow,
                                             .expected = side == TRP_EXPECTED ? flow->first : NULL,
                                             .got = side == TRP_GOT ? flow->first : NULL};

@@ -22,6 +22,7 @@ typedef struct trp_flow {
   trp_piece_t *first, *last; // what the side that is ahead has more
   trp_side_t ahead;
   uint64_t position; // bytes that were the same
+  bool unsure;       // where it is ahead, nobody knows whether the recording was, too
 } trp_flow_t;
 
 /// Zeroed it is empty.
@@ -43,6 +44,9 @@ bool trp_flows_takes(const trp_message_t *message);
 /// Adds what one side says to `to`. Returns 0, TROUPE_EDIFFERS with `*difference`, or TROUPE_ENOMEM.
 int trp_flows_add(trp_flows_t *flows, trp_side_t side, uint64_t to, trp_said_t said,
                   trp_flow_difference_t *difference);
+
+/// Of what was sent to `id` in the recording the end may be missing.
+void trp_flows_doubt(trp_flows_t *flows, uint64_t id);
 
 /// Whether one side has more than the other. 0 or TROUPE_EDIFFERS with the first that was found.
 int trp_flows_rest(const trp_flows_t *flows, trp_side_t side, trp_flow_difference_t *difference);

@@ -57,14 +57,15 @@ int trp_keep_some(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_frame_t *
   if (error != 0) {
     return error;
   }
+  bool chooses_some = chooses(keep);
   size_t all = batch->n_messages;
-  if (chooses(keep)) {
+  if (chooses_some) {
     error = choose(keep, batch);
     if (error != 0 || (batch->n_messages == 0 && all > 0)) {
       return error;
     }
   }
-  error = add_envelope(keep, batch, batch->n_messages == all ? frames[0] : NULL);
+  error = add_envelope(keep, batch, chooses_some ? NULL : frames[0]);
   for (size_t i = 0; error == 0 && i < batch->n_messages; i++) {
     const trp_message_t *message = batch->messages[i];
     if (message->frame == 0) {
@@ -92,18 +93,31 @@ static bool is_chosen(const trp_keep_t *keep, uint64_t connection) {
   return (mixed ^ mixed >> 32) % keep->one_in == 0;
 }
 
-/// Leaves out the messages of other connections.
+/// Leaves out the messages of other connections. Empty ones take their places, so that those that
+/// are kept have their numbers; of a connection that the actor makes it stays that it does.
 static int choose(trp_keep_t *keep, trp_wire_batch_t *batch) {
   size_t kept = 0;
   for (size_t i = 0; i < batch->n_messages; i++) {
+    trp_message_t *message = batch->messages[i];
     uint64_t connection = 0;
-    int error = trp_connection_of(&keep->servers, batch->messages[i], &connection);
+    int error = trp_connection_of(&keep->servers, message, &connection);
     if (error != 0) {
       return error;
     }
     if (is_chosen(keep, connection)) {
-      batch->first_sequence += kept == 0 ? i : 0;
-      batch->messages[kept++] = batch->messages[i];
+      kept = i + 1;
+      continue;
+    }
+    bool makes = message->kind == TRP_KIND(COMMAND_CONNECT) ||
+                 message->kind == TRP_KIND(COMMAND_ADOPT);
+    const trp_message_t none = TROUPE__WIRE__MESSAGE__INIT;
+    uint64_t subject = message->subject;
+    Troupe__Wire__Kind kind = message->kind;
+    *message = none;
+    if (makes) {
+      message->kind = kind;
+      message->subject = subject;
+      kept = i + 1;
     }
   }
   batch->n_messages = kept;

@@ -31,18 +31,10 @@ static const trp_inbox_ops_t replay_ops = {.receive = receive,
                                            .recall = recall};
 
 static int read_start(trp_replay_t *replay);
-static int become_partial(trp_replay_t *replay);
-static int tell_incomplete(trp_replay_t *replay, const char *why);
 static int file_record(trp_replay_t *replay, const trp_record_t *record);
 static int receive_one(trp_replay_t *replay, trp_in_t *in);
-static int make_listening(trp_replay_t *replay, trp_in_t *in);
-static bool is_left_out(void *context, const trp_message_t *message);
 static int deliver(trp_replay_t *replay, trp_in_t *in);
-static size_t leave_out(trp_replay_t *replay, const trp_wire_batch_t *batch);
 static int finish(trp_replay_t *replay, int status);
-static int finish_partial(trp_replay_t *replay, int status);
-static void tell_reason(trp_replay_t *replay);
-static void tell_partial(trp_replay_t *replay);
 
 int trp_replay_open(const char *path, const troupe_replay_options_t *options, trp_accept_t *accept,
                     troupe_replay_report_t *report, trp_replay_t **replay) {
@@ -61,7 +53,7 @@ int trp_replay_open(const char *path, const troupe_replay_options_t *options, tr
     error = read_start(made);
   }
   if (error == 0 && (trp_reader_header(made->reader)->flags & TRP_TRACE_COMPLETE) == 0) {
-    error = become_partial(made);
+    error = trp_partial_begin(made);
   } else if (error != 0) {
     error = trp_replay_explain(made, error);
   }
@@ -93,6 +85,7 @@ int trp_replay_close(trp_replay_t **replay, int status) {
   trp_replay_free_streams(r);
   trp_flows_free(&r->flows);
   trp_whole_free(&r->whole);
+  trp_replay_ids_free(&r->ids);
   trp_map_free(&r->servers);
   free(r->listens);
   free(r->given);
@@ -144,71 +137,6 @@ int trp_replay_explain(trp_replay_t *replay, int error) {
     trp_text_add(&replay->text, "%s.\n", troupe_error_message(error));
   }
   return error;
-}
-
-/// The trace is not complete: what of it is whole?
-static int become_partial(trp_replay_t *replay) {
-  replay->partial = true;
-  int error = trp_whole_find(&replay->whole, replay->path);
-  if (error != 0) {
-    return trp_replay_explain(replay, error);
-  }
-  replay->report->connections = replay->whole.whole;
-  replay->report->left_out = replay->whole.others;
-  if (replay->accept != NULL) {
-    return tell_incomplete(replay, "no new truth can be written from it");
-  }
-  if (replay->whole.whole == 0) {
-    int result = tell_incomplete(replay, "none of its connections is whole");
-    if (replay->whole.others > 0) {
-      trp_text_add(&replay->text, "They are: ");
-      trp_whole_tell_others(&replay->whole, &replay->text);
-      trp_text_add(&replay->text, ".\n");
-    }
-    return result;
-  }
-  if (replay->whole.connects) {
-    return tell_incomplete(replay,
-                           "the actor makes connections of its own, which cannot be told apart");
-  }
-  replay->recent.left_out = is_left_out;
-  replay->recent.context = replay;
-  return 0;
-}
-
-static int tell_incomplete(trp_replay_t *replay, const char *why) {
-  trp_text_t *text = &replay->text;
-  trp_replay_tell_heading(replay);
-  trp_text_add(text, " cannot be replayed: %s is not complete", replay->path);
-  trp_record_t record;
-  uint64_t batches = 0;
-  int result = 1;
-  while ((result = trp_reader_next(replay->reader, &record)) == 1 &&
-         record.head.type != TRP_RECORD_GAP) {
-    batches += record.head.type == TRP_RECORD_IN || record.head.type == TRP_RECORD_IN_CUT;
-  }
-  tell_reason(replay);
-  if (result == 1) {
-    trp_text_add(text,
-                 "; after %" PRIu64 " batches of events %" PRIu64
-                 " records are missing: the recorder could not keep up, and its backlog was full",
-                 batches, record.head.subject);
-  }
-  trp_text_add(text, "; and %s.\n", why);
-  return TROUPE_EINCOMPLETE;
-}
-
-/// Why a trace is not complete, as its header says.
-static void tell_reason(trp_replay_t *replay) {
-  uint32_t flags = trp_reader_header(replay->reader)->flags;
-  trp_text_add(&replay->text, " (%s%s%s%s%s)",
-               (flags & TRP_TRACE_LATE) != 0 ? "it began late, " : "",
-               (flags & TRP_TRACE_CHOSEN) != 0 ? "some connections only, " : "",
-               (flags & TRP_TRACE_CUT) != 0 ? "payloads are cut, " : "",
-               (flags & TRP_TRACE_ROTATED) != 0 ? "it goes on from another file, " : "",
-               (flags & TRP_TRACE_LOST) != 0 ? "something was lost"
-               : flags == 0                  ? "something was lost while it was recorded"
-                                             : "nothing else");
 }
 
 // ---- Reading on ----
@@ -353,7 +281,7 @@ static int fail_again(trp_replay_t *replay) {
 /// 1, 0 when the batch that comes next is left out, or an error.
 static int receive_one(trp_replay_t *replay, trp_in_t *in) {
   if (replay->listen_count > 0) {
-    return make_listening(replay, in);
+    return trp_partial_make_listening(replay, in);
   }
   while (replay->batches.first == NULL) {
     int result = trp_replay_read_on(replay);
@@ -376,8 +304,7 @@ static int receive_one(trp_replay_t *replay, trp_in_t *in) {
     return error;
   }
   if (replay->partial) {
-    tell_partial(replay);
-    return trp_replay_stop(replay, 0);
+    return trp_replay_stop(replay, trp_partial_tell(replay));
   }
   if (replay->ended && replay->accept == NULL) {
     trp_replay_tell_heading(replay);
@@ -398,6 +325,10 @@ static int deliver(trp_replay_t *replay, trp_in_t *in) {
   if (error == 0) {
     error = trp_replay_note_given(replay, in->batch);
   }
+  size_t given = error == 0 ? in->batch->n_messages : 0;
+  if (error == 0 && replay->partial) {
+    error = trp_partial_leave_out(replay, in->batch, &given);
+  }
   if (error != 0) {
     trp_item_free(item);
     trp_in_reset(in);
@@ -412,7 +343,8 @@ static int deliver(trp_replay_t *replay, trp_in_t *in) {
     return trp_replay_stop(replay, error);
   }
   in->received_ns = replay->clock_ns = item->clock_ns;
-  size_t given = replay->partial ? leave_out(replay, in->batch) : in->batch->n_messages;
+  replay->batch_sequence = item->sequence;
+  replay->makes_up = false;
   if (given == 0 && replay->partial) {
     trp_item_free(item);
     trp_in_reset(in);
@@ -427,92 +359,14 @@ static int deliver(trp_replay_t *replay, trp_in_t *in) {
   return 1;
 }
 
-/// What is about connections that are not whole is not given, nor, when recording began late, what
-/// depends on how the actor had come there.
-static bool is_left_out(void *context, const trp_message_t *message) {
-  trp_replay_t *replay = context;
-  uint64_t connection = 0;
-  bool late = (trp_reader_header(replay->reader)->flags & (TRP_TRACE_LATE | TRP_TRACE_ROTATED)) !=
-              0;
-  if (message->kind == TRP_KIND(KIND_NONE) || (late && message->kind == TRP_KIND(EVENT_TIMER)) ||
-      trp_connection_of(&replay->servers, message, &connection) != 0) {
-    return true;
-  }
-  return connection != 0 && !trp_whole_has(&replay->whole, connection);
-}
-
-/// Returns how many messages are left.
-static size_t leave_out(trp_replay_t *replay, const trp_wire_batch_t *batch) {
-  size_t left = 0;
-  for (size_t i = 0; i < batch->n_messages; i++) {
-    if (is_left_out(replay, batch->messages[i])) {
-      batch->messages[i]->kind = TRP_KIND(KIND_NONE); // which nobody gets
-    } else {
-      left++;
-    }
-  }
-  return left;
-}
-
-/// The servers that the actor makes at its start listen, whether that was recorded or not.
-static int make_listening(trp_replay_t *replay, trp_in_t *in) {
-  trp_out_t out;
-  uint64_t server = replay->listens[--replay->listen_count];
-  trp_out_init(&out, trp_id_actor(1), replay->start.id, NULL);
-  trp_message_t *event = trp_out_add(&out, TRP_KIND(EVENT_LISTENING), server);
-  Troupe__Wire__Listening *detail = trp_out_take(&out, sizeof *detail);
-  Troupe__Wire__Address *address = trp_out_take(&out, sizeof *address);
-  uint8_t *bytes = trp_out_take(&out, 4);
-  int error = event == NULL || detail == NULL || address == NULL || bytes == NULL ? TROUPE_ENOMEM
-                                                                                  : 0;
-  if (error == 0) {
-    *detail = (Troupe__Wire__Listening)TROUPE__WIRE__LISTENING__INIT;
-    *address = (Troupe__Wire__Address)TROUPE__WIRE__ADDRESS__INIT;
-    address->family = 4;
-    address->bytes = (ProtobufCBinaryData){.len = 4, .data = bytes};
-    detail->address = address;
-    event->listening = detail;
-    event->detail_case = TRP_DETAIL(LISTENING);
-    error = trp_out_pack(&out);
-  }
-  if (error == 0) {
-    error = trp_in_push(in, trp_frame_hold(out.envelope));
-  }
-  if (error == 0) {
-    error = trp_in_open(in);
-    in->received_ns = replay->clock_ns;
-  }
-  trp_out_free(&out);
-  return error == 0 ? 1 : trp_replay_stop(replay, error);
-}
-
-static int remember_listen(trp_replay_t *replay, uint64_t server) {
-  if (trp_map_get(&replay->whole.listening, server) != NULL) {
-    return 0;
-  }
-  if (replay->listen_count == replay->listen_capacity) {
-    size_t capacity = replay->listen_capacity == 0 ? 4 : 2 * replay->listen_capacity;
-    uint64_t *grown = realloc(replay->listens, capacity * sizeof *grown);
-    if (grown == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    replay->listens = grown;
-    replay->listen_capacity = capacity;
-  }
-  replay->listens[replay->listen_count++] = server;
-  return 0;
-}
-
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out) {
   trp_replay_t *replay = replay_of(inbox);
   int error = replay->stopped ? TROUPE_ESTOPPED : 0;
   if (error == 0 && out->count > 0) {
     // Packing makes frames of what was copied into the batch.
     error = out->envelope == NULL ? trp_out_pack(out) : 0;
-    for (size_t i = 0; replay->partial && error == 0 && i < out->count; i++) {
-      if (out->messages[i]->kind == TRP_KIND(COMMAND_LISTEN)) {
-        error = remember_listen(replay, out->messages[i]->subject);
-      }
+    if (replay->partial && error == 0) {
+      error = trp_replay_rename_out(replay, out);
     }
     if (error != 0) {
       return error;
@@ -563,7 +417,7 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
   if (replay->stopped) {
     return TROUPE_ESTOPPED;
   }
-  while (replay->calls.first == NULL && trp_replay_may_look_ahead(replay)) {
+  while ((replay->calls.first == NULL || replay->partial) && trp_replay_may_look_ahead(replay)) {
     int result = trp_replay_read_on(replay);
     if (result < 0) {
       return result;
@@ -580,7 +434,8 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
     *value = 0; // as it is nearly always
     return 1;
   }
-  trp_item_t *item = trp_queue_pop(&replay->calls);
+  trp_item_t *item = replay->partial ? trp_partial_find_call(replay, call)
+                                     : trp_queue_pop(&replay->calls);
   if (item != NULL && item->subject == call) {
     *value = (int64_t)trp_get_u64(item->body->bytes);
     trp_item_free(item);
@@ -628,7 +483,7 @@ static int finish(trp_replay_t *replay, int status) {
     return 0;
   }
   if (replay->partial) {
-    return finish_partial(replay, status);
+    return trp_partial_finish(replay, status);
   }
   if (replay->batches.first == NULL && !replay->ended) {
     trp_replay_tell_cut(replay);
@@ -646,44 +501,4 @@ static int finish(trp_replay_t *replay, int status) {
   }
   trp_replay_tell_place(replay, (trp_cause_t){0});
   return TROUPE_EDIFFERS;
-}
-
-/// Whether main goes on as long as the connections that are whole need it.
-static int finish_partial(trp_replay_t *replay, int status) {
-  bool late = (trp_reader_header(replay->reader)->flags & (TRP_TRACE_LATE | TRP_TRACE_ROTATED)) !=
-              0;
-  if (replay->report->events > 0 || !late) {
-    int result = 1;
-    while (result == 1) {
-      result = trp_replay_read_on(replay);
-    }
-    if (result < 0 || trp_replay_check_all_sent(replay, UINT64_MAX) != 0) {
-      return replay->verdict;
-    }
-  }
-  if (replay->batches.first != NULL && status < 0) {
-    trp_replay_tell_heading(replay);
-    trp_text_add(&replay->text, " ends with status %d, where it went on in the recording.\n",
-                 status);
-    return TROUPE_EDIFFERS;
-  }
-  tell_partial(replay);
-  return 0;
-}
-
-/// Which connections were replayed.
-static void tell_partial(trp_replay_t *replay) {
-  trp_replay_tell_heading(replay);
-  trp_text_add(&replay->text, " did the same; %s is not complete", replay->path);
-  tell_reason(replay);
-  trp_text_add(&replay->text,
-               ", and of its %" PRIu64 " connections %" PRIu64 " are whole and were replayed: ",
-               replay->whole.whole + replay->whole.others, replay->whole.whole);
-  trp_whole_tell(&replay->whole, &replay->text);
-  trp_text_add(&replay->text, ".\n");
-  if (replay->whole.others > 0) {
-    trp_text_add(&replay->text, "Left out: ");
-    trp_whole_tell_others(&replay->whole, &replay->text);
-    trp_text_add(&replay->text, ".\n");
-  }
 }

@@ -143,6 +143,10 @@ static int compare_flow(trp_replay_t *replay, const trp_out_t *out, size_t index
   }
   replay->report->commands++;
   int error = trp_flows_add(&replay->flows, TRP_GOT, out->to, said, &difference);
+  if (error == 0 && replay->partial &&
+      trp_whole_is_shadowed(&replay->whole, out->cause_sender, out->cause_sequence)) {
+    trp_flows_doubt(&replay->flows, said.message->subject);
+  }
   if (error == TROUPE_EDIFFERS) {
     tell_flow(replay, &difference,
               (trp_cause_t){.sender = out->cause_sender,
@@ -248,6 +252,9 @@ int trp_replay_check_all_sent(trp_replay_t *replay, uint64_t before) {
   for (size_t i = 0; i < replay->stream_count; i++) {
     trp_stream_t *stream = replay->streams[i];
     trp_said_t first = {0};
+    if (stream->connection != 0 && !trp_whole_has(&replay->whole, stream->connection)) {
+      continue; // it was, when this was read
+    }
     int result = next_expected(replay, stream, false, &first);
     if (result < 0) {
       return result;
@@ -449,6 +456,18 @@ static void tell_command(trp_replay_t *replay, trp_stream_t *stream, trp_said_t 
     cause.exact = stream->next == 0;
   }
   trp_replay_tell_place(replay, cause);
+}
+
+int trp_replay_tell_made(trp_replay_t *replay, const trp_out_t *out, size_t index) {
+  trp_replay_tell_heading(replay);
+  trp_text_add(&replay->text, " makes a connection that it did not make in %s.\n", replay->path);
+  print_said(&replay->text, "expected: ", (trp_said_t){0});
+  print_said(&replay->text, "got:      ", said_of(out, index));
+  trp_replay_tell_place(replay, (trp_cause_t){.sender = out->cause_sender,
+                                              .sequence = out->cause_sequence,
+                                              .exact = true,
+                                              .subject = out->messages[index]->subject});
+  return trp_replay_stop(replay, TROUPE_EDIFFERS);
 }
 
 void trp_replay_tell_place(trp_replay_t *replay, trp_cause_t cause) {

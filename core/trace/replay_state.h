@@ -1,4 +1,4 @@
-/// Private to replay.c and replay_compare.c: what a replay is made of.
+/// Private to replay.c and its other files, replay_*.c: what a replay is made of.
 #ifndef TRP_REPLAY_STATE_H_INCLUDED
 #define TRP_REPLAY_STATE_H_INCLUDED
 
@@ -7,6 +7,8 @@
 #include "core/trace/flows.h"
 #include "core/trace/recent.h"
 #include "core/trace/replay.h"
+#include "core/trace/replay_ids.h"
+#include "core/trace/replay_partial.h"
 #include "core/trace/whole.h"
 
 /// What one receiver was sent in the recording; of a trace that is not complete what one connection
@@ -35,6 +37,8 @@ struct trp_replay {
                         // written
   bool partial;         // the trace is not complete: only connections that are whole
   trp_whole_t whole;    // which they are
+  trp_replay_ids_t ids; // of what it makes itself
+  bool makes_up;        // what is dispatched now is not in the trace
   trp_map_t servers;    // that messages were about so far
   uint64_t *listens;    // servers whose LISTENING must be made up
   size_t listen_count, listen_capacity;
@@ -49,7 +53,8 @@ struct trp_replay {
   int returned_status;
   bool stopped; // nothing is given or compared any more
   int64_t clock_ns;
-  uint64_t sequence; // of the last record that was read
+  uint64_t sequence;       // of the last record that was read
+  uint64_t batch_sequence; // of the record whose batch is dispatched; 0: none yet
   bool read_all;
   int read_result; // what the reader ended with
   uint64_t read_position;
@@ -84,6 +89,8 @@ int trp_replay_compare(trp_replay_t *replay, trp_out_t *out);
 int trp_replay_check_all_sent(trp_replay_t *replay, uint64_t before);
 int trp_replay_note_given(trp_replay_t *replay, const trp_wire_batch_t *batch);
 void trp_replay_free_streams(trp_replay_t *replay);
+/// The actor makes a connection that it did not make. Returns what trp_replay_stop() does.
+int trp_replay_tell_made(trp_replay_t *replay, const trp_out_t *out, size_t index);
 void trp_replay_tell_heading(trp_replay_t *replay);
 void trp_replay_tell_cut(trp_replay_t *replay); // no difference, but the recording does not go on
 void trp_replay_tell_place(trp_replay_t *replay, trp_cause_t cause);

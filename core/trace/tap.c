@@ -115,6 +115,10 @@ bool trp_tap_is_of(const trp_tap_t *tap, trp_recorder_t *recorder) {
   return tap->backlog == (recorder == NULL ? NULL : trp_recorder_backlog(recorder));
 }
 
+bool trp_tap_records(const trp_tap_t *tap) {
+  return tap->backlog != NULL;
+}
+
 void trp_tap_fly(trp_tap_t *tap, trp_flight_t *flight, const trp_start_t *start) {
   if ((tap->ring == NULL ? NULL : trp_ring_flight(tap->ring)) == flight) {
     return;

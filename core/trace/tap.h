@@ -7,6 +7,9 @@
 
 typedef struct trp_tap trp_tap_t;
 
+/// Whether it writes a trace; else it is the flight recorder's alone.
+bool trp_tap_records(const trp_tap_t *tap);
+
 /// A batch was taken from the inbox (or made by the actor itself: timers) with in->received_ns as
 /// the clock's value. in->envelope is its packed form.
 void trp_tap_in(trp_tap_t *tap, const trp_in_t *in);

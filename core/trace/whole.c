@@ -1,13 +1,20 @@
+/// One pass over the trace. What an event is about is remembered for a while, so that a command can
+/// be laid to it: an event of one connection after which another one is sent something is an edge.
+/// From what is not whole all is spoilt that edges lead to.
 #include "core/trace/whole.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <troupe/error.h>
 
+#include "core/trace/causes.h"
 #include "core/trace/kinds.h"
 #include "core/trace/view.h"
 
-enum { NAMED_MAX = 32 };
+enum {
+  NAMED_MAX = 32,
+  RECENT_EVENTS = 1 << 15, // a command comes much sooner after its event
+};
 
 /// Why a connection is not whole; the first reason that there was.
 typedef enum {
@@ -15,32 +22,91 @@ typedef enum {
   NOT_BEGUN, // what is there first is not its beginning
   LOST,      // it was open where something is missing
   CUT,
+  MOVED,      // something that is left out acts on it
+  UNCLEAR,    // the actor made it, and nobody knows when
+  UNREACHED,  // the replayed actor has no such server
+  NOT_CHOSEN, // one chose not to record it; it is not told
 } state_t;
 
-typedef struct {
+struct trp_node {
   uint64_t id;
-  uint64_t order; // in which they began
+  uint32_t order; // in which they began
   state_t state;
-  bool closed; // or given away
-} connection_t;
+  bool closed;      // or given away
+  bool server;      // only what it acts on is of interest
+  trp_node_t *next; // of those that spoil others
+};
 
-static int look_at_record(trp_whole_t *whole, trp_view_t *view, const trp_record_t *record);
-static int look_at_message(trp_whole_t *whole, const trp_message_t *message, bool in, bool cut);
+/// What happens to `cause` makes the actor do something to `effect`; both by order.
+struct trp_edge {
+  uint32_t cause, effect;
+};
+
+/// What an event is about.
+typedef struct {
+  uint64_t sender, sequence;
+  trp_node_t *node; // NULL: no connection
+  bool left_out;
+} event_t;
+
+typedef struct {
+  trp_whole_t *whole;
+  trp_view_t view;
+  event_t *recent;      // each at a place that follows from its number
+  trp_shadow_t *latest; // the events, of each sender, behind which nothing was sent yet or little
+  size_t latest_count, latest_capacity;
+  bool answered;                // something was sent behind them
+  bool ended;                   // main returned
+  uint64_t sender, first, last; // of the batch that was taken last; 0, 0, 0: none yet
+} search_t;
+
+static int look_at_record(search_t *search, const trp_record_t *record);
+static int look_at_events(search_t *search);
+static int look_at_commands(search_t *search);
+static int touch(trp_whole_t *whole, uint64_t id, trp_node_t **node);
+static int find_subject(search_t *search, size_t index, bool in, trp_node_t **node);
+static bool is_cut(const search_t *search, size_t index);
+static void note_event(search_t *search, size_t index, trp_node_t *node);
+static int move(search_t *search, const trp_causes_t *causes, trp_node_t *node);
+static int note_maker(search_t *search, const trp_causes_t *causes, bool known, trp_node_t *node,
+                      bool listens);
+static int add_edge(trp_whole_t *whole, const trp_node_t *cause, const trp_node_t *effect);
+static int note_latest(search_t *search);
+static int note_gap(search_t *search);
+static int note_shadows(search_t *search);
 static void spoil_open(trp_whole_t *whole);
+static void finish(trp_whole_t *whole);
+static void spoil_moved(trp_whole_t *whole, trp_node_t *from);
 static void count(trp_whole_t *whole);
+
+static int grow(void **list, size_t *capacity, size_t used, size_t item_size) {
+  if (used < *capacity) {
+    return 0;
+  }
+  size_t wanted = *capacity == 0 ? 16 : 2 * *capacity;
+  void *grown = realloc(*list, wanted * item_size);
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  *list = grown;
+  *capacity = wanted;
+  return 0;
+}
 
 int trp_whole_find(trp_whole_t *whole, const char *path) {
   trp_reader_t *reader = NULL;
-  trp_view_t view;
   trp_record_t record;
+  search_t search = {.whole = whole};
   int error = trp_reader_open(path, &reader);
   if (error != 0) {
     return error;
   }
-  trp_view_init(&view);
+  trp_view_init(&search.view);
+  search.recent = calloc(RECENT_EVENTS, sizeof *search.recent);
+  error = search.recent == NULL ? TROUPE_ENOMEM : 0;
   int result = 0;
   while (error == 0 && (result = trp_reader_next(reader, &record)) == 1) {
-    error = look_at_record(whole, &view, &record);
+    error = look_at_record(&search, &record);
   }
   if (error == TROUPE_EBADTRACE) {
     spoil_open(whole); // it is read up to here
@@ -49,68 +115,132 @@ int trp_whole_find(trp_whole_t *whole, const char *path) {
   if (error == 0 && result < 0 && result != TROUPE_EOF && result != TROUPE_EBADTRACE) {
     error = result;
   }
-  trp_view_free(&view);
+  if (error == 0 && !search.ended) {
+    error = note_shadows(&search); // what is sent behind them may be in the next part
+  }
+  trp_view_free(&search.view);
+  free(search.recent);
+  free(search.latest);
   trp_reader_close(&reader);
-  count(whole);
+  if (error == 0) {
+    finish(whole);
+  }
   return error;
 }
 
 void trp_whole_free(trp_whole_t *whole) {
-  size_t cursor = 0;
-  void *value = NULL;
-  while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
-    free(value);
+  for (size_t i = 0; i < whole->node_count; i++) {
+    free(whole->nodes[i]);
   }
+  free(whole->nodes);
+  free(whole->edges);
+  free(whole->makers);
+  free(whole->shadows);
   trp_map_free(&whole->connections);
+  trp_map_free(&whole->known_edges);
   trp_map_free(&whole->servers);
   trp_map_free(&whole->listening);
 }
 
 bool trp_whole_has(const trp_whole_t *whole, uint64_t connection) {
-  const connection_t *known = trp_map_get(&whole->connections, connection);
+  const trp_node_t *known = trp_map_get(&whole->connections, connection);
   return known != NULL && known->state == WHOLE;
 }
 
+static int compare_makers(const void *a, const void *b) {
+  const trp_maker_t *one = a;
+  const trp_maker_t *other = b;
+  if (one->sender != other->sender) {
+    return one->sender < other->sender ? -1 : 1;
+  }
+  if (one->sequence != other->sequence) {
+    return one->sequence < other->sequence ? -1 : 1;
+  }
+  return one->order < other->order ? -1 : one->order > other->order;
+}
+
+const trp_maker_t *trp_whole_made(const trp_whole_t *whole, uint64_t sender, uint64_t sequence,
+                                  size_t index) {
+  const trp_maker_t wanted = {.sender = sender, .sequence = sequence};
+  size_t low = 0;
+  size_t high = whole->maker_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (compare_makers(&whole->makers[middle], &wanted) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (index >= whole->maker_count - low) {
+    return NULL;
+  }
+  const trp_maker_t *found = &whole->makers[low + index];
+  return found->sender == sender && found->sequence == sequence ? found : NULL;
+}
+
+bool trp_whole_is_shadowed(const trp_whole_t *whole, uint64_t sender, uint64_t sequence) {
+  size_t low = 0;
+  size_t high = whole->shadow_count;
+  while (low < high) { // the first one behind the event
+    size_t middle = low + (high - low) / 2;
+    const trp_shadow_t *shadow = &whole->shadows[middle];
+    if (shadow->sender < sender || (shadow->sender == sender && shadow->first <= sequence)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  const trp_shadow_t *shadow = low == 0 ? NULL : &whole->shadows[low - 1];
+  return shadow != NULL && shadow->sender == sender && sequence <= shadow->last;
+}
+
+void trp_whole_drop(trp_whole_t *whole, uint64_t connection) {
+  trp_node_t *node = trp_map_get(&whole->connections, connection);
+  if (node != NULL && node->state == WHOLE) {
+    node->state = UNREACHED;
+    spoil_moved(whole, node);
+    count(whole);
+  }
+}
+
+bool trp_whole_leaves_out(Troupe__Wire__Kind kind) {
+  switch (kind) {
+  case TRP_KIND(KIND_NONE): // its payload is not there, or one chose not to record it
+  case TRP_KIND(EVENT_TIMER):
+  case TRP_KIND(EVENT_ABORT):
+  case TRP_KIND(EVENT_CALLED):
+  case TRP_KIND(EVENT_COUNTED):
+    return true;
+  default:
+    return false;
+  }
+}
+
+// ---- Telling ----
+
 /// Those in one state, in the order in which they began.
 static void tell_state(const trp_whole_t *whole, state_t state, trp_text_t *text) {
-  const connection_t *first[NAMED_MAX];
-  size_t count = 0;
   uint64_t all = 0;
-  size_t cursor = 0;
-  void *value = NULL;
-  while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
-    const connection_t *known = value;
-    if (known->state != state) {
-      continue;
-    }
-    all++;
-    size_t at = count < NAMED_MAX ? count++ : NAMED_MAX;
-    for (; at > 0 && first[at - 1]->order > known->order; at--) {
-      if (at < NAMED_MAX) {
-        first[at] = first[at - 1];
-      }
-    }
-    if (at < NAMED_MAX) {
-      first[at] = known;
+  for (size_t i = 0; i < whole->node_count; i++) {
+    const trp_node_t *node = whole->nodes[i];
+    if (node->state == state && !node->server && all++ < NAMED_MAX) {
+      trp_text_add(text, "%s", all == 1 ? "" : ", ");
+      trp_print_id(text, node->id);
     }
   }
-  for (size_t i = 0; i < count; i++) {
-    trp_text_add(text, "%s", i == 0 ? "" : ", ");
-    trp_print_id(text, first[i]->id);
-  }
-  if (all > count) {
-    trp_text_add(text, " and %" PRIu64 " more", all - count);
+  if (all > NAMED_MAX) {
+    trp_text_add(text, " and %" PRIu64 " more", all - NAMED_MAX);
   }
 }
 
 static bool has_state(const trp_whole_t *whole, state_t state) {
-  size_t cursor = 0;
-  void *value = NULL;
-  bool found = false;
-  while (!found && trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
-    found = ((const connection_t *)value)->state == state;
+  for (size_t i = 0; i < whole->node_count; i++) {
+    if (whole->nodes[i]->state == state && !whole->nodes[i]->server) {
+      return true;
+    }
   }
-  return found;
+  return false;
 }
 
 void trp_whole_tell(const trp_whole_t *whole, trp_text_t *text) {
@@ -121,9 +251,13 @@ void trp_whole_tell_others(const trp_whole_t *whole, trp_text_t *text) {
   static const struct {
     state_t state;
     const char *words;
-  } reasons[] = {{NOT_BEGUN, "whose beginning is missing"},
-                 {LOST, "open where something is missing"},
-                 {CUT, "with a payload that is cut"}};
+  } reasons[] = {
+      {NOT_BEGUN, "whose beginning is missing"},
+      {LOST, "open where something is missing"},
+      {CUT, "with a payload that is cut"},
+      {MOVED, "moved by something that is left out"},
+      {UNCLEAR, "made by the actor, the trace does not say after which event"},
+      {UNREACHED, "accepted by a server that the actor does not make without what is left out"}};
   const char *between = "";
   for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
     if (has_state(whole, reasons[i].state)) {
@@ -135,88 +269,368 @@ void trp_whole_tell_others(const trp_whole_t *whole, trp_text_t *text) {
   }
 }
 
-static int look_at_record(trp_whole_t *whole, trp_view_t *view, const trp_record_t *record) {
+// ---- Reading ----
+
+static int look_at_record(search_t *search, const trp_record_t *record) {
+  bool in = false;
   switch (record->head.type) {
   case TRP_RECORD_GAP:
-    spoil_open(whole);
-    return 0;
+    return note_gap(search);
   case TRP_RECORD_IN:
-  case TRP_RECORD_OUT:
   case TRP_RECORD_IN_CUT:
-  case TRP_RECORD_OUT_CUT:
+    in = true;
     break;
+  case TRP_RECORD_OUT:
+  case TRP_RECORD_OUT_CUT:
+    search->answered = true;
+    break;
+  case TRP_RECORD_END:
+    search->ended = true;
+    return 0;
   default:
     return 0;
   }
-  int error = trp_view_open(view, record->head.type, record->body, (size_t)record->head.length);
-  bool in = record->head.type == TRP_RECORD_IN || record->head.type == TRP_RECORD_IN_CUT;
-  for (size_t i = 0; error == 0 && i < view->batch->n_messages; i++) {
-    const trp_viewed_t *payload = &view->payloads[i];
-    bool cut = payload->kept < view->batch->messages[i]->length ||
-               (payload->flags & TRP_CUT_REDACTED) != 0;
-    error = look_at_message(whole, view->batch->messages[i], in, cut);
+  int error = trp_view_open(&search->view, record->head.type, record->body,
+                            (size_t)record->head.length);
+  if (error != 0 || search->view.batch->n_messages == 0) {
+    return error;
   }
-  return error;
+  return in ? look_at_events(search) : look_at_commands(search);
 }
 
-static int look_at_message(trp_whole_t *whole, const trp_message_t *message, bool in, bool cut) {
+static int look_at_events(search_t *search) {
+  trp_whole_t *whole = search->whole;
+  const trp_wire_batch_t *batch = search->view.batch;
+  search->sender = batch->sender;
+  search->first = batch->first_sequence;
+  search->last = batch->first_sequence + batch->n_messages - 1;
+  int result = note_latest(search);
+  for (size_t i = 0; i < batch->n_messages; i++) {
+    const trp_message_t *message = batch->messages[i];
+    trp_node_t *node = NULL;
+    int error = result != 0 ? result : find_subject(search, i, true, &node);
+    if (error == 0 && message->kind == TRP_KIND(EVENT_LISTENING)) {
+      error = trp_map_put(&whole->listening, message->subject, whole);
+    }
+    if (error == 0 && message->kind == TRP_KIND(EVENT_CONNECTION) && node != NULL) {
+      const trp_node_t *server = trp_map_get(&whole->connections, message->subject);
+      error = server == NULL ? 0 : add_edge(whole, server, node);
+    }
+    if (error != 0) {
+      return error;
+    }
+    if (node != NULL) {
+      node->closed = node->closed || message->kind == TRP_KIND(EVENT_CLOSE) ||
+                     message->kind == TRP_KIND(EVENT_GIVEN);
+    }
+    note_event(search, i, node);
+  }
+  return 0;
+}
+
+static bool makes(const trp_message_t *message) {
+  return message->kind == TRP_KIND(COMMAND_CONNECT) || message->kind == TRP_KIND(COMMAND_ADOPT);
+}
+
+static int look_at_commands(search_t *search) {
+  const trp_wire_batch_t *batch = search->view.batch;
+  trp_causes_t causes;
+  trp_causes_begin(&causes, batch);
+  for (size_t i = 0; i < batch->n_messages; i++) {
+    const trp_message_t *message = batch->messages[i];
+    trp_node_t *node = NULL;
+    bool known = trp_causes_next(&causes);
+    if (!known && batch->n_causes == 0 && causes.sender == search->sender &&
+        causes.sequence == search->last) {
+      known = true; // there is no later event after which it could have been
+    }
+    int error = find_subject(search, i, false, &node);
+    if (error == 0 && message->kind == TRP_KIND(COMMAND_LISTEN) && known) {
+      error = touch(search->whole, message->subject, &node);
+      if (error == 0) {
+        node->server = true;
+      }
+    }
+    if (error != 0) {
+      return error;
+    }
+    if (node == NULL) {
+      continue;
+    }
+    if (makes(message) || node->server) {
+      error = note_maker(search, &causes, known, node, node->server);
+    }
+    // Credit tells how much was read, and moves nothing.
+    if (error == 0 && known && message->kind != TRP_KIND(COMMAND_CREDIT)) {
+      error = move(search, &causes, node);
+    }
+    if (error != 0) {
+      return error;
+    }
+  }
+  return 0;
+}
+
+/// The connection that a message is about, looked at; NULL: none.
+static int find_subject(search_t *search, size_t index, bool in, trp_node_t **node) {
+  trp_whole_t *whole = search->whole;
+  const trp_message_t *message = search->view.batch->messages[index];
   uint64_t id = 0;
   int error = trp_connection_of(&whole->servers, message, &id);
+  if (error != 0 || id == 0) {
+    return error;
+  }
+  bool begins = in ? message->kind == TRP_KIND(EVENT_CONNECTION) ||
+                         message->kind == TRP_KIND(EVENT_HANDED)
+                   : makes(message);
+  bool is_new = trp_map_get(&whole->connections, id) == NULL;
+  error = touch(whole, id, node);
   if (error != 0) {
     return error;
   }
-  if (in && message->kind == TRP_KIND(EVENT_LISTENING)) {
-    return trp_map_put(&whole->listening, message->subject, whole);
-  }
-  whole->connects = whole->connects || (!in && (message->kind == TRP_KIND(COMMAND_CONNECT) ||
-                                                message->kind == TRP_KIND(COMMAND_ADOPT)));
-  if (id == 0) {
-    return 0;
-  }
-  bool begins = in && (message->kind == TRP_KIND(EVENT_CONNECTION) ||
-                       message->kind == TRP_KIND(EVENT_HANDED));
-  connection_t *known = trp_map_get(&whole->connections, id);
-  if (known == NULL) {
-    known = calloc(1, sizeof *known);
-    if (known == NULL || trp_map_put(&whole->connections, id, known) != 0) {
-      free(known);
-      return TROUPE_ENOMEM;
-    }
-    known->id = id;
-    known->order = trp_map_count(&whole->connections) - 1;
-    known->state = begins ? WHOLE : NOT_BEGUN;
+  trp_node_t *known = *node;
+  if (is_new && !begins) {
+    known->state = NOT_BEGUN;
+  } else if (is_new && makes(message) &&
+             message->detail_case == TROUPE__WIRE__MESSAGE__DETAIL__NOT_SET) {
+    known->state = NOT_CHOSEN; // of such a one only this is there
   }
   if (begins) {
     known->closed = false; // it was given away, and comes back
   } else if (in && known->closed && known->state == WHOLE) {
     known->state = LOST; // how it came back
   }
-  if (cut && known->state == WHOLE) {
+  if (is_cut(search, index) && known->state == WHOLE) {
     known->state = CUT;
   }
-  known->closed = known->closed || (in && (message->kind == TRP_KIND(EVENT_CLOSE) ||
-                                           message->kind == TRP_KIND(EVENT_GIVEN)));
   return 0;
+}
+
+static int touch(trp_whole_t *whole, uint64_t id, trp_node_t **node) {
+  *node = trp_map_get(&whole->connections, id);
+  if (*node != NULL) {
+    return 0;
+  }
+  int error = whole->node_count == UINT32_MAX ? (int)TROUPE_ENOMEM
+                                              : grow((void **)&whole->nodes, &whole->node_capacity,
+                                                     whole->node_count, sizeof(trp_node_t *));
+  trp_node_t *made = error == 0 ? calloc(1, sizeof *made) : NULL;
+  if (made == NULL || trp_map_put(&whole->connections, id, made) != 0) {
+    free(made);
+    return TROUPE_ENOMEM;
+  }
+  made->id = id;
+  made->order = (uint32_t)whole->node_count;
+  whole->nodes[whole->node_count++] = made;
+  *node = made;
+  return 0;
+}
+
+static bool is_cut(const search_t *search, size_t index) {
+  const trp_viewed_t *payload = &search->view.payloads[index];
+  return payload->kept < search->view.batch->messages[index]->length ||
+         (payload->flags & TRP_CUT_REDACTED) != 0;
+}
+
+static event_t *place_of(const search_t *search, uint64_t sender, uint64_t sequence) {
+  uint64_t mixed = sender * UINT64_C(0x9e3779b97f4a7c15);
+  return &search->recent[((mixed >> 32) + sequence) % RECENT_EVENTS];
+}
+
+static void note_event(search_t *search, size_t index, trp_node_t *node) {
+  uint64_t sequence = search->first + index;
+  *place_of(search, search->sender, sequence) = (event_t){
+      .sender = search->sender,
+      .sequence = sequence,
+      .node = node,
+      .left_out = trp_whole_leaves_out(search->view.batch->messages[index]->kind) ||
+                  (node == NULL && is_cut(search, index))};
+}
+
+/// A connection or a server is sent something: what did that?
+static int move(search_t *search, const trp_causes_t *causes, trp_node_t *node) {
+  if (causes->sender == 0 && causes->sequence == 0) {
+    return 0; // main itself, before any event
+  }
+  const event_t *event = place_of(search, causes->sender, causes->sequence);
+  if (event->sender != causes->sender || event->sequence != causes->sequence || event->left_out) {
+    node->state = node->state == WHOLE ? MOVED : node->state;
+    return 0;
+  }
+  return event->node == NULL || event->node == node ? 0
+                                                    : add_edge(search->whole, event->node, node);
+}
+
+static int note_maker(search_t *search, const trp_causes_t *causes, bool known, trp_node_t *node,
+                      bool listens) {
+  trp_whole_t *whole = search->whole;
+  if (!known) {
+    whole->unclear = true;
+    node->state = node->state == WHOLE ? UNCLEAR : node->state;
+    return 0;
+  }
+  int error = grow((void **)&whole->makers, &whole->maker_capacity, whole->maker_count,
+                   sizeof *whole->makers);
+  if (error == 0) {
+    whole->makers[whole->maker_count] = (trp_maker_t){.sender = causes->sender,
+                                                      .sequence = causes->sequence,
+                                                      .order = whole->maker_count,
+                                                      .id = node->id,
+                                                      .listens = listens};
+    whole->maker_count++;
+  }
+  return error;
+}
+
+static int add_edge(trp_whole_t *whole, const trp_node_t *cause, const trp_node_t *effect) {
+  uint64_t key = ((uint64_t)cause->order << 32 | effect->order) + 1;
+  if (trp_map_get(&whole->known_edges, key) != NULL) {
+    return 0;
+  }
+  int error = grow((void **)&whole->edges, &whole->edge_capacity, whole->edge_count,
+                   sizeof *whole->edges);
+  if (error == 0) {
+    error = trp_map_put(&whole->known_edges, key, whole);
+  }
+  if (error == 0) {
+    whole->edges[whole->edge_count++] = (trp_edge_t){.cause = cause->order,
+                                                     .effect = effect->order};
+  }
+  return error;
+}
+
+/// A batch is taken; what is sent from here on may be laid to it, or to those that were taken with
+/// nothing sent in between.
+static int note_latest(search_t *search) {
+  const trp_shadow_t taken = {
+      .sender = search->sender, .first = search->first, .last = search->last};
+  if (search->answered) {
+    search->latest_count = 0;
+    search->answered = false;
+  }
+  for (size_t i = 0; i < search->latest_count; i++) {
+    if (search->latest[i].sender == taken.sender) {
+      search->latest[i].last = taken.last;
+      return 0;
+    }
+  }
+  int error = grow((void **)&search->latest, &search->latest_capacity, search->latest_count,
+                   sizeof *search->latest);
+  if (error == 0) {
+    search->latest[search->latest_count++] = taken;
+  }
+  return error;
+}
+
+static int note_gap(search_t *search) {
+  spoil_open(search->whole);
+  return note_shadows(search);
+}
+
+static int note_shadows(search_t *search) {
+  trp_whole_t *whole = search->whole;
+  int error = 0;
+  for (size_t i = 0; error == 0 && i < search->latest_count; i++) {
+    error = grow((void **)&whole->shadows, &whole->shadow_capacity, whole->shadow_count,
+                 sizeof *whole->shadows);
+    if (error == 0) {
+      whole->shadows[whole->shadow_count++] = search->latest[i];
+    }
+  }
+  return error;
 }
 
 /// Something is missing: it may be of each connection that is open.
 static void spoil_open(trp_whole_t *whole) {
-  size_t cursor = 0;
-  void *value = NULL;
-  while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
-    connection_t *known = value;
-    if (known->state == WHOLE && !known->closed) {
-      known->state = LOST;
+  for (size_t i = 0; i < whole->node_count; i++) {
+    trp_node_t *node = whole->nodes[i];
+    if (node->state == WHOLE && !node->closed && !node->server) {
+      node->state = LOST;
     }
   }
 }
 
+// ---- What acts on what ----
+
+static int compare_edges(const void *a, const void *b) {
+  const trp_edge_t *one = a;
+  const trp_edge_t *other = b;
+  if (one->cause != other->cause) {
+    return one->cause < other->cause ? -1 : 1;
+  }
+  return one->effect < other->effect ? -1 : one->effect > other->effect;
+}
+
+static int compare_shadows(const void *a, const void *b) {
+  const trp_shadow_t *one = a;
+  const trp_shadow_t *other = b;
+  if (one->sender != other->sender) {
+    return one->sender < other->sender ? -1 : 1;
+  }
+  if (one->first != other->first) {
+    return one->first < other->first ? -1 : 1;
+  }
+  return one->last < other->last ? -1 : one->last > other->last;
+}
+
+static void finish(trp_whole_t *whole) {
+  trp_map_free(&whole->known_edges);
+  if (whole->edge_count > 0) {
+    qsort(whole->edges, whole->edge_count, sizeof *whole->edges, compare_edges);
+  }
+  if (whole->maker_count > 0) {
+    qsort(whole->makers, whole->maker_count, sizeof *whole->makers, compare_makers);
+  }
+  if (whole->shadow_count > 0) {
+    qsort(whole->shadows, whole->shadow_count, sizeof *whole->shadows, compare_shadows);
+  }
+  for (size_t i = 0; i < whole->node_count; i++) {
+    if (whole->nodes[i]->state != WHOLE) {
+      spoil_moved(whole, whole->nodes[i]);
+    }
+  }
+  count(whole);
+}
+
+/// The first of the edges that lead away from a node, in what is sorted.
+static size_t first_edge(const trp_whole_t *whole, const trp_node_t *node) {
+  size_t low = 0;
+  size_t high = whole->edge_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (whole->edges[middle].cause < node->order) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+static void spoil_moved(trp_whole_t *whole, trp_node_t *from) {
+  from->next = NULL;
+  for (trp_node_t *node = from; node != NULL;) {
+    trp_node_t *more = node->next;
+    for (size_t i = first_edge(whole, node);
+         i < whole->edge_count && whole->edges[i].cause == node->order; i++) {
+      trp_node_t *effect = whole->nodes[whole->edges[i].effect];
+      if (effect->state == WHOLE) {
+        effect->state = MOVED;
+        effect->next = more;
+        more = effect;
+      }
+    }
+    node = more;
+  }
+}
+
 static void count(trp_whole_t *whole) {
-  size_t cursor = 0;
-  void *value = NULL;
-  while (trp_map_iterate(&whole->connections, &cursor, NULL, &value)) {
-    const connection_t *known = value;
-    whole->whole += known->state == WHOLE;
-    whole->others += known->state != WHOLE;
+  whole->whole = whole->others = 0;
+  for (size_t i = 0; i < whole->node_count; i++) {
+    const trp_node_t *node = whole->nodes[i];
+    if (!node->server) {
+      whole->whole += node->state == WHOLE;
+      whole->others += node->state != WHOLE && node->state != NOT_CHOSEN;
+    }
   }
 }

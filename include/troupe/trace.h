@@ -161,9 +161,10 @@ typedef struct troupe_replay_report {
 /// one thread that never waits.
 ///
 /// Of a trace that is not complete (recording began late, chose connections, or lost something) the
-/// connections that are whole are replayed: those that were accepted while it was recorded, and of
-/// which nothing is missing. What is about others is left out, and the text says which were taken.
-/// An actor that makes connections of its own cannot be replayed from such a trace.
+/// connections that are whole are replayed: those that began while it was recorded (accepted, handed
+/// over, or made by the actor itself), of which nothing is missing, and on which nothing acts that is
+/// left out: of a proxy both sides or none. What is about others is left out, and the text says which
+/// were taken. What the actor remembers of those that are left out is not there.
 ///
 /// Ownership: everything is borrowed until the call returns. `argument` as it was given to
 /// troupe_spawn() (NULL with `argument_size` set there: the trace's

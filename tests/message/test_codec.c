@@ -77,6 +77,9 @@ static void packs_and_unpacks_what_protobuf_c_does(void **unused) {
     batch.cause_sequence = any(&state);
     batch.cause_sender = any(&state);
     batch.window = any(&state);
+    uint64_t causes[4] = {any(&state), any(&state), any(&state), any(&state)};
+    batch.causes = causes;
+    batch.n_causes = next_random(&state) % 5;
     batch.messages = list;
     batch.n_messages = next_random(&state) % MESSAGES_MAX;
     for (size_t i = 0; i < batch.n_messages; i++) {

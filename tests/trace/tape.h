@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/message/id.h"
+#include "core/trace/causes.h"
 #include "core/trace/crc.h"
 #include "core/trace/reader.h"
 #include "tests/harness/harness.h"
@@ -83,6 +85,41 @@ static inline void trp_tape_save(const trp_tape_t *tape, const char *path) {
   assert_int_equal(fclose(file), 0);
 }
 
+// Writes down after which events the messages were made that are put together in a batch.
+typedef struct {
+  uint64_t *pairs;
+  size_t count;
+  uint64_t sender, sequence;
+  bool known;
+} trp_tape_causes_t;
+
+static inline void trp_tape_add_cause(trp_tape_causes_t *causes, const trp_causes_t *cause,
+                                      bool known) {
+  uint64_t step = cause->sequence - causes->sequence;
+  if (cause->sender != causes->sender) {
+    causes->pairs[causes->count++] = 0;
+    causes->pairs[causes->count++] = trp_id_creator(cause->sender);
+    step = cause->sequence;
+  }
+  causes->pairs[causes->count++] = 1;
+  causes->pairs[causes->count++] = step << 1 ^ (step >> 63 == 0 ? 0 : UINT64_MAX);
+  causes->sender = cause->sender;
+  causes->sequence = cause->sequence;
+  causes->known = causes->known && known;
+}
+
+static inline void trp_tape_add_causes(trp_tape_causes_t *causes, const trp_wire_batch_t *batch,
+                                       size_t begin, size_t end) {
+  trp_causes_t cause;
+  trp_causes_begin(&cause, batch);
+  for (size_t i = 0; i < end; i++) {
+    bool known = trp_causes_next(&cause);
+    if (i >= begin) {
+      trp_tape_add_cause(causes, &cause, known);
+    }
+  }
+}
+
 // The messages from `begin` to `end` of a batch become a record's body, with the frames that they
 // name. `more` (NULL is fine) is a batch whose messages come behind them.
 static inline void trp_tape_set_batch(trp_tape_record_t *record, const trp_in_t *in, size_t begin,
@@ -116,6 +153,17 @@ static inline void trp_tape_set_batch(trp_tape_record_t *record, const trp_in_t 
   batch.messages = messages;
   batch.n_messages = count;
   batch.first_sequence += begin;
+  trp_tape_causes_t causes = {.pairs = calloc(4 * (count + 1), sizeof *causes.pairs),
+                              .sender = batch.cause_sender,
+                              .sequence = batch.cause_sequence,
+                              .known = true};
+  assert_non_null(causes.pairs);
+  trp_tape_add_causes(&causes, in->batch, begin, end);
+  if (more != NULL) {
+    trp_tape_add_causes(&causes, more->batch, 0, more->batch->n_messages);
+  }
+  batch.causes = causes.pairs;
+  batch.n_causes = causes.known ? causes.count : 0;
   size_t envelope = troupe__wire__batch__get_packed_size(&batch);
   size_t length = 4 + 4 * (1 + frame_count) + envelope + payload;
   uint8_t *body = malloc(length);
@@ -130,11 +178,27 @@ static inline void trp_tape_set_batch(trp_tape_record_t *record, const trp_in_t 
     memcpy(at, frames[i]->bytes, frames[i]->size);
     at += frames[i]->size;
   }
+  free(causes.pairs);
   free(messages);
   free(frames);
   free(record->body);
   record->body = body;
   record->head.length = length;
+}
+
+// As in a trace that an earlier version wrote: of a batch only the first message's cause is there.
+static inline void trp_tape_forget_causes(trp_tape_t *tape) {
+  for (size_t i = 0; i < tape->count; i++) {
+    if (tape->records[i].head.type == TRP_RECORD_OUT) {
+      trp_in_t in;
+      trp_in_init(&in);
+      assert_int_equal(trp_parse_batch(tape->records[i].body, tape->records[i].head.length, &in),
+                       0);
+      in.batch->n_causes = 0;
+      trp_tape_set_batch(&tape->records[i], &in, 0, in.batch->n_messages, NULL);
+      trp_in_free(&in);
+    }
+  }
 }
 
 // Splits the batch at `at` in front of its message `message`.

@@ -1,0 +1,623 @@
+#include "tests/harness/harness.h"
+
+#include <ctype.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <troupe/cmocka.h>
+#include <troupe/troupe.h>
+
+#include "tests/trace/tape.h"
+
+// Traces that are not complete, of actors that make connections themselves or are handed some. What
+// is replayed is the same or another handler: the same one may never differ, however the trace was
+// cut, and another one must, where there is anything whole that it does otherwise.
+
+enum { LIMIT_MS = 20000 };
+
+typedef enum {
+  SAME,
+  OTHER_BYTE,   // in what goes back
+  NOT_AT_ALL,   // it makes no connection
+  TWICE,        // it makes two
+  OTHER_OPTION, // it makes another one
+  NO_END,       // it does not pass on that there is no more
+  STAYS,        // it does not give away what it shall
+} manner_t;
+
+static manner_t manner;
+static troupe_system_t *the_system;
+static atomic_int proxy_port, echo_port;
+static troupe_actor_t worker;
+
+static const char *trace_of(const char *name) {
+  static char path[4096];
+  snprintf(path, sizeof path, "%s/%s.trace", trp_test_folder(), name);
+  return path;
+}
+
+static int listen_on(const troupe_server_options_t *options,
+                     const troupe_server_handlers_t *handlers, atomic_int *port) {
+  troupe_server_t server;
+  troupe_address_t address;
+  int error = troupe_server_new(options, handlers, NULL, &server);
+  if (error == 0) {
+    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
+  }
+  if (error == 0) {
+    error = troupe_server_listen_wait(server, -1);
+  }
+  if (error == 0) {
+    error = troupe_server_address(server, &address);
+  }
+  if (error == 0) {
+    atomic_store(port, address.port);
+  }
+  return error;
+}
+
+// ---- What the proxy connects to: says everything in capitals ----
+
+static void echo_on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  (void)context;
+  char text[256];
+  size_t length = troupe_chunk_length(chunk);
+  const char *bytes = troupe_chunk_bytes(chunk);
+  for (size_t i = 0; i < length && i < sizeof text; i++) {
+    text[i] = (char)toupper((unsigned char)bytes[i]);
+  }
+  troupe_socket_write(socket, text, length < sizeof text ? length : sizeof text, NULL, NULL);
+}
+
+static int echo_main(void *argument) {
+  static const troupe_socket_handlers_t handlers = {.on_data = echo_on_data};
+  const troupe_server_options_t options = {.socket_handlers = &handlers};
+  (void)argument;
+  int error = listen_on(&options, NULL, &echo_port);
+  return error != 0 ? error : troupe_actor_run();
+}
+
+// ---- The proxy ----
+
+typedef struct pair {
+  struct pair *next;
+  troupe_socket_t sides[2]; // who came, and what was made for it
+  troupe_timer_t too_late;
+  troupe_actor_t from; // who handed it over; {0}: it was accepted
+  int open;
+} pair_t;
+
+static _Thread_local pair_t *pairs; // of the actor
+
+static pair_t *pair_new(troupe_socket_t socket) {
+  pair_t *pair = calloc(1, sizeof *pair);
+  if (pair != NULL) {
+    pair->sides[0] = socket;
+    pair->open = 1;
+    pair->next = pairs;
+    pairs = pair;
+  }
+  return pair;
+}
+
+static void pair_free(pair_t *pair) {
+  pair_t **at = &pairs;
+  while (*at != pair) {
+    at = &(*at)->next;
+  }
+  *at = pair->next;
+  free(pair);
+}
+
+/// Runs to its end; a replay may leave some open.
+static int run(int error) {
+  int status = error != 0 ? error : troupe_actor_run();
+  while (pairs != NULL) {
+    pair_free(pairs);
+  }
+  return status;
+}
+
+static void on_given(troupe_socket_t socket, int error, void *context) {
+  pair_t *pair = context;
+  (void)socket;
+  if (error == 0) {
+    troupe_socket_destroy(pair->sides[1], 0);
+    if (--pair->open == 0) {
+      pair_free(pair);
+    }
+  }
+}
+
+static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  pair_t *pair = context;
+  bool away = troupe_chunk_length(chunk) == 4 && memcmp(troupe_chunk_bytes(chunk), "AWAY", 4) == 0;
+  if (away && pair->from.id != 0 && manner != STAYS) {
+    troupe_socket_give(pair->sides[0], pair->from, "AWAY", 4, on_given, pair);
+    return;
+  }
+  bool back = socket.id == pair->sides[1].id;
+  if (back && manner == OTHER_BYTE) {
+    troupe_socket_write(pair->sides[0], "?", 1, NULL, NULL);
+    return;
+  }
+  troupe_socket_write_chunk(pair->sides[back ? 0 : 1], chunk, NULL, NULL);
+}
+
+static void on_end(troupe_socket_t socket, void *context) {
+  pair_t *pair = context;
+  if (manner != NO_END) {
+    troupe_socket_end(pair->sides[socket.id == pair->sides[1].id ? 0 : 1], NULL, NULL);
+  }
+}
+
+static void on_connect(troupe_socket_t socket, void *context) {
+  pair_t *pair = context;
+  (void)socket;
+  troupe_timer_stop(pair->too_late);
+}
+
+static void on_close(troupe_socket_t socket, bool had_error, void *context) {
+  pair_t *pair = context;
+  (void)socket;
+  (void)had_error;
+  if (--pair->open == 0) {
+    troupe_timer_stop(pair->too_late);
+    pair_free(pair);
+  }
+}
+
+static void on_too_late(troupe_timer_t timer, void *context) {
+  pair_t *pair = context;
+  (void)timer;
+  troupe_socket_destroy(pair->sides[1], TROUPE_ETIMEDOUT);
+}
+
+static const troupe_socket_handlers_t pair_handlers = {
+    .on_connect = on_connect, .on_data = on_data, .on_end = on_end, .on_close = on_close};
+
+/// Goes on to the echo. With `other_side` another option.
+static void connect_side(pair_t *pair) {
+  const troupe_connect_options_t options = {.host = "127.0.0.1", .port = atomic_load(&echo_port)};
+  const troupe_socket_options_t socket_options = {
+      .allow_half_open = true, .no_delay = manner == OTHER_OPTION ? TROUPE_ON : TROUPE_DEFAULT};
+  if (troupe_connect(&options, &socket_options, &pair_handlers, pair, &pair->sides[1]) == 0) {
+    pair->open++;
+  }
+  if (manner == TWICE) {
+    troupe_connect(&options, &socket_options, NULL, NULL, NULL);
+  }
+  troupe_timer_start(&pair->too_late, 60000, 0, on_too_late, pair);
+  troupe_timer_unref(pair->too_late);
+}
+
+static void begin_pair(troupe_socket_t socket, troupe_actor_t from) {
+  pair_t *pair = pair_new(socket);
+  if (pair == NULL) {
+    troupe_socket_destroy(socket, 0);
+    return;
+  }
+  pair->from = from;
+  troupe_socket_set_handlers(socket, &pair_handlers, pair);
+  if (manner != NOT_AT_ALL) {
+    connect_side(pair);
+  }
+}
+
+static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
+  (void)server;
+  (void)context;
+  begin_pair(socket, (troupe_actor_t){0});
+}
+
+static int proxy_main(void *argument) {
+  static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
+  const troupe_server_options_t options = {.allow_half_open = true};
+  (void)argument;
+  return run(listen_on(&options, &handlers, &proxy_port));
+}
+
+// ---- The same, with a door in front that hands connections over ----
+
+static void door_on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
+  (void)server;
+  (void)context;
+  troupe_socket_give(socket, worker, NULL, 0, NULL, NULL);
+}
+
+/// It comes back with what is to be said about that.
+static void door_on_handed(troupe_socket_t socket, troupe_actor_t from,
+                           const troupe_chunk_t *message, void *context) {
+  (void)context;
+  troupe_socket_write_chunk(socket, message, NULL, NULL);
+  troupe_socket_give(socket, from, NULL, 0, NULL, NULL);
+}
+
+static int door_main(void *argument) {
+  static const troupe_server_handlers_t handlers = {.on_connection = door_on_connection};
+  const troupe_server_options_t options = {.allow_half_open = true};
+  (void)argument;
+  int error = troupe_actor_on_handed(door_on_handed, NULL);
+  if (error == 0) {
+    error = listen_on(&options, &handlers, &proxy_port);
+  }
+  return error != 0 ? error : troupe_actor_run();
+}
+
+static void worker_on_handed(troupe_socket_t socket, troupe_actor_t from,
+                             const troupe_chunk_t *message, void *context) {
+  (void)message;
+  (void)context;
+  begin_pair(socket, from);
+}
+
+static int worker_main(void *argument) {
+  (void)argument;
+  return run(troupe_actor_on_handed(worker_on_handed, NULL));
+}
+
+// ---- The service, and who talks to it ----
+
+static void begin_service(unsigned io_actors) {
+  const troupe_system_options_t options = {.io_threads = io_actors};
+  const troupe_spawn_options_t echo = {.main = echo_main, .name = "echo"};
+  manner = SAME;
+  assert_int_equal(troupe_system_new(&options, &the_system), 0);
+  assert_int_equal(troupe_spawn(the_system, &echo, NULL), 0);
+}
+
+static void spawn(const char *name, troupe_main_fn main_function) {
+  const troupe_spawn_options_t options = {.main = main_function, .name = name};
+  assert_int_equal(troupe_spawn(the_system, &options, &worker), 0);
+}
+
+static void record(troupe_record_options_t options) {
+  static const char *const names[] = {"proxy", "worker", NULL};
+  options.directory = trp_test_folder();
+  options.names = names;
+  assert_int_equal(troupe_record_start(the_system, &options), 0);
+}
+
+static void end_service(void) {
+  assert_int_equal(troupe_system_stop(the_system, 5000), 0);
+  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_free(&the_system), 0);
+}
+
+static void say(int fd, const char *text) {
+  char said[256];
+  size_t length = strlen(text);
+  assert_int_equal(trp_test_send(fd, text, length, LIMIT_MS), 0);
+  assert_int_equal(trp_test_receive(fd, said, length, LIMIT_MS), length);
+  assert_int_equal(said[0], toupper((unsigned char)text[0]));
+}
+
+static int open_talk(const char *text) {
+  int fd = trp_test_connect_tcp("127.0.0.1", atomic_load(&proxy_port), LIMIT_MS);
+  assert_true(fd >= 0);
+  say(fd, text);
+  return fd;
+}
+
+static void end_talk(int fd) {
+  char said[16];
+  assert_int_equal(trp_test_end(fd), 0);
+  assert_int_equal(trp_test_receive_to_end(fd, said, sizeof said, LIMIT_MS), 0);
+  trp_test_close(fd);
+}
+
+/// Some of them at once, so that batches have events of several.
+static void talk_at_once(int count) {
+  int fds[8];
+  for (int i = 0; i < count; i++) {
+    fds[i] = trp_test_connect_tcp("127.0.0.1", atomic_load(&proxy_port), LIMIT_MS);
+    assert_true(fds[i] >= 0);
+  }
+  for (int i = 0; i < count; i++) {
+    say(fds[i], "hello, who is there?");
+  }
+  for (int i = 0; i < count; i++) {
+    end_talk(fds[i]);
+  }
+}
+
+static void record_all(unsigned io_actors) {
+  begin_service(io_actors);
+  record((troupe_record_options_t){0});
+  spawn("proxy", proxy_main);
+  end_talk(open_talk("the first"));
+  talk_at_once(3);
+  int long_one = open_talk("the long one");
+  talk_at_once(4);
+  say(long_one, "more of it");
+  end_talk(long_one);
+  end_talk(open_talk("the last"));
+  end_service();
+}
+
+static const troupe_replay_options_t exact;
+static const troupe_replay_options_t stream = {.verdict = TROUPE_VERDICT_STREAM};
+
+static int replay(manner_t how, troupe_main_fn main_function, const char *path,
+                  troupe_replay_options_t options, troupe_replay_report_t *report) {
+  manner = how;
+  int result = troupe_replay_with(main_function, NULL, path, &options, report);
+  manner = SAME;
+  return result;
+}
+
+static void check(int expected, int result, const troupe_replay_report_t *report) {
+  if (result != expected) {
+    fprintf(stderr, "%d instead of %d:\n%s", result, expected, report->text);
+  }
+  assert_int_equal(result, expected);
+}
+
+static void says(const troupe_replay_report_t *report, const char *text) {
+  if (strstr(report->text, text) == NULL) {
+    fprintf(stderr, "\"%s\" is not in:\n%s", text, report->text);
+    fail();
+  }
+}
+
+/// Every handler that is another one is found.
+static void others_differ(troupe_main_fn main_function, const char *path) {
+  troupe_replay_report_t report;
+  check(TROUPE_EDIFFERS, replay(OTHER_BYTE, main_function, path, exact, &report), &report);
+  says(&report, "\"?\"");
+  check(TROUPE_EDIFFERS, replay(OTHER_BYTE, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(NOT_AT_ALL, main_function, path, exact, &report), &report);
+  says(&report, "expected: connect ");
+  says(&report, "got:      nothing");
+  check(TROUPE_EDIFFERS, replay(NOT_AT_ALL, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(TWICE, main_function, path, exact, &report), &report);
+  says(&report, "makes a connection that it did not make");
+  check(TROUPE_EDIFFERS, replay(TWICE, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(OTHER_OPTION, main_function, path, exact, &report), &report);
+  says(&report, "no_delay");
+  check(0, replay(OTHER_OPTION, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(NO_END, main_function, path, exact, &report), &report);
+  check(TROUPE_EDIFFERS, replay(NO_END, main_function, path, stream, &report), &report);
+}
+
+// ---- Began late ----
+
+static void record_late(unsigned io_actors) {
+  begin_service(io_actors);
+  spawn("proxy", proxy_main);
+  int early = open_talk("from before");
+  int early_too = open_talk("from before, too");
+  record((troupe_record_options_t){.running = true});
+  end_talk(early);
+  talk_at_once(4);
+  int open = open_talk("until the end");
+  say(early_too, "still here");
+  assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  end_talk(early_too);
+  end_talk(open);
+  end_service();
+}
+
+static void of_a_proxy_recorded_from_the_middle_both_sides_are_replayed(void **state) {
+  (void)state;
+  for (unsigned io_actors = 1; io_actors <= 3; io_actors += 2) {
+    troupe_replay_report_t report;
+    record_late(io_actors);
+    check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+    assert_int_equal(report.connections, 10);
+    assert_int_equal(report.left_out, 4);
+    says(&report, "of its 14 connections 10 are whole and were replayed: ");
+    says(&report, " (whose beginning is missing).\n");
+    check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
+    others_differ(proxy_main, trace_of("proxy-0"));
+  }
+}
+
+// ---- Something is missing ----
+
+/// At each place of the trace in turn so many records are missing. What is left may be nothing that
+/// is whole; but the same handler never differs, and others do where there is something.
+static void check_with_gaps(troupe_main_fn main_function, const char *path, bool knows_causes) {
+  char with_gap[4200];
+  snprintf(with_gap, sizeof with_gap, "%s.gap", path);
+  trp_tape_t whole = trp_tape_load(path);
+  int replayed = 0;
+  for (size_t at = 1; at < whole.count; at += (size_t)trp_test_slow()) {
+    for (size_t missing = 0; missing <= 9; missing += 3) {
+      trp_tape_t tape = trp_tape_load(path);
+      for (size_t i = 0; i < missing && at < tape.count; i++) {
+        trp_tape_remove(&tape, at);
+      }
+      trp_tape_insert(&tape, at,
+                      (trp_record_head_t){.type = TRP_RECORD_GAP, .length = 8, .subject = missing},
+                      "12345678");
+      tape.flags = TRP_TRACE_LOST;
+      if (!knows_causes) {
+        trp_tape_forget_causes(&tape);
+      }
+      trp_tape_save(&tape, with_gap);
+      trp_tape_free(&tape);
+      troupe_replay_report_t report;
+      int result = replay(SAME, main_function, with_gap, exact, &report);
+      if (result == TROUPE_EINCOMPLETE) {
+        assert_int_equal(report.connections, 0);
+        continue;
+      }
+      check(0, result, &report);
+      assert_true(report.connections > 0);
+      replayed++;
+      check(0, replay(SAME, main_function, with_gap, stream, &report), &report);
+      static const manner_t others[] = {OTHER_BYTE, NOT_AT_ALL, TWICE, NO_END};
+      manner_t other = others[(at + missing) % 4];
+      if (knows_causes || other == OTHER_BYTE || other == NO_END) {
+        check(TROUPE_EDIFFERS, replay(other, main_function, with_gap, exact, &report), &report);
+        check(TROUPE_EDIFFERS, replay(other, main_function, with_gap, stream, &report), &report);
+      }
+    }
+  }
+  assert_true(replayed > 0);
+  trp_tape_free(&whole);
+}
+
+static void a_proxy_with_a_gap_anywhere_never_differs_from_itself(void **state) {
+  (void)state;
+  record_all(1);
+  check_with_gaps(proxy_main, trace_of("proxy-0"), true);
+}
+
+static void a_gap_says_which_pairs_it_spoilt(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  record_all(3);
+  trp_tape_t tape = trp_tape_load(trace_of("proxy-0"));
+  trp_tape_insert(&tape, tape.count / 2,
+                  (trp_record_head_t){.type = TRP_RECORD_GAP, .length = 8, .subject = 3},
+                  "12345678");
+  tape.flags = TRP_TRACE_LOST;
+  trp_tape_save(&tape, trace_of("proxy-0"));
+  trp_tape_free(&tape);
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  assert_int_equal(report.connections + report.left_out, 20);
+  assert_in_range(report.left_out, 2, 10);
+  says(&report, " (open where something is missing)");
+  others_differ(proxy_main, trace_of("proxy-0"));
+}
+
+static void of_an_older_trace_what_cannot_be_told_apart_is_left_out(void **state) {
+  (void)state;
+  record_all(1);
+  check_with_gaps(proxy_main, trace_of("proxy-0"), false);
+}
+
+static void split_and_merged_at_random_a_partial_trace_gives_the_same_verdict(void **state) {
+  (void)state;
+  trp_test_random_t random;
+  trp_test_random_start(&random, 31);
+  record_late(1);
+  trp_tape_t tape = trp_tape_load(trace_of("proxy-0"));
+  for (int i = 0; i < 1 + 40 / trp_test_slow(); i++) {
+    troupe_replay_report_t report;
+    trp_tape_shuffle(&tape, &random);
+    trp_tape_save(&tape, trace_of("proxy-0"));
+    check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+    assert_int_equal(report.connections, 10);
+    others_differ(proxy_main, trace_of("proxy-0"));
+  }
+  trp_tape_free(&tape);
+}
+
+// ---- A later part of a trace ----
+
+static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  begin_service(1);
+  record((troupe_record_options_t){.file_bytes = 12 * 1024, .files = 100});
+  spawn("proxy", proxy_main);
+  int all_along = open_talk("all along");
+  for (int i = 0; i < 12; i++) {
+    talk_at_once(4);
+    say(all_along, "still here");
+  }
+  end_talk(all_along);
+  end_service();
+  int parts = 0;
+  for (int part = 2; part < 100; part++) {
+    char name[64];
+    snprintf(name, sizeof name, "proxy-0.part%d", part);
+    FILE *file = fopen(trace_of(name), "rb");
+    if (file == NULL) {
+      break;
+    }
+    fclose(file);
+    int result = replay(SAME, proxy_main, trace_of(name), exact, &report);
+    if (result == TROUPE_EINCOMPLETE) {
+      continue; // a short one, the last
+    }
+    check(0, result, &report);
+    says(&report, "it goes on from another file");
+    assert_true(report.connections >= 2);
+    assert_true(report.left_out >= 2);
+    says(&report, "\nLeft out: ");
+    check(0, replay(SAME, proxy_main, trace_of(name), stream, &report), &report);
+    check(TROUPE_EDIFFERS, replay(OTHER_BYTE, proxy_main, trace_of(name), exact, &report), &report);
+    parts++;
+  }
+  assert_true(parts >= 2);
+}
+
+// ---- Handed over ----
+
+static void record_handed(bool late) {
+  begin_service(1);
+  if (!late) {
+    record((troupe_record_options_t){0});
+  }
+  spawn("worker", worker_main);
+  troupe_actor_t receiver = worker;
+  spawn("door", door_main);
+  worker = receiver;
+  int early = open_talk("from before");
+  if (late) {
+    record((troupe_record_options_t){.running = true});
+  }
+  say(early, "now it is recorded");
+  talk_at_once(3);
+  int traveller = open_talk("to and fro");
+  say(traveller, "away"); // the answer comes from the door, and it is the worker's again
+  say(traveller, "back again");
+  say(early, "away"); // and here a late trace sees how it came
+  say(early, "back again");
+  end_talk(traveller);
+  end_talk(early);
+  talk_at_once(2);
+  if (late) {
+    assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  }
+  end_service();
+}
+
+static void connections_that_were_handed_over_in_a_late_trace_are_replayed(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  record_handed(true);
+  check(0, replay(SAME, worker_main, trace_of("worker-0"), exact, &report), &report);
+  // Each has one that was made for it, the traveller two. What was there early is not whole, even if
+  // its second stay is.
+  assert_int_equal(report.connections, 3 * 2 + 3 + 2 * 2);
+  assert_int_equal(report.left_out, 1 + 2);
+  says(&report, " (whose beginning is missing)");
+  says(&report, " (moved by something that is left out)");
+  check(0, replay(SAME, worker_main, trace_of("worker-0"), stream, &report), &report);
+  others_differ(worker_main, trace_of("worker-0"));
+  check(TROUPE_EDIFFERS, replay(STAYS, worker_main, trace_of("worker-0"), exact, &report), &report);
+  says(&report, "expected: freeze ");
+}
+
+static void handed_over_connections_with_a_gap_anywhere_never_differ_from_themselves(void **state) {
+  (void)state;
+  record_handed(false);
+  check_with_gaps(worker_main, trace_of("worker-0"), true);
+}
+
+static int set_up_once(void **state) {
+  (void)state;
+  // The first loop of libuv in a process opens a pipe for good.
+  return troupe_system_new(NULL, &the_system) == 0 && troupe_system_free(&the_system) == 0 ? 0 : -1;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      trp_test_that_leaves_nothing(of_a_proxy_recorded_from_the_middle_both_sides_are_replayed),
+      trp_test_that_leaves_nothing(a_proxy_with_a_gap_anywhere_never_differs_from_itself),
+      trp_test_that_leaves_nothing(a_gap_says_which_pairs_it_spoilt),
+      trp_test_that_leaves_nothing(of_an_older_trace_what_cannot_be_told_apart_is_left_out),
+      trp_test_that_leaves_nothing(
+          split_and_merged_at_random_a_partial_trace_gives_the_same_verdict),
+      trp_test_that_leaves_nothing(
+          a_later_part_alone_is_replayed_without_what_was_open_at_its_start),
+      trp_test_that_leaves_nothing(connections_that_were_handed_over_in_a_late_trace_are_replayed),
+      trp_test_that_leaves_nothing(
+          handed_over_connections_with_a_gap_anywhere_never_differ_from_themselves),
+  };
+  return TRP_RUN_TESTS_IN_GROUP("partial", tests, set_up_once, NULL);
+}
