@@ -79,6 +79,7 @@ static void on_handed(troupe_socket_t socket, troupe_actor_t from, const troupe_
 }
 
 static int service_actor(void *argument) {
+  program_tell_recording();
   int error = troupe_actor_on_handed(on_handed, argument);
   return error < 0 ? error : troupe_actor_run();
 }

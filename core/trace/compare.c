@@ -9,6 +9,7 @@ enum {
   BEFORE = 8, // bytes shown in front of the first that differs
   SHOWN = 20, // bytes shown altogether
   FIELD_SIZE = 512,
+  DEPTH_MAX = 4, // of messages in messages: errors have errors
 };
 
 /// Any detail that says where something was made.
@@ -34,6 +35,22 @@ static bool is_ignored(const char *const *ignore, const char *name) {
     }
   }
   return false;
+}
+
+static bool has_field(const ProtobufCMessageDescriptor *message, const char *name, int depth) {
+  for (unsigned i = 0; i < message->n_fields; i++) {
+    const ProtobufCFieldDescriptor *field = &message->fields[i];
+    if (strcmp(field->name, name) == 0 ||
+        (depth < DEPTH_MAX && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+         has_field(field->descriptor, name, depth + 1))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool trp_compare_knows(const char *field) {
+  return strcmp(field, "payload") == 0 || has_field(&troupe__wire__message__descriptor, field, 0);
 }
 
 trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *const *ignore) {

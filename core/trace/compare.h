@@ -26,6 +26,9 @@ typedef enum trp_difference {
 /// `ignore` are names of fields that are not compared, ended by NULL; NULL: none.
 trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *const *ignore);
 
+/// Whether a field of that name is in any message that could be compared.
+bool trp_compare_knows(const char *field);
+
 /// Says what differs, over several lines, each ended and indented by two spaces.
 void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected,
                  trp_said_t got);

@@ -113,6 +113,7 @@ void troupe_trace_info(const troupe_trace_t *trace, troupe_trace_info_t *info) {
   info->index = trace->start.index;
   info->actor = trace->start.id;
   info->clock_ns = trace->start.clock_ns;
+  info->stopped = header->stopped;
   info->complete = (header->flags & TRP_TRACE_COMPLETE) != 0;
   info->late = (header->flags & TRP_TRACE_LATE) != 0;
   info->chosen = (header->flags & TRP_TRACE_CHOSEN) != 0;
@@ -174,6 +175,31 @@ static const char *call_name(uint64_t call) {
   default:
     return "an unknown call";
   }
+}
+
+bool troupe_trace_kind_exists(const char *kind) {
+  static const char *const others[] = {"start", "end of the actor", "gap", "call",
+#define TRP_CALL_WORDS(name, number, words) words,
+                                       TRP_CALLS(TRP_CALL_WORDS)
+#undef TRP_CALL_WORDS
+  };
+  for (size_t i = 0; kind != NULL && i < sizeof others / sizeof others[0]; i++) {
+    if (strcmp(kind, others[i]) == 0) {
+      return true;
+    }
+  }
+  for (unsigned i = 1; kind != NULL && i < KINDS; i++) {
+    char name[KIND_NAME_SIZE];
+    trp_text_t text;
+    trp_text_init(&text, name, sizeof name);
+    if (trp_is_kind((Troupe__Wire__Kind)i)) {
+      trp_print_kind(&text, (Troupe__Wire__Kind)i);
+      if (strcmp(kind, name) == 0) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 static void fill_head(const troupe_trace_t *trace, troupe_trace_entry_t *entry) {

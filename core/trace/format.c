@@ -39,7 +39,7 @@ uint64_t trp_get_u64(const uint8_t *bytes) {
   return (uint64_t)trp_get_u32(bytes) | (uint64_t)trp_get_u32(bytes + 4) << 32;
 }
 
-void trp_format_header(uint8_t bytes[TRP_TRACE_HEADER_SIZE], uint32_t flags) {
+void trp_format_header(uint8_t bytes[TRP_TRACE_HEADER_SIZE], uint32_t flags, int stopped) {
   memset(bytes, 0, TRP_TRACE_HEADER_SIZE);
   memcpy(bytes, magic, sizeof magic);
   put_u16(bytes + 12, TRP_TRACE_MAJOR);
@@ -49,6 +49,7 @@ void trp_format_header(uint8_t bytes[TRP_TRACE_HEADER_SIZE], uint32_t flags) {
   put_u16(bytes + 24, TROUPE_VERSION_MAJOR);
   put_u16(bytes + 26, TROUPE_VERSION_MINOR);
   put_u16(bytes + 28, TROUPE_VERSION_PATCH);
+  put_u16(bytes + 30, (uint16_t)-stopped);
   trp_put_u32(bytes + 32, trp_crc(0, bytes, TRP_TRACE_HEADER_SIZE - 4));
 }
 
@@ -63,6 +64,7 @@ int trp_parse_header(const uint8_t bytes[TRP_TRACE_HEADER_SIZE], trp_trace_heade
   for (size_t i = 0; i < 3; i++) {
     header->version[i] = get_u16(bytes + 24 + 2 * i);
   }
+  header->stopped = -(int)get_u16(bytes + 30);
   // A later major version may have put its checksum elsewhere.
   if (header->major > TRP_TRACE_MAJOR) {
     return TROUPE_ETRACEVERSION;

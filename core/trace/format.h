@@ -7,7 +7,8 @@
 /// Format 1 had no OUT_NAMING, and is read as it was.
 ///
 /// - Header: "troupe trace", major:2, minor:2, its own size:4, flags:4, the version of troupe that
-///   wrote it:3*2, 0:2, checksum of all before:4.
+///   wrote it:3*2, the error because of which nothing more could be written (as a positive number; 0:
+///   none, or not even that could be):2, checksum of all before:4.
 /// - Record: checksum of all behind this field:4, kind:2, 0:2, length of the body:8, sequence:8,
 ///   clock:8, subject:8, body.
 ///
@@ -84,6 +85,7 @@ typedef struct trp_trace_header {
   uint32_t size; // of the header
   uint32_t flags;
   uint16_t version[3]; // of the library that wrote it
+  int stopped;         // the error that ended it; 0: none
 } trp_trace_header_t;
 
 /// A record without its body.
@@ -96,7 +98,8 @@ typedef struct trp_record_head {
   uint64_t subject;
 } trp_record_head_t;
 
-void trp_format_header(uint8_t bytes[TRP_TRACE_HEADER_SIZE], uint32_t flags);
+/// `stopped` is 0 as long as all goes well.
+void trp_format_header(uint8_t bytes[TRP_TRACE_HEADER_SIZE], uint32_t flags, int stopped);
 
 /// Returns 0, TROUPE_EBADTRACE, or TROUPE_ETRACEVERSION. It looks at our part of the header alone.
 int trp_parse_header(const uint8_t bytes[TRP_TRACE_HEADER_SIZE], trp_trace_header_t *header);

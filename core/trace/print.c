@@ -46,6 +46,10 @@ void trp_text_add(trp_text_t *text, const char *format, ...) {
   }
 }
 
+bool trp_is_kind(Troupe__Wire__Kind kind) {
+  return protobuf_c_enum_descriptor_get_value(&troupe__wire__kind__descriptor, (int)kind) != NULL;
+}
+
 void trp_print_kind(trp_text_t *text, Troupe__Wire__Kind kind) {
   const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(
       &troupe__wire__kind__descriptor, (int)kind);

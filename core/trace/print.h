@@ -20,6 +20,8 @@ void trp_text_add(trp_text_t *text, const char *format, ...) TROUPE_PRINTF(2, 3)
 
 /// "write", "connection attempt failed": the kind's name in proto/troupe.proto without what all
 /// have in front; "kind 77" for an unknown one.
+/// Whether there is such a kind.
+bool trp_is_kind(Troupe__Wire__Kind kind);
 void trp_print_kind(trp_text_t *text, Troupe__Wire__Kind kind);
 
 /// "actor 65", "I/O actor 1", "65/3" (the third thing that actor 65 made), "nobody".

@@ -39,6 +39,13 @@ int troupe_replay_with(troupe_main_fn main, void *argument, const char *path,
   if (main == NULL || path == NULL || (unsigned)options->verdict > TROUPE_VERDICT_STREAM) {
     return TROUPE_EINVAL;
   }
+  for (const char *const *name = options->ignore; name != NULL && *name != NULL; name++) {
+    if (!trp_compare_knows(*name)) {
+      snprintf(report->text, sizeof report->text, "There is no field \"%s\" to be ignored.\n",
+               *name);
+      return TROUPE_EINVAL;
+    }
+  }
   if (troupe_actor_self().id != 0) {
     return TROUPE_EWRONGTHREAD;
   }

@@ -34,7 +34,7 @@ static int fail(trp_writer_t *writer, int error);
 int trp_writer_open(trp_writer_t *writer, int fd, uint32_t flags) {
   *writer = (trp_writer_t){.fd = fd, .flags = flags};
   uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, flags);
+  trp_format_header(header, flags, 0);
   writer->bytes = sizeof header;
   int error = write_out(writer, header, sizeof header);
   return error == 0 ? 0 : fail(writer, error);
@@ -263,7 +263,7 @@ static int mark_incomplete(trp_writer_t *writer) {
   }
   writer->flags = (writer->flags & ~(uint32_t)TRP_TRACE_COMPLETE) | TRP_TRACE_LOST;
   uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, writer->flags);
+  trp_format_header(header, writer->flags, 0);
   ssize_t written = pwrite(writer->fd, header, sizeof header, 0);
   return written < 0 ? -errno : written != (ssize_t)sizeof header ? TROUPE_EIO : 0;
 }
@@ -327,6 +327,10 @@ static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
 
 static int fail(trp_writer_t *writer, int error) {
   if (writer->fd >= 0) {
+    // The header's place is there already, on a full disk, too. If it fails the file just ends.
+    uint8_t header[TRP_TRACE_HEADER_SIZE];
+    trp_format_header(header, writer->flags, error);
+    (void)!pwrite(writer->fd, header, sizeof header, 0);
     close(writer->fd);
     writer->fd = -1;
   }

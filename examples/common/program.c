@@ -195,8 +195,19 @@ void program_connect_options(const program_target_t *target, troupe_connect_opti
 
 bool program_replays;
 
+static void on_recording_stopped(int error, void *context) {
+  (void)context;
+  fprintf(stderr, "%s: actor %s %u is not recorded any more: %s\n", program_invocation_short_name,
+          troupe_actor_name(), troupe_actor_index(), troupe_error_message(error));
+}
+
+void program_tell_recording(void) {
+  troupe_actor_on_recording_stopped(on_recording_stopped, NULL);
+}
+
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies) {
   troupe_listen_options_t options = {0};
+  program_tell_recording();
   program_listen_options(target, &options);
   int error = troupe_server_listen(server, &options);
   if (error == 0) {
@@ -357,6 +368,11 @@ int program_run_reloading(troupe_system_t *system, unsigned grace_ms,
 int program_stop(troupe_system_t *system, unsigned grace_ms) {
   if (stop(system, grace_ms) != 0) {
     return 1;
+  }
+  troupe_record_report_t recorded = {0};
+  if (troupe_record_stop(system, &recorded) == 0 && recorded.error < 0) {
+    fprintf(stderr, "%s: not all was recorded: %s\n", program_invocation_short_name,
+            troupe_error_message(recorded.error));
   }
   int error = troupe_system_free(&system);
   if (error < 0) {

@@ -106,6 +106,10 @@ troupe_system_t *program_system_new(const program_system_t *options);
 /* A replay listens on nothing, so it shall not say so. Set before any actor is there. */
 extern bool program_replays;
 
+/* Called in an actor: from here on it says on stderr when recording of it stops early, as on a full
+ * disk. program_listen() does this, too. */
+void program_tell_recording(void);
+
 /* Makes the server of an actor listen, and waits for that. The last of the actor's `copies` prints
  * "listening ADDRESS": then all do. 0 or an error. */
 int program_listen(troupe_server_t server, const program_target_t *target, unsigned copies);

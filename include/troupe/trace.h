@@ -188,6 +188,7 @@ TROUPE_API int troupe_replay(troupe_main_fn main, void *argument, const char *pa
 /// Thread:    any that is no actor.
 /// Blocks:    until the trace ends, or the first difference.
 /// Returns:   as troupe_replay(); or
+///            TROUPE_EINVAL       there is no field of a name in `ignore`; or no main or path,
 ///            TROUPE_EDIFFERS     with `twice`, too, when the actor is not deterministic,
 ///            TROUPE_EINCOMPLETE  with `accept`, too, when the trace is not complete,
 ///            TROUPE_ENOSPC, TROUPE_EACCES, …   the new truth cannot be written.

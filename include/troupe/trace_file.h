@@ -20,13 +20,15 @@ typedef struct troupe_trace_info {
   uint64_t actor;                      ///< its id
   unsigned format_major, format_minor; ///< of the file
   unsigned version[3];                 ///< of the troupe that wrote it
-  bool complete;       ///< it began with the actor and lost nothing: all of it can be replayed
-  bool late;           ///< recording began when the actor ran already
-  bool chosen;         ///< some of its connections only
-  bool cut;            ///< payloads are cut or redacted
-  bool rotated;        ///< an earlier file holds what came before
-  bool lost;           ///< something is missing, or was when it was last written to
-  bool flight;         ///< a flight recorder's file
+  bool complete; ///< it began with the actor and lost nothing: all of it can be replayed
+  bool late;     ///< recording began when the actor ran already
+  bool chosen;   ///< some of its connections only
+  bool cut;      ///< payloads are cut or redacted
+  bool rotated;  ///< an earlier file holds what came before
+  bool lost;     ///< something is missing, or was when it was last written to
+  bool flight;   ///< a flight recorder's file
+  int stopped; ///< the error because of which recording of it ended (TROUPE_ENOSPC, …); 0: none, or
+               ///< not even that could be written
   int64_t clock_ns;    ///< when the actor began
   uint64_t size_bytes; ///< of the file
 } troupe_trace_info_t;
@@ -104,6 +106,13 @@ TROUPE_API void troupe_trace_info(const troupe_trace_t *trace, troupe_trace_info
 ///            TROUPE_EIO, TROUPE_ENOMEM, …   it cannot be read.
 ///            All but 1 stay.
 TROUPE_API int troupe_trace_next(troupe_trace_t *trace, troupe_trace_entry_t *entry);
+
+/// Whether there are entries of a kind, as troupe_trace_entry_t.kind names it. "call" is any call.
+///
+/// Ownership: `kind` is borrowed until the call returns.
+/// Thread:    any.
+/// Blocks:    never.
+TROUPE_API bool troupe_trace_kind_exists(const char *kind);
 
 /// Says an entry in one line, without the time, the actor and a line's end: the kind, what it is
 /// about, the beginning of the payload, the details.

@@ -71,7 +71,7 @@ static inline void trp_tape_save(const trp_tape_t *tape, const char *path) {
   FILE *file = fopen(path, "wb");
   assert_non_null(file);
   uint8_t header[TRP_TRACE_HEADER_SIZE];
-  trp_format_header(header, tape->flags);
+  trp_format_header(header, tape->flags, 0);
   assert_int_equal(fwrite(header, sizeof header, 1, file), 1);
   for (size_t i = 0; i < tape->count; i++) {
     trp_record_head_t head = tape->records[i].head;

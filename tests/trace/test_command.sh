@@ -187,6 +187,60 @@ if [ -w /dev/full ]; then
   [ $ended -eq 5 ] || fail "a full disk ended it with $ended"
 fi
 
+# Filters that nothing can pass are told, whichever command has them.
+for command in dump stat json; do
+  ends 2 trace $command --kind foo traces
+  complains "--kind needs a kind .* not 'foo'"
+  ends 2 trace $command --actor nobody traces
+  complains "there is no actor 'nobody'"
+  ends 2 trace $command --actor echo-7 traces
+  ends 2 trace $command --connection 1/x traces
+  ends 2 trace $command --from 2 --to 1 traces
+  complains 'is behind --to'
+  ends 2 trace $command --from soon traces
+done
+for command in dump json; do
+  ends 2 trace $command --connection 1/4711 traces
+  complains "there is no connection 1/4711"
+  ends 0 trace $command --kind 'connection attempt' traces
+  [ ! -s out ] || fail "an echo makes no connections"
+done
+ends 2 trace diff --kind foo traces/echo-0.trace traces/echo-0.trace
+ends 2 trace diff --actor nobody traces/echo-0.trace traces/echo-0.trace
+ends 2 trace diff --connection 1/4711 traces/echo-0.trace traces/echo-0.trace
+ends 2 trace diff --stream --connection 1/4711 traces/echo-0.trace traces/echo-0.trace
+ends 2 trace client --kind foo 127.0.0.1:1 traces
+ends 2 trace client --actor nobody 127.0.0.1:1 traces
+ends 0 trace stat --actor echo-1 traces/echo-0.trace traces/echo-1.trace
+
+# A trace that could not be written to its end says so, and so did the program at once. (Where the limit is that of the
+# file's size, which is there on any machine, a full disk is the same.)
+trap '' XFSZ
+limit=$(ulimit -S -f)
+ulimit -S -f 64
+start --record short
+for i in 1 2 3 4 5 6; do
+  exec 3<>"/dev/tcp/127.0.0.1/$port"
+  head -c 40000 /dev/zero >&3
+  [ "$(head -c 40000 <&3 | wc -c)" -eq 40000 ] || fail "no answer"
+  exec 3>&-
+done
+stop
+ulimit -S -f "$limit"
+trap - XFSZ
+grep -q 'actor echo 0 is not recorded any more: ' echo.out || fail "the echo does not say that recording stopped"
+grep -q 'not all was recorded: ' echo.out || fail "the echo does not say it at its end"
+ends 0 trace stat short
+says 'complete as far as it goes'
+says 'recording stopped there, since it could not be written: '
+# One that was cut short says what can be known.
+size=$(stat -c %s traces/echo-0.trace)
+head -c $((size - 48)) traces/echo-0.trace >cut.trace
+ends 0 trace stat cut.trace
+says "the actor's end is not in it"
+ends 0 trace stat traces/echo-0.trace
+! grep -q "actor's end" out || fail "its end is in it"
+
 # replay, with handlers in a shared object. (One without sanitizers cannot use a library with them.)
 [ -z "${TROUPE_SANITIZE:-}" ] || exit 0
 cat >handlers.c <<'END_OF_C'
@@ -235,6 +289,8 @@ says 'does not do what it did'
 ends 1 trace replay --library ./libother.so --main shout --twice --ignore host handled/shout-0.trace
 ends 0 trace replay --library ./libother.so --main shout --ignore host --ignore bytes handled/shout-0.trace
 ends 0 trace replay --library ./libother.so --main shout --stream handled/shout-0.trace
+ends 2 trace replay --library ./libother.so --main shout --ignore hots handled/shout-0.trace
+complains 'There is no field "hots"'
 cp handled/shout-0.trace accepted.trace
 ends 0 trace replay --library ./libother.so --main shout --accept accepted.trace
 says 'accepted.trace: accepted'

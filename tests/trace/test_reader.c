@@ -323,7 +323,7 @@ static void what_is_no_trace_says_so(void **state) {
   assert_int_equal(trp_reader_open(path, &reader), TROUPE_EBADTRACE);
   assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
   assert_int_equal(trp_reader_open(path, &reader), TROUPE_EBADTRACE);
-  trp_format_header(header, 0);
+  trp_format_header(header, 0, 0);
   header[12]++; // the major version
   save("later", header, sizeof header);
   assert_int_equal(trp_reader_open(path, &reader), TROUPE_ETRACEVERSION);

@@ -345,6 +345,7 @@ static void a_full_disk_ends_one_trace_and_not_the_others(void **state) {
   trp_reader_t *reader = NULL;
   trp_record_t record;
   assert_int_equal(trp_reader_open(path_of("large-0.trace"), &reader), 0);
+  assert_int_equal(trp_reader_header(reader)->stopped, TROUPE_EFBIG);
   assert_int_equal(trp_reader_next(reader, &record), 1);
   assert_int_equal(trp_reader_next(reader, &record), 1);
   assert_int_equal(trp_reader_next(reader, &record), TROUPE_EOF);

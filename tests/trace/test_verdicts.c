@@ -225,6 +225,10 @@ static void fields_that_are_ignored_are_not_compared(void **state) {
   assert_int_equal(replay(ONE_BYTE, (troupe_replay_options_t){.ignore = options}, &report),
                    TROUPE_EDIFFERS);
   assert_int_equal(replay(ONE_BYTE, (troupe_replay_options_t){.ignore = payload}, &report), 0);
+  const char *const nothing[] = {"through", "pay_load", NULL};
+  assert_int_equal(replay(SAME, (troupe_replay_options_t){.ignore = nothing}, &report),
+                   TROUPE_EINVAL);
+  says(&report, "pay_load");
 }
 
 static void what_is_accepted_is_the_new_truth(void **state) {

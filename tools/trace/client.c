@@ -332,6 +332,7 @@ static int run(client_t *client, char **paths, int count, const filter_t *filter
   if (code != END_FINE) {
     return code;
   }
+  source_check_actors(&client->source);
   client->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (client->epoll < 0) {
     complain("%s", strerror(errno));
@@ -339,6 +340,9 @@ static int run(client_t *client, char **paths, int count, const filter_t *filter
     return END_FAILED;
   }
   code = play(client);
+  if (code == END_FINE) {
+    source_check_connections(&client->source);
+  }
   close(client->epoll);
   while (client->sessions != NULL) {
     session_t *session = client->sessions;

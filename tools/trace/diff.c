@@ -105,6 +105,8 @@ static int compare_order(char **paths, const filter_t *filter) {
     source_close(&a);
     return worst;
   }
+  source_check_actors(&a);
+  source_check_actors(&b);
   for (int i = 0; i < 3 && worst <= END_DIFFERS; i++) {
     int code = i == 0 ? END_FINE : source_rewind(&a);
     code = code != END_FINE || i == 0 ? code : source_rewind(&b);
@@ -113,6 +115,9 @@ static int compare_order(char **paths, const filter_t *filter) {
       code = a.code != END_FINE ? a.code : b.code != END_FINE ? b.code : code;
     }
     worst = code > worst ? code : worst;
+  }
+  if (worst == END_FINE) {
+    source_check_connections(&a); /* else they were the same: nothing */
   }
   source_close(&a);
   source_close(&b);
@@ -186,8 +191,12 @@ static int read_flows(char *path, const filter_t *filter, flows_t *flows) {
   if (code != END_FINE) {
     return code;
   }
+  source_check_actors(&source);
   source_each(&source, add_entry, flows);
   code = source.code;
+  if (code == END_FINE) {
+    source_check_connections(&source);
+  }
   source_close(&source);
   return code;
 }

@@ -78,6 +78,7 @@ int trace_dump(int argc, char **argv) {
   if (code != END_FINE) {
     return code;
   }
+  source_check_actors(&source);
   const troupe_trace_entry_t *entry = NULL;
   while (limit != 0 && !ferror(stdout) && (entry = source_next(&source)) != NULL) {
     char text[LINE_SIZE];
@@ -93,6 +94,9 @@ int trace_dump(int argc, char **argv) {
     limit -= limit > 0;
   }
   code = source.code;
+  if (code == END_FINE && entry == NULL && limit != 0) {
+    source_check_connections(&source);
+  }
   source_close(&source);
   return code;
 }

@@ -144,6 +144,7 @@ int trace_json(int argc, char **argv) {
   if (code != END_FINE) {
     return code;
   }
+  source_check_actors(&source);
   char *room = NULL;
   size_t size = 0;
   const troupe_trace_entry_t *entry = NULL;
@@ -156,6 +157,9 @@ int trace_json(int argc, char **argv) {
   }
   free(room);
   code = source.code;
+  if (code == END_FINE && entry == NULL) {
+    source_check_connections(&source);
+  }
   source_close(&source);
   return code;
 }

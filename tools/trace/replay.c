@@ -60,6 +60,10 @@ static int replay(void *context, const char *path) {
            (unsigned long long)report.commands, report.text);
     return END_FINE;
   }
+  if (result == TROUPE_EINVAL) {
+    usage_error("--ignore needs a field as dumps and differences show it, such as through: %s",
+                report.text);
+  }
   printf("%s: %s (%s)\n%s", path, troupe_error_message(result), troupe_error_name(result),
          report.text);
   return end_of_error(result);

@@ -9,7 +9,7 @@ static int add_path(void *context, const char *path);
 static int each_in_folder(const char *path, bool all, int (*take)(void *context, const char *path),
                           void *context);
 static void read_next(source_t *source, input_t *input);
-static bool passes(const source_t *source, const troupe_trace_entry_t *entry);
+static bool passes(source_t *source, const troupe_trace_entry_t *entry);
 
 bool filter_option(filter_t *filter, int option, const char *value) {
   switch (option) {
@@ -18,32 +18,41 @@ bool filter_option(filter_t *filter, int option, const char *value) {
       usage_error("more than %d times --actor", FILTER_MAX);
     }
     filter->actors[filter->actor_count++] = value;
-    return true;
+    break;
   case FILTER_CONNECTION:
     if (filter->connection_count == FILTER_MAX) {
       usage_error("more than %d times --connection", FILTER_MAX);
     }
+    filter->connection_texts[filter->connection_count] = value;
     if (troupe_id_parse(value, &filter->connections[filter->connection_count++]) != 0) {
       usage_error("--connection needs an id as `dump` shows it, such as 1/3, not '%s'", value);
     }
-    return true;
+    break;
   case FILTER_KIND:
     if (filter->kind_count == FILTER_MAX) {
       usage_error("more than %d times --kind", FILTER_MAX);
     }
+    if (!troupe_trace_kind_exists(value)) {
+      usage_error("--kind needs a kind as `dump` and `stat` show it, such as data, not '%s'",
+                  value);
+    }
     filter->kinds[filter->kind_count++] = value;
-    return true;
+    break;
   case FILTER_FROM:
     filter->has_from = true;
     filter->from = seconds_option("--from", value);
-    return true;
+    break;
   case FILTER_TO:
     filter->has_to = true;
     filter->to = seconds_option("--to", value);
-    return true;
+    break;
   default:
     return false;
   }
+  if (filter->has_from && filter->has_to && filter->from > filter->to) {
+    usage_error("--from %g is behind --to %g", filter->from, filter->to);
+  }
+  return true;
 }
 
 static int open_input(input_t *input) {
@@ -238,9 +247,9 @@ double source_seconds(const source_t *source, const troupe_trace_entry_t *entry)
   return (double)(int64_t)((uint64_t)entry->clock_ns - (uint64_t)source->first_ns) / 1e9;
 }
 
-static bool is_actor(const troupe_trace_entry_t *entry, const char *wanted) {
-  size_t length = strlen(entry->name);
-  if (strncmp(entry->name, wanted, length) != 0) {
+static bool is_actor(const char *name, unsigned index, const char *wanted) {
+  size_t length = strlen(name);
+  if (strncmp(name, wanted, length) != 0) {
     return false;
   }
   if (wanted[length] == '\0') {
@@ -248,27 +257,52 @@ static bool is_actor(const troupe_trace_entry_t *entry, const char *wanted) {
   }
   char *end = NULL;
   return wanted[length] == '-' && wanted[length + 1] != '\0' &&
-         strtoul(wanted + length + 1, &end, 10) == entry->index && *end == '\0';
+         strtoul(wanted + length + 1, &end, 10) == index && *end == '\0';
 }
 
-static bool passes(const source_t *source, const troupe_trace_entry_t *entry) {
-  const filter_t *filter = &source->filter;
+void source_check_actors(const source_t *source) {
+  for (int i = 0; i < source->filter.actor_count; i++) {
+    const char *wanted = source->filter.actors[i];
+    bool found = false;
+    for (int k = 0; k < source->count && !found; k++) {
+      const troupe_trace_info_t *info = &source->inputs[k].info;
+      found = info->flight || is_actor(info->name, info->index, wanted);
+    }
+    if (!found) {
+      usage_error("--actor: there is no actor '%s' in what is given", wanted);
+    }
+  }
+}
+
+void source_check_connections(const source_t *source) {
+  for (int i = 0; i < source->filter.connection_count; i++) {
+    if (!source->filter.connections_seen[i]) {
+      usage_error("--connection: there is no connection %s in what is given",
+                  source->filter.connection_texts[i]);
+    }
+  }
+}
+
+static bool passes(source_t *source, const troupe_trace_entry_t *entry) {
+  filter_t *filter = &source->filter;
+  bool connection = filter->connection_count == 0;
+  for (int i = 0; i < filter->connection_count && entry->connection != 0; i++) {
+    if (troupe_id_matches(entry->connection, filter->connections[i])) {
+      connection = filter->connections_seen[i] = true;
+    }
+  }
   double seconds = source_seconds(source, entry);
   if ((filter->has_from && seconds < filter->from) || (filter->has_to && seconds > filter->to)) {
     return false;
   }
   bool actor = filter->actor_count == 0;
   for (int i = 0; i < filter->actor_count && !actor; i++) {
-    actor = is_actor(entry, filter->actors[i]);
-  }
-  bool connection = filter->connection_count == 0;
-  for (int i = 0; i < filter->connection_count && !connection; i++) {
-    connection = entry->connection != 0 &&
-                 troupe_id_matches(entry->connection, filter->connections[i]);
+    actor = is_actor(entry->name, entry->index, filter->actors[i]);
   }
   bool kind = filter->kind_count == 0;
   for (int i = 0; i < filter->kind_count && !kind; i++) {
-    kind = strcmp(entry->kind, filter->kinds[i]) == 0;
+    kind = strcmp(entry->kind, filter->kinds[i]) == 0 ||
+           (entry->type == TROUPE_ENTRY_CALL && strcmp(filter->kinds[i], "call") == 0);
   }
   return actor && connection && kind;
 }

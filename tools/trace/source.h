@@ -24,6 +24,8 @@ enum { FILTER_MAX = 32 };
 typedef struct {
   const char *actors[FILTER_MAX]; /* "NAME" or "NAME-INDEX" */
   uint64_t connections[FILTER_MAX];
+  const char *connection_texts[FILTER_MAX];
+  bool connections_seen[FILTER_MAX];
   const char *kinds[FILTER_MAX];
   int actor_count, connection_count, kind_count;
   bool has_from, has_to;
@@ -66,6 +68,11 @@ int source_open(source_t *source, char **paths, int count, const filter_t *filte
 /* Begins again at the first entry. As source_open(). */
 int source_rewind(source_t *source);
 void source_close(source_t *source);
+
+/* Ends the program when the filter names an actor or a connection that is in none of the files: the
+ * first before anything is read, the other behind the end. */
+void source_check_actors(const source_t *source);
+void source_check_connections(const source_t *source);
 
 /* The next entry that passes the filter, borrowed until the next call; NULL at the end. */
 const troupe_trace_entry_t *source_next(source_t *source);

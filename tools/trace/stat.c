@@ -163,7 +163,8 @@ static void print_state(const troupe_trace_info_t *info) {
     return;
   }
   if (info->complete) {
-    puts("  complete: it can be replayed");
+    puts(info->stopped == 0 ? "  complete: it can be replayed"
+                            : "  complete as far as it goes: up to there it can be replayed");
     return;
   }
   printf("  not complete:%s%s%s%s%s\n", info->late ? " recording began after the actor;" : "",
@@ -171,6 +172,24 @@ static void print_state(const troupe_trace_info_t *info) {
          info->cut ? " payloads are cut or redacted;" : "",
          info->rotated ? " an earlier file has what came before;" : "",
          info->lost ? " something was lost;" : "");
+}
+
+/* Of a trace that was read whole, without main's end. What made it end there is known only when
+ * something could still be written. */
+static void print_end(const troupe_trace_info_t *info) {
+  if (info->stopped != 0) {
+    printf("  recording stopped there, since it could not be written: %s\n",
+           troupe_error_message(info->stopped));
+  } else {
+    puts(
+        "  the actor's end is not in it: recording was stopped before, went on in another file, or\n"
+        "  was cut short with the process");
+  }
+}
+
+static bool takes_all(const filter_t *filter) {
+  return filter->actor_count + filter->connection_count + filter->kind_count == 0 &&
+         !filter->has_from && !filter->has_to;
 }
 
 static int stat_file(char *path, const filter_t *filter, bool list) {
@@ -208,6 +227,8 @@ static int stat_file(char *path, const filter_t *filter, bool list) {
   }
   if (sums->ended) {
     printf("  main returned %lld\n", (long long)sums->status);
+  } else if (source.count == 1 && !info->flight && takes_all(filter)) {
+    print_end(info);
   }
   qsort(sums->kinds, (size_t)sums->kind_count, sizeof sums->kinds[0], by_count);
   for (int i = 0; i < sums->kind_count; i++) {
@@ -250,6 +271,15 @@ int trace_stat(int argc, char **argv) {
     usage_error("stat needs a trace, or a folder with traces");
   }
   int worst = END_FINE;
+  if (filter.actor_count > 0) { /* each of them may be in another file */
+    source_t all;
+    worst = source_open(&all, argv + optind, argc - optind, &filter, "stat");
+    if (worst != END_FINE) {
+      return worst;
+    }
+    source_check_actors(&all);
+    source_close(&all);
+  }
   for (int i = optind; i < argc; i++) {
     int code = stat_file(argv[i], &filter, list);
     worst = code > worst ? code : worst;
