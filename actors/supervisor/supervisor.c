@@ -111,12 +111,13 @@ int troupe_supervisor_run_at(const char *made_at, const troupe_supervisor_option
 
 static int check(const troupe_supervisor_options_t *options) {
   if (options == NULL || options->children == NULL || options->child_count == 0 ||
-      (options->listens == NULL && options->listen_count > 0)) {
+      (options->listens == NULL && options->listen_count > 0) ||
+      (unsigned)options->strategy > TROUPE_ALL_FOR_ONE) {
     return TROUPE_EINVAL;
   }
   for (size_t i = 0; i < options->child_count; i++) {
     const troupe_child_t *child = &options->children[i];
-    if (child->main == NULL || (child->prepare != NULL && child->argument_size == 0)) {
+    if (child->main == NULL || (unsigned)child->restart > TROUPE_RESTART_NEVER || (child->prepare != NULL && child->argument_size == 0)) {
       return TROUPE_EINVAL;
     }
   }

@@ -208,6 +208,9 @@ static int finish(trp_out_t *out, peer_t *peer, int error) {
 }
 
 int troupe_send(troupe_actor_t to, const void *bytes, size_t length) {
+  if (bytes == NULL && length > 0) {
+    return trp_actor_current() == NULL ? TROUPE_EWRONGTHREAD : TROUPE_EINVAL;
+  }
   trp_out_t *out = NULL;
   peer_t *peer = NULL;
   int error = 0;

@@ -14,6 +14,7 @@ _Static_assert(TROUPE_PATH_MAX < TROUPE_ADDRESS_TEXT_SIZE, "a path fits");
 static uint32_t index_of(const char *interface);
 static bool read_zone(const char *zone, uint32_t *scope_id);
 static size_t cut(char *text, size_t size, const char *from, size_t length);
+static size_t path_length(const troupe_address_t *address);
 
 int troupe_address_parse(troupe_address_t *address, const char *text, size_t length,
                          uint16_t port) {
@@ -78,12 +79,14 @@ static uint32_t index_of(const char *interface) {
 }
 
 int troupe_address_path(troupe_address_t *address, const char *path, size_t length) {
-  if (address == NULL || path == NULL || length == 0 ||
-      memchr(path + 1, '\0', length - 1) != NULL) {
+  if (address == NULL || path == NULL || length == 0) {
     return TROUPE_ERR_INVALID_ARG_VALUE;
   }
   if (length > TROUPE_PATH_MAX) {
     return TROUPE_ENAMETOOLONG;
+  }
+  if (memchr(path + 1, '\0', length - 1) != NULL) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
   }
   *address = (troupe_address_t){.family = TROUPE_FAMILY_UNIX, .path_length = (uint8_t)length};
   memcpy(address->path, path, length);
@@ -92,7 +95,7 @@ int troupe_address_path(troupe_address_t *address, const char *path, size_t leng
 
 size_t troupe_address_text(const troupe_address_t *address, char *text, size_t size) {
   char whole[TROUPE_ADDRESS_TEXT_SIZE];
-  switch (address->family) {
+  switch (address == NULL ? TROUPE_FAMILY_NONE : address->family) {
   case TROUPE_FAMILY_IPV4:
     inet_ntop(AF_INET, address->bytes, whole, sizeof whole);
     break;
@@ -109,7 +112,7 @@ size_t troupe_address_text(const troupe_address_t *address, char *text, size_t s
     }
     break;
   case TROUPE_FAMILY_UNIX: {
-    size_t length = cut(text, size, address->path, address->path_length);
+    size_t length = cut(text, size, address->path, path_length(address));
     if (length > 0 && text[0] == '\0') {
       text[0] = '@';
     }
@@ -123,7 +126,7 @@ size_t troupe_address_text(const troupe_address_t *address, char *text, size_t s
 }
 
 static size_t cut(char *text, size_t size, const char *from, size_t length) {
-  if (size == 0) {
+  if (size == 0 || text == NULL) {
     return 0;
   }
   if (length >= size) {
@@ -135,6 +138,9 @@ static size_t cut(char *text, size_t size, const char *from, size_t length) {
 }
 
 bool troupe_address_equal(const troupe_address_t *a, const troupe_address_t *b) {
+  static const troupe_address_t none;
+  a = a == NULL ? &none : a;
+  b = b == NULL ? &none : b;
   if (a->family != b->family) {
     return false;
   }
@@ -145,8 +151,13 @@ bool troupe_address_equal(const troupe_address_t *a, const troupe_address_t *b) 
     return a->port == b->port && memcmp(a->bytes, b->bytes, 16) == 0 &&
            a->scope_id == b->scope_id && a->flowlabel == b->flowlabel;
   case TROUPE_FAMILY_UNIX:
-    return a->path_length == b->path_length && memcmp(a->path, b->path, a->path_length) == 0;
+    return a->path_length == b->path_length && memcmp(a->path, b->path, path_length(a)) == 0;
   default:
     return true;
   }
+}
+
+/// Of an address that was made by hand it may be longer than the path can be.
+static size_t path_length(const troupe_address_t *address) {
+  return address->path_length <= TROUPE_PATH_MAX ? address->path_length : (size_t)TROUPE_PATH_MAX;
 }

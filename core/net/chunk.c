@@ -83,11 +83,11 @@ int troupe_chunk_slice(const troupe_chunk_t *chunk, size_t offset, size_t length
 }
 
 const void *troupe_chunk_bytes(const troupe_chunk_t *chunk) {
-  return chunk->bytes;
+  return chunk == NULL ? NULL : chunk->bytes;
 }
 
 size_t troupe_chunk_length(const troupe_chunk_t *chunk) {
-  return chunk->length;
+  return chunk == NULL ? 0 : chunk->length;
 }
 
 void troupe_chunk_free(troupe_chunk_t **chunk) {

@@ -55,6 +55,9 @@ int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t
   if (error != 0) {
     return error;
   }
+  if (socket->freed) {
+    return TROUPE_ESTALE;
+  }
   if (options == NULL) {
     return TROUPE_ERR_MISSING_ARGS;
   }
@@ -205,12 +208,9 @@ static void tell_defaults(const trp_socket_t *socket, const trp_goal_t *goal,
 
 static int read_host(const troupe_connect_options_t *options, trp_goal_t *goal) {
   if (options->address != NULL) {
-    uint8_t family = options->address->family;
-    goal->address = *options->address;
+    int error = trp_address_take(&goal->address, options->address);
     goal->port = goal->address.port;
-    bool known = family == TROUPE_FAMILY_IPV4 || family == TROUPE_FAMILY_IPV6 ||
-                 family == TROUPE_FAMILY_UNIX;
-    return known ? 0 : (int)TROUPE_ERR_INVALID_ARG_VALUE;
+    return error;
   }
   if (options->port < 0 || options->port > UINT16_MAX) {
     return TROUPE_ERR_SOCKET_BAD_PORT;

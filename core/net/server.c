@@ -228,6 +228,9 @@ void trp_server_refresh(server_t *server) {
 int troupe_server_address(troupe_server_t handle, troupe_address_t *address) {
   server_t *server = NULL;
   int error = trp_server_get(handle, &server);
+  if (address == NULL) {
+    return TROUPE_EINVAL;
+  }
   *address = (troupe_address_t){0};
   if (error != 0) {
     return error;

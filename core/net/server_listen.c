@@ -75,6 +75,9 @@ int troupe_server_listen(troupe_server_t handle, const troupe_listen_options_t *
   if (error != 0) {
     return error;
   }
+  if (server->freed) {
+    return TROUPE_ESTALE;
+  }
   if (server->current != NULL) {
     return TROUPE_ERR_SERVER_ALREADY_LISTEN;
   }
@@ -156,6 +159,10 @@ static int check(const troupe_listen_options_t *options, troupe_address_t *addre
   bool is_unix = options->path != NULL ||
                  (options->address != NULL && options->address->family == TROUPE_FAMILY_UNIX);
   *address = (troupe_address_t){0};
+  unsigned policy = (unsigned)options->policy;
+  if (policy > TROUPE_POLICY_HASH) {
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
   if (options->reuse_port && (options->share_with.id != 0 || options->use_fd || is_unix)) {
     return TROUPE_ERR_INVALID_ARG_VALUE; // it would have no effect
   }
@@ -170,11 +177,7 @@ static int check(const troupe_listen_options_t *options, troupe_address_t *addre
     return troupe_address_path(address, options->path, length);
   }
   if (options->address != NULL) {
-    uint8_t family = options->address->family;
-    *address = *options->address;
-    bool known = family == TROUPE_FAMILY_IPV4 || family == TROUPE_FAMILY_IPV6 ||
-                 (family == TROUPE_FAMILY_UNIX && address->path_length > 0);
-    return known ? 0 : (int)TROUPE_ERR_INVALID_ARG_VALUE;
+    return trp_address_take(address, options->address);
   }
   if (options->port < 0 || options->port > UINT16_MAX) {
     return TROUPE_ERR_SOCKET_BAD_PORT;

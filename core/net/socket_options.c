@@ -343,6 +343,9 @@ int troupe_socket_set_deadlines(troupe_socket_t handle, const troupe_deadlines_t
 int troupe_socket_deadlines(troupe_socket_t handle, troupe_deadlines_t *deadlines) {
   trp_socket_t *socket = NULL;
   int error = trp_socket_get(handle, &socket);
+  if (deadlines == NULL) {
+    return TROUPE_EINVAL;
+  }
   *deadlines = error == 0 ? socket->deadlines : (troupe_deadlines_t){0};
   return error;
 }
@@ -400,6 +403,9 @@ static int set_ref(troupe_socket_t handle, bool ref) {
 static int get_address(troupe_socket_t handle, bool local, troupe_address_t *address) {
   trp_socket_t *socket = NULL;
   int error = trp_socket_get(handle, &socket);
+  if (address == NULL) {
+    return TROUPE_EINVAL;
+  }
   *address = (troupe_address_t){0};
   if (error != 0) {
     return error;
@@ -424,6 +430,9 @@ int troupe_socket_remote_address(troupe_socket_t handle, troupe_address_t *addre
 int troupe_socket_peer_credentials(troupe_socket_t handle, troupe_credentials_t *credentials) {
   trp_socket_t *socket = NULL;
   int error = trp_socket_get(handle, &socket);
+  if (credentials == NULL) {
+    return TROUPE_EINVAL;
+  }
   *credentials = (troupe_credentials_t){0};
   if (error != 0) {
     return error;

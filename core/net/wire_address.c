@@ -75,6 +75,19 @@ Troupe__Wire__Address **trp_addresses_to_wire(trp_out_t *out, const troupe_addre
   return list;
 }
 
+int trp_address_take(troupe_address_t *address, const troupe_address_t *given) {
+  switch (given->family) {
+  case TROUPE_FAMILY_IPV4:
+  case TROUPE_FAMILY_IPV6:
+    *address = *given;
+    return 0;
+  case TROUPE_FAMILY_UNIX:
+    return troupe_address_path(address, given->path, given->path_length);
+  default:
+    return TROUPE_ERR_INVALID_ARG_VALUE;
+  }
+}
+
 static size_t length_of(const troupe_address_t *address) {
   switch (address->family) {
   case TROUPE_FAMILY_IPV4:

@@ -10,6 +10,10 @@
 /// its family; `*address` is zeroed then.
 bool trp_address_from_wire(troupe_address_t *address, const Troupe__Wire__Address *wire);
 
+/// Takes an address that the application made by hand. Returns 0, TROUPE_ERR_INVALID_ARG_VALUE: it
+/// has no family, or its path is no path; or TROUPE_ENAMETOOLONG. Does not block.
+int trp_address_take(troupe_address_t *address, const troupe_address_t *given);
+
 /// Fills `wire`, whose `bytes` then point into `address`: both must live until the batch is packed.
 void trp_address_fill_wire(Troupe__Wire__Address *wire, const troupe_address_t *address);
 

@@ -181,7 +181,7 @@ TROUPE_API int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, v
 ///            TROUPE_ENOBUFS        1024 messages to that actor are not dispatched yet; nothing was
 ///                                  sent, on_sendable follows,
 ///            TROUPE_ENOACTOR       it has ended, as far as this actor knows already,
-///            TROUPE_EINVAL         `to` is no actor's id, or `length` is more than 16 MiB,
+///            TROUPE_EINVAL         `to` is no actor's id, `length` is more than 16 MiB, or NULL bytes,
 ///            TROUPE_ENOMEM         there is no memory,
 ///            TROUPE_EWRONGTHREAD   this thread is no actor.
 TROUPE_API int troupe_send(troupe_actor_t to, const void *bytes, size_t length);
@@ -206,7 +206,7 @@ TROUPE_API int troupe_send_chunk(troupe_actor_t to, const troupe_chunk_t *chunk)
 ///                              tells when there is room: try again later,
 ///            TROUPE_ENOMEM     there is no memory,
 ///            TROUPE_ESTOPPED   the system ends,
-///            TROUPE_EINVAL     no system, or `length` is more than 16 MiB.
+///            TROUPE_EINVAL     no system, `length` is more than 16 MiB, or NULL bytes.
 TROUPE_API int troupe_post(troupe_system_t *system, troupe_actor_t to, const void *bytes,
                            size_t length);
 

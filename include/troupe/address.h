@@ -53,7 +53,7 @@ TROUPE_API int troupe_address_parse(troupe_address_t *address, const char *text,
 TROUPE_API int troupe_address_path(troupe_address_t *address, const char *path, size_t length);
 
 /// Writes the address without its port: "127.0.0.1", "::1", "/run/x.sock", "@name" for an abstract
-/// one, nothing for an address of no family. However it was written before, it has one text (the
+/// one, nothing for an address of no family, or NULL. However it was written before, it has one text (the
 /// events of Node's sockets repeat what was given to connect()). Node: address.address.
 ///
 /// Ownership: the caller's `text`, TROUPE_ADDRESS_TEXT_SIZE bytes are always enough;
@@ -63,7 +63,7 @@ TROUPE_API int troupe_address_path(troupe_address_t *address, const char *path, 
 /// Returns:   the length of the text without its NUL.
 TROUPE_API size_t troupe_address_text(const troupe_address_t *address, char *text, size_t size);
 
-/// Compares two addresses, ports included.
+/// Compares two addresses, ports included. NULL is one of no family.
 ///
 /// Thread:    any.
 /// Blocks:    never.

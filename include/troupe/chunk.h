@@ -57,7 +57,7 @@ TROUPE_API int troupe_chunk_keep(const troupe_chunk_t *chunk, troupe_chunk_t **k
 TROUPE_API int troupe_chunk_slice(const troupe_chunk_t *chunk, size_t offset, size_t length,
                                   troupe_chunk_t **part);
 
-/// Gives the bytes. They may be changed only in a chunk of troupe_chunk_new() that was not written
+/// Gives the bytes, NULL of a NULL chunk. They may be changed only in a chunk of troupe_chunk_new() that was not written
 /// yet.
 ///
 /// Ownership: borrowed, as long as the chunk is.
@@ -65,7 +65,7 @@ TROUPE_API int troupe_chunk_slice(const troupe_chunk_t *chunk, size_t offset, si
 /// Blocks:    never.
 TROUPE_API const void *troupe_chunk_bytes(const troupe_chunk_t *chunk);
 
-/// Gives how many bytes there are.
+/// Gives how many bytes there are; 0 of a NULL chunk.
 ///
 /// Thread:    owner.
 /// Blocks:    never.

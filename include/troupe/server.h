@@ -88,7 +88,8 @@ typedef struct troupe_listen_options {
   int backlog;    ///< 0 or less: 511. Node: backlog
   bool exclusive; ///< do not share the address: TROUPE_EADDRINUSE when another server has it. Node:
                   ///< exclusive
-  bool ipv6_only; ///< '::' does not take IPv4. Node: ipv6Only
+  bool ipv6_only; ///< a `host` (or `address`) of '::' does not take IPv4; without either it changes
+                  ///< nothing, as in Node. Node: ipv6Only
   bool readable_all; ///< everybody may read the path. Node: readableAll
   bool writable_all; ///< everybody may write it. Node: writableAll
   bool reuse_port;   ///< SO_REUSEPORT: other processes (of the same user) may listen there too, if
@@ -146,11 +147,13 @@ TROUPE_API int troupe_server_free(troupe_server_t server);
 /// Returns:   0, or
 ///            TROUPE_ERR_SERVER_ALREADY_LISTEN   it listens, or is about to,
 ///            TROUPE_ERR_SOCKET_BAD_PORT   a port below 0 or above 65535,
-///            TROUPE_ERR_INVALID_ARG_VALUE   a negative `fd`, an `address` of no family, a path
-///                with a NUL inside, `reuse_port` where it does not fit,
+///            TROUPE_ERR_INVALID_ARG_VALUE   a negative `fd`, an `address` of no family, an empty path
+///                or one with a NUL inside, `reuse_port` where it does not fit, a `policy` that does
+///                not exist,
 ///            TROUPE_ENAMETOOLONG      the path is longer than TROUPE_PATH_MAX, or the host longer
 ///                                     than 1024 bytes,
-///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE and TROUPE_EWRONGTHREAD, of `signal` too.
+///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE (also once it was freed, before its
+///            on_close) and TROUPE_EWRONGTHREAD, of `signal` too.
 /// Events:    after 0: on_listening or on_error, unless it is closed before; on_close, if `signal`
 ///            is aborted.
 TROUPE_API int troupe_server_listen(troupe_server_t server, const troupe_listen_options_t *options);
@@ -198,7 +201,8 @@ TROUPE_API int troupe_server_close(troupe_server_t server);
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ENOTCONN   it does not listen (Node: null), or on an adopted Unix socket;
-///            `*address` is zeroed, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+///            `*address` is zeroed,
+///            TROUPE_EINVAL     `address` is NULL, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_server_address(troupe_server_t server, troupe_address_t *address);
 
 /// Whether it listens: between on_listening and close. (Node's does at once if there is no host to

@@ -236,14 +236,16 @@ TROUPE_API int troupe_socket_free(troupe_socket_t socket);
 /// Returns:   0, or
 ///            TROUPE_EALREADY          it is connecting already (Node destroys the socket),
 ///            TROUPE_EISCONN           it is open, or not closed yet,
+///            TROUPE_ERR_MISSING_ARGS  `options` (or the path of the short form) is NULL,
 ///            TROUPE_ERR_SOCKET_BAD_PORT   a port below 0 or above 65535,
 ///            TROUPE_ERR_INVALID_IP_ADDRESS   `local_address` is no IP literal,
 ///            TROUPE_ERR_INVALID_ARG_VALUE   `family` or `hints`, which count only where a name is
-///                looked up; an `address` of no family; a path with a NUL inside,
+///                looked up; an `address` of no family; an empty path, or one with a NUL inside,
 ///            TROUPE_ENAMETOOLONG      the path is longer than TROUPE_PATH_MAX (Node truncates), or
 ///                                     the host longer than 1024 bytes,
 ///            TROUPE_ERR_OUT_OF_RANGE  the attempt timeout is above 2^31-1,
-///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+///            TROUPE_ENOMEM, TROUPE_EOVERFLOW, TROUPE_ESTALE (also once it was freed, before its
+///            on_close), TROUPE_EWRONGTHREAD.
 /// Events:    after 0: on_lookup, on_connection_attempt, … then on_connect and on_ready, or
 ///            on_error and on_close.
 TROUPE_API int troupe_socket_connect(troupe_socket_t socket,
@@ -309,6 +311,7 @@ TROUPE_API int troupe_set_default_auto_select_family_attempt_timeout(unsigned ti
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_EALREADY   no look-up is waiting for an answer,
+///            TROUPE_EINVAL     `error` is above 0, or NULL addresses,
 ///            TROUPE_ENOMEM     there is no memory; it can be answered again,
 ///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 /// Events:    after 0: on_lookup, later. No address at all: on_error with TROUPE_ENOTFOUND; none of
@@ -547,6 +550,7 @@ TROUPE_API unsigned troupe_socket_timeout(troupe_socket_t socket);
 /// Blocks:    never.
 /// Returns:   0, or
 ///            TROUPE_ERR_OUT_OF_RANGE   one is above 2^31-1,
+///            TROUPE_EINVAL             there is nothing to fill,
 ///            TROUPE_ENOMEM             there is no memory; nothing was changed,
 ///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD; then what was to be filled is zeroed.
 /// Events:    on_error with TROUPE_ECONNECTDEADLINE, TROUPE_EFIRSTBYTEDEADLINE or
@@ -592,7 +596,7 @@ TROUPE_API int troupe_socket_ref(troupe_socket_t socket);
 /// Returns:   0, or
 ///            TROUPE_ENOTCONN   it is not connected (Node tells the local one while it connects,
 ///                              too), or destroyed; `*address` is zeroed,
-///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
+///            TROUPE_EINVAL     `address` is NULL, TROUPE_ESTALE, TROUPE_EWRONGTHREAD.
 TROUPE_API int troupe_socket_local_address(troupe_socket_t socket, troupe_address_t *address);
 TROUPE_API int troupe_socket_remote_address(troupe_socket_t socket, troupe_address_t *address);
 
@@ -612,7 +616,8 @@ typedef struct troupe_credentials {
 /// Returns:   0, or
 ///            TROUPE_ENOTSUP    it is no Unix socket,
 ///            TROUPE_ENOTCONN   it is not connected, or destroyed,
-///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD; then `*credentials` is zeroed.
+///            TROUPE_ESTALE, TROUPE_EWRONGTHREAD; then `*credentials` is zeroed,
+///            TROUPE_EINVAL     `credentials` is NULL.
 TROUPE_API int troupe_socket_peer_credentials(troupe_socket_t socket,
                                               troupe_credentials_t *credentials);
 

@@ -88,7 +88,7 @@ typedef struct troupe_supervisor_options {
 ///            TROUPE_ERESTARTS      a child failed once more than `max_restarts` allows,
 ///            TROUPE_EINVAL         no children, a child without main function or with a name that
 ///                                  troupe_spawn() would not take, a `prepare` without
-///                                  `argument_size`,
+///                                  `argument_size`, a strategy or restart that does not exist,
 ///            TROUPE_EWRONGTHREAD   this thread is no actor,
 ///            TROUPE_EBUSY          called inside a callback,
 ///            an error              of a listen, or of a child that could not be started the first

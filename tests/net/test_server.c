@@ -443,6 +443,24 @@ static void a_server_freed_on_connection_goes_after_its_close(void **state) {
   assert_log(scene.accepted, "end close ");
 }
 
+static void listen_when_freed(side_t *side, const char *event) {
+  if (is(event, "connection")) {
+    troupe_server_free(side->scene->server);
+    side->step = troupe_server_listen_port(side->scene->server, 0, "127.0.0.1", 0);
+  } else if (is(event, "close")) {
+    side->result = troupe_server_listen_port(side->scene->server, 0, "127.0.0.1", 0);
+  }
+}
+
+static void a_freed_server_does_not_listen_again(void **state) {
+  (void)state;
+  scene_t scene = {.server_side.hook = listen_when_freed, .client.hook = end_on_ready};
+  play(&scene);
+  assert_int_equal(scene.server_side.step, TROUPE_ESTALE);
+  assert_int_equal(scene.server_side.result, TROUPE_ESTALE);
+  assert_log(scene.server_side, "listening connection close ");
+}
+
 static void destroy_in_connection(side_t *side, const char *event) {
   if (is(event, "connection")) {
     troupe_socket_destroy(side->scene->accepted.socket, 0);
@@ -623,6 +641,7 @@ int main(void) {
       trp_test(the_limit_changes_at_any_time),
       trp_test(a_blocked_client_is_nobody_to_the_server),
       trp_test(a_server_freed_on_connection_goes_after_its_close),
+      trp_test(a_freed_server_does_not_listen_again),
       trp_test(a_connection_destroyed_in_on_connection_closes),
       trp_test(handlers_for_all_connections_need_no_on_connection),
       trp_test(the_credit_for_connections_comes_back),

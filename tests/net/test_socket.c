@@ -226,6 +226,25 @@ static void free_in_close(side_t *side, const char *event) {
   }
 }
 
+static void connect_in_close(side_t *side, const char *event) {
+  if (is(event, "ready")) {
+    troupe_socket_free(side->socket);
+    side->step = troupe_socket_connect(side->socket, &side->scene->connect_options);
+  } else if (is(event, "close")) {
+    side->result = troupe_socket_connect(side->socket, &side->scene->connect_options);
+  }
+}
+
+// Otherwise a client that connects again in each on_close could never be freed.
+static void a_freed_socket_is_not_connected_again(void **state) {
+  (void)state;
+  scene_t scene = {.client.hook = connect_in_close};
+  play(&scene);
+  assert_log(scene.client, "attempt connect ready close ");
+  assert_int_equal(scene.client.step, TROUPE_ESTALE);
+  assert_int_equal(scene.client.result, TROUPE_ESTALE);
+}
+
 static void an_open_socket_that_is_freed_closes_first(void **state) {
   (void)state;
   scene_t scene = {.client.hook = free_in_close};
@@ -600,6 +619,7 @@ int main(void) {
       trp_test(a_reset_is_an_error_to_the_peer_alone),
       trp_test(a_reset_while_connecting_waits_for_the_connection),
       trp_test(an_open_socket_that_is_freed_closes_first),
+      trp_test(a_freed_socket_is_not_connected_again),
       trp_test(a_refused_connect_says_what_node_says),
       trp_test(a_path_that_is_not_there_is_enoent),
       trp_test(bad_arguments_are_refused_at_once),
