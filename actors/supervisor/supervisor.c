@@ -98,6 +98,9 @@ int troupe_supervisor_run_at(const char *made_at, const troupe_supervisor_option
   error = hold_addresses(supervisor);
   for (size_t i = 0; i < options->child_count && error == 0; i++) {
     error = start(&supervisor->children[i]);
+    if (error != 0 && error != TROUPE_ESTOPPED) {
+      tell(&supervisor->children[i], TROUPE_CHILD_FAILED_TO_START, error);
+    }
   }
   int status = error != 0 ? error : troupe_actor_run();
   if (supervisor->failure != 0) {
@@ -117,7 +120,8 @@ static int check(const troupe_supervisor_options_t *options) {
   }
   for (size_t i = 0; i < options->child_count; i++) {
     const troupe_child_t *child = &options->children[i];
-    if (child->main == NULL || (unsigned)child->restart > TROUPE_RESTART_NEVER || (child->prepare != NULL && child->argument_size == 0)) {
+    if (child->main == NULL || (unsigned)child->restart > TROUPE_RESTART_NEVER ||
+        (child->prepare != NULL && child->argument_size == 0)) {
       return TROUPE_EINVAL;
     }
   }

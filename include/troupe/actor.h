@@ -211,7 +211,8 @@ TROUPE_API int troupe_post(troupe_system_t *system, troupe_actor_t to, const voi
                            size_t length);
 
 /// Tells once when another actor ends, with its main function's result; at once when it has ended
-/// already. A watch holds the watcher until then.
+/// already, but then with TROUPE_REASON_UNKNOWN, and 0: how it ended is not known any more. A watch
+/// holds the watcher until then.
 ///
 /// Thread:    owner.
 /// Blocks:    never.
