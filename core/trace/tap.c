@@ -127,6 +127,9 @@ void trp_tap_fly(trp_tap_t *tap, trp_flight_t *flight, const trp_start_t *start)
     trp_ring_give(tap->ring);
   }
   tap->ring = flight == NULL ? NULL : trp_ring_take(flight, start);
+  if (tap->clock_ns == 0) {
+    tap->clock_ns = trp_inbox_now(tap->inbox); // for what is sent before anything is taken
+  }
 }
 
 void trp_tap_in(trp_tap_t *tap, const trp_in_t *in) {

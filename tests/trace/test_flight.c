@@ -265,7 +265,7 @@ static unsigned count_kind(const char *path, const char *name, troupe_entry_type
   troupe_trace_t *trace = NULL;
   troupe_trace_entry_t entry;
   unsigned count = 0;
-  int64_t clock_ns = 0;
+  int64_t clock_ns = 1; // none is without a time
   int result = 0;
   assert_int_equal(troupe_trace_open(path, &trace), 0);
   while ((result = troupe_trace_next(trace, &entry)) == 1) {

@@ -281,6 +281,16 @@ static int64_t go_on(client_t *client, session_t *session, unsigned events, int6
   return next;
 }
 
+/* Whether the next thing may be done at once, since nobody waits for the one before. */
+static bool is_settled(const client_t *client, int64_t now_ms) {
+  bool settled = client->in_order && client->entry != NULL;
+  for (const session_t *session = client->sessions; settled && session != NULL;
+       session = session->next) {
+    settled = session_is_settled(session);
+  }
+  return settled && may_read(client, 0, true, now_ms);
+}
+
 static int play(client_t *client) {
   struct epoll_event events[EVENTS];
   client->began_ms = client->progress_ms = now_ms();
@@ -301,6 +311,9 @@ static int play(client_t *client) {
     collect(client);
     if (client->sessions == NULL && client->entry == NULL) {
       return END_FINE;
+    }
+    if (is_settled(client, now)) {
+      continue;
     }
     // Whatever waits for a time yet to come is no reason to give up.
     if (next != INT64_MAX && next > client->progress_ms) {
