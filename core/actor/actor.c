@@ -394,6 +394,11 @@ void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival) {
   actor->spare = arrival;
 }
 
+static uint64_t subject_of(const trp_message_t *message) {
+  return message->detail_case == TRP_DETAIL(CONNECTION) ? message->connection->socket
+                                                        : message->subject;
+}
+
 /// Dispatches the batch that waits first, whole.
 static void dispatch_first(trp_actor_t *actor) {
   trp_arrival_t *arrival = actor->arrivals;
@@ -403,6 +408,7 @@ static void dispatch_first(trp_actor_t *actor) {
     size_t i = arrival->dispatched++;
     actor->cause_sender = batch->sender;
     actor->cause_sequence = batch->first_sequence + i;
+    actor->cause_subject = subject_of(batch->messages[i]);
     dispatch(actor, &arrival->in, batch->messages[i]);
     if (trp_actor_replays(actor)) {
       trp_actor_flush(actor); // so that a difference is told with the very event that made it
@@ -494,6 +500,7 @@ static int search(trp_actor_t *actor, trp_arrival_t *arrival, size_t next, Troup
     }
     actor->cause_sender = batch->sender;
     actor->cause_sequence = batch->first_sequence + next;
+    actor->cause_subject = subject_of(message);
     dispatch(actor, &arrival->in, message);
     message->kind = TRP_KIND(KIND_NONE);
     if (seen == kind || seen == TRP_KIND(EVENT_ERROR)) {
@@ -534,6 +541,9 @@ int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subjec
       return TROUPE_EOVERFLOW;
     }
   }
+  uint64_t cause_sender = actor->cause_sender;
+  uint64_t cause_sequence = actor->cause_sequence;
+  uint64_t cause_subject = actor->cause_subject;
   trp_arrival_t *arrival = actor->arrivals;
   size_t next = arrival == NULL ? 0 : arrival->dispatched;
   for (;;) {
@@ -541,6 +551,10 @@ int trp_actor_await(trp_actor_t *actor, Troupe__Wire__Kind kind, uint64_t subjec
       int result = search(actor, arrival, next, kind, subject, timeout_id);
       if (result != 1) {
         trp_actor_flush(actor);
+        // What comes now belongs to whoever called.
+        actor->cause_sender = cause_sender;
+        actor->cause_sequence = cause_sequence;
+        actor->cause_subject = cause_subject;
         return result;
       }
     }

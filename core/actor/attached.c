@@ -66,6 +66,7 @@ int troupe_dispatch(void) {
   // What is called from here on was caused by no event.
   actor->cause_sender = 0;
   actor->cause_sequence = 0;
+  actor->cause_subject = 0;
   actor->running = false;
   bool ended = actor->ended;
   actor->ended = false;

@@ -24,7 +24,10 @@ struct trp_actor {
 
   int64_t clock_ns; // what troupe_now() says
   int64_t last_flush_ns;
-  uint64_t cause_sender, cause_sequence; // the event that is being dispatched
+  uint64_t cause_sender, cause_sequence;   // the event that is being dispatched
+  uint64_t cause_subject;                  // what that one is about
+  uint64_t timers_sender, timers_sequence; // after which event a timer was started last
+  uint32_t timers_started;                 // and how many after it
   uint64_t random[4];
   uint64_t next_counter;
   uint64_t self_sequence; // of the batches that it makes for itself

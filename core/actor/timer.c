@@ -11,12 +11,18 @@ typedef struct {
   trp_object_t object;
   trp_heap_node_t node;
   int64_t repeat_ns;
+  uint64_t cause_sender, cause_sequence; // the event after which it was started
+  uint64_t cause_subject;                // what that was about
+  uint32_t index;                        // among all that were started after it
   troupe_timer_fn on_timer;
   void *context;
 } trp_timer_t;
 
 static void release(trp_object_t *object);
 static void describe(const trp_object_t *object, troupe_handle_t *handle);
+static void note_cause(trp_actor_t *actor, trp_timer_t *timer);
+static bool tell_cause(trp_out_t *out, trp_message_t *event, const trp_timer_t *timer);
+static trp_timer_t *find_started(const trp_actor_t *actor, const trp_message_t *event);
 static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now);
 
 static const trp_object_type_t timer_type = {.release = release, .describe = describe};
@@ -49,6 +55,7 @@ int troupe_timer_start_at(const char *made_at, troupe_timer_t *timer, unsigned d
   made->repeat_ns = (int64_t)repeat_ms * 1000000;
   made->on_timer = on_timer;
   made->context = context;
+  note_cause(actor, made);
   int error = made->object.id == 0 ? TROUPE_EOVERFLOW : trp_object_add(actor, &made->object);
   if (error != 0) {
     free(made);
@@ -66,6 +73,20 @@ int troupe_timer_start_at(const char *made_at, troupe_timer_t *timer, unsigned d
     timer->id = made->object.id;
   }
   return 0;
+}
+
+/// By what a replay knows it, whatever its id is there.
+static void note_cause(trp_actor_t *actor, trp_timer_t *timer) {
+  if (actor->timers_sender != actor->cause_sender ||
+      actor->timers_sequence != actor->cause_sequence) {
+    actor->timers_sender = actor->cause_sender;
+    actor->timers_sequence = actor->cause_sequence;
+    actor->timers_started = 0;
+  }
+  timer->cause_sender = actor->cause_sender;
+  timer->cause_sequence = actor->cause_sequence;
+  timer->cause_subject = actor->cause_subject;
+  timer->index = actor->timers_started++;
 }
 
 int troupe_timer_stop(troupe_timer_t timer) {
@@ -124,14 +145,35 @@ int trp_timers_take_due(trp_actor_t *actor) {
   trp_out_init(&out, actor->start.id, actor->start.id, actor->pool);
   // Timers that are not in the batch wait in the heap.
   while (first != NULL && first->deadline_ns <= now) {
-    uint64_t id = first == &actor->grace ? actor->start.id : timer_of(first)->object.id;
-    if (trp_out_add(&out, TRP_KIND(EVENT_TIMER), id) == NULL) {
+    trp_timer_t *timer = first == &actor->grace ? NULL : timer_of(first);
+    uint64_t id = timer == NULL ? actor->start.id : timer->object.id;
+    trp_message_t *event = trp_out_add(&out, TRP_KIND(EVENT_TIMER), id);
+    if (event == NULL) {
+      break;
+    }
+    if (actor->recorded && timer != NULL && !tell_cause(&out, event, timer)) {
+      trp_out_undo(&out);
       break;
     }
     trp_heap_remove(&actor->timers, first);
     first = trp_heap_first(&actor->timers);
   }
   return take_own(actor, &out, now);
+}
+
+static bool tell_cause(trp_out_t *out, trp_message_t *event, const trp_timer_t *timer) {
+  Troupe__Wire__Timer *detail = trp_out_take(out, sizeof *detail);
+  if (detail == NULL) {
+    return false;
+  }
+  *detail = (Troupe__Wire__Timer)TROUPE__WIRE__TIMER__INIT;
+  detail->cause_sender = timer->cause_sender;
+  detail->cause_sequence = timer->cause_sequence;
+  detail->index = timer->index;
+  detail->subject = timer->cause_subject;
+  event->detail_case = TRP_DETAIL(TIMER);
+  event->timer = detail;
+  return true;
 }
 
 int trp_timers_take_one(trp_actor_t *actor, uint64_t id) {
@@ -171,16 +213,41 @@ static int take_own(trp_actor_t *actor, trp_out_t *out, int64_t now) {
   return 0;
 }
 
+static bool was_started(const trp_timer_t *timer, const Troupe__Wire__Timer *by) {
+  return timer->cause_sender == by->cause_sender && timer->cause_sequence == by->cause_sequence &&
+         timer->index == by->index;
+}
+
+/// Looks through all of them; only where a part of a trace is replayed.
+static trp_timer_t *find_started(const trp_actor_t *actor, const trp_message_t *event) {
+  size_t cursor = 0;
+  void *value = NULL;
+  while (trp_map_iterate(&actor->objects, &cursor, NULL, &value)) {
+    trp_object_t *object = value;
+    trp_timer_t *timer = (trp_timer_t *)(void *)object;
+    if (object->type == &timer_type && was_started(timer, event->timer)) {
+      return timer;
+    }
+  }
+  return NULL;
+}
+
 void trp_timers_event(trp_actor_t *actor, const trp_message_t *message) {
   if (message->subject == actor->start.id) {
     trp_actor_stop_now(actor);
     return;
   }
   trp_object_t *object = trp_object_find(actor, message->subject, &timer_type);
-  if (object == NULL) {
+  trp_timer_t *timer = (trp_timer_t *)(void *)object;
+  if (trp_actor_replays(actor) && message->detail_case == TRP_DETAIL(TIMER) &&
+      (timer == NULL || !was_started(timer, message->timer))) {
+    timer = find_started(actor, message);
+  }
+  if (timer == NULL) {
     return; // stopped after it was due
   }
-  trp_timer_t *timer = (trp_timer_t *)(void *)object;
+  object = &timer->object;
+  actor->cause_subject = timer->cause_subject;
   if (timer->repeat_ns > 0) {
     // There is room: the node was in the heap before, or the heap was as large when it was set.
     if (trp_heap_set(&actor->timers, &timer->node, actor->clock_ns + timer->repeat_ns) != 0) {

@@ -105,7 +105,8 @@ void trp_print_cut_message(trp_text_t *text, const trp_message_t *message, const
     trp_text_add(text, ", flags=%" PRIu32, message->flags);
   }
   const ProtobufCMessage *detail = trp_message_detail(message);
-  if (detail != NULL) {
+  // What started a timer depends on how events came together.
+  if (detail != NULL && message->detail_case != TRP_DETAIL(TIMER)) {
     trp_text_add(text, " {");
     trp_print_fields(text, detail);
     trp_text_add(text, "}");

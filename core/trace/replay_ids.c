@@ -62,9 +62,10 @@ static int find_made(trp_replay_t *replay, const trp_out_t *out, size_t index) {
     ids->sequence = out->cause_sequence;
     ids->made = 0;
   }
-  const trp_maker_t *maker = replay->makes_up ? NULL
-                                              : trp_whole_made(&replay->whole, ids->sender,
-                                                               ids->sequence, ids->made);
+  bool unknown = replay->makes_up && (ids->sender != 0 || ids->sequence != 0);
+  const trp_maker_t *maker = unknown ? NULL
+                                     : trp_whole_made(&replay->whole, ids->sender, ids->sequence,
+                                                      ids->made);
   uint64_t recorded = 0;
   if (maker != NULL && maker->listens == listens) {
     ids->made++;
@@ -102,15 +103,19 @@ static int name(trp_replay_ids_t *ids, uint64_t recorded, uint64_t replayed) {
 
 /// Whether it is known that the actor made nothing (more) after an event of the recording.
 static bool is_too_much(const trp_replay_t *replay, const trp_out_t *out) {
-  bool late = (trp_reader_header(replay->reader)->flags & (TRP_TRACE_LATE | TRP_TRACE_ROTATED)) !=
-              0;
+  uint32_t flags = trp_reader_header(replay->reader)->flags;
+  bool late = (flags & (TRP_TRACE_LATE | TRP_TRACE_ROTATED)) != 0;
+  // What a timer does may depend on how often it was due before.
+  bool timer = out->cause_sender == replay->start.id && (late || (flags & TRP_TRACE_LOST) != 0);
   bool at_start = out->cause_sender == 0 && out->cause_sequence == 0;
-  return !replay->makes_up && !replay->whole.unclear && !(late && at_start) &&
+  return !replay->makes_up && !replay->whole.unclear && !(late && at_start) && !timer &&
          !trp_whole_is_shadowed(&replay->whole, out->cause_sender, out->cause_sequence);
 }
 
 bool trp_replay_is_unmade(const trp_replay_t *replay, const trp_message_t *message) {
-  return message->kind != TRP_KIND(EVENT_HANDED) && is_own(replay, message->subject) &&
+  return message->kind != TRP_KIND(EVENT_HANDED) &&
+         message->kind != TRP_KIND(EVENT_TIMER) && // the actor finds it by what started it
+         is_own(replay, message->subject) &&
          trp_map_get(&replay->ids.replayed, message->subject) == NULL;
 }
 

@@ -85,7 +85,7 @@ static void tell_reason(trp_replay_t *replay) {
 static bool is_left_out(void *context, const trp_message_t *message) {
   trp_replay_t *replay = context;
   uint64_t connection = 0;
-  if (trp_whole_leaves_out(message->kind) ||
+  if (trp_whole_leaves_out(&replay->whole, message) ||
       trp_connection_of(&replay->servers, message, &connection) != 0) {
     return true;
   }

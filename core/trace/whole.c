@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <troupe/error.h>
 
+#include "core/message/id.h"
 #include "core/trace/causes.h"
 #include "core/trace/kinds.h"
 #include "core/trace/view.h"
@@ -55,8 +56,9 @@ typedef struct {
   event_t *recent;      // each at a place that follows from its number
   trp_shadow_t *latest; // the events, of each sender, behind which nothing was sent yet or little
   size_t latest_count, latest_capacity;
-  bool answered;                // something was sent behind them
-  bool ended;                   // main returned
+  bool answered; // something was sent behind them
+  bool doubts;   // what the actor keeps from before is not known, such as how often a timer was due
+  bool ended;    // main returned
   uint64_t sender, first, last; // of the batch that was taken last; 0, 0, 0: none yet
 } search_t;
 
@@ -102,6 +104,7 @@ int trp_whole_find(trp_whole_t *whole, const char *path) {
     return error;
   }
   trp_view_init(&search.view);
+  search.doubts = (trp_reader_header(reader)->flags & (TRP_TRACE_LATE | TRP_TRACE_ROTATED)) != 0;
   search.recent = calloc(RECENT_EVENTS, sizeof *search.recent);
   error = search.recent == NULL ? TROUPE_ENOMEM : 0;
   int result = 0;
@@ -138,6 +141,7 @@ void trp_whole_free(trp_whole_t *whole) {
   free(whole->shadows);
   trp_map_free(&whole->connections);
   trp_map_free(&whole->known_edges);
+  trp_taken_free(&whole->taken);
   trp_map_free(&whole->servers);
   trp_map_free(&whole->listening);
 }
@@ -146,6 +150,8 @@ bool trp_whole_has(const trp_whole_t *whole, uint64_t connection) {
   const trp_node_t *known = trp_map_get(&whole->connections, connection);
   return known != NULL && known->state == WHOLE;
 }
+
+static bool was_started(const trp_whole_t *whole, const trp_message_t *event);
 
 static int compare_makers(const void *a, const void *b) {
   const trp_maker_t *one = a;
@@ -204,10 +210,11 @@ void trp_whole_drop(trp_whole_t *whole, uint64_t connection) {
   }
 }
 
-bool trp_whole_leaves_out(Troupe__Wire__Kind kind) {
-  switch (kind) {
-  case TRP_KIND(KIND_NONE): // its payload is not there, or one chose not to record it
+bool trp_whole_leaves_out(const trp_whole_t *whole, const trp_message_t *event) {
+  switch (event->kind) {
   case TRP_KIND(EVENT_TIMER):
+    return !was_started(whole, event);
+  case TRP_KIND(KIND_NONE): // its payload is not there, or one chose not to record it
   case TRP_KIND(EVENT_ABORT):
   case TRP_KIND(EVENT_CALLED):
   case TRP_KIND(EVENT_COUNTED):
@@ -215,6 +222,31 @@ bool trp_whole_leaves_out(Troupe__Wire__Kind kind) {
   default:
     return false;
   }
+}
+
+/// The connection after whose event a timer was started; NULL: after no connection's, or after one's
+/// of which nothing is known.
+static trp_node_t *starter_of(const trp_whole_t *whole, const trp_message_t *event) {
+  trp_node_t *node = event->kind == TRP_KIND(EVENT_TIMER) && event->detail_case == TRP_DETAIL(TIMER)
+                         ? trp_map_get(&whole->connections, event->timer->subject)
+                         : NULL;
+  return node != NULL && node->server ? NULL : node;
+}
+
+/// Whether the replayed actor starts the timer, too, as long as what starts it is whole.
+static bool was_started(const trp_whole_t *whole, const trp_message_t *event) {
+  if (event->detail_case != TRP_DETAIL(TIMER)) {
+    return false;
+  }
+  const Troupe__Wire__Timer *by = event->timer;
+  const trp_node_t *node = starter_of(whole, event);
+  if (node != NULL) {
+    return node->state == WHOLE;
+  }
+  bool by_main = by->cause_sender == 0 && by->cause_sequence == 0;
+  bool other = by->subject == 0 || trp_id_is_actor(by->subject) ||
+               trp_map_get(&whole->servers, by->subject) != NULL;
+  return by_main || (other && trp_taken_has(&whole->taken, by->cause_sender, by->cause_sequence));
 }
 
 // ---- Telling ----
@@ -305,6 +337,9 @@ static int look_at_events(search_t *search) {
   search->first = batch->first_sequence;
   search->last = batch->first_sequence + batch->n_messages - 1;
   int result = note_latest(search);
+  if (result == 0) {
+    result = trp_taken_add(&whole->taken, search->sender, search->first, search->last);
+  }
   for (size_t i = 0; i < batch->n_messages; i++) {
     const trp_message_t *message = batch->messages[i];
     trp_node_t *node = NULL;
@@ -438,12 +473,17 @@ static event_t *place_of(const search_t *search, uint64_t sender, uint64_t seque
 }
 
 static void note_event(search_t *search, size_t index, trp_node_t *node) {
+  const trp_message_t *message = search->view.batch->messages[index];
   uint64_t sequence = search->first + index;
+  trp_node_t *starter = starter_of(search->whole, message);
+  node = node == NULL ? starter : node; // what a timer does something did before
   *place_of(search, search->sender, sequence) = (event_t){
       .sender = search->sender,
       .sequence = sequence,
       .node = node,
-      .left_out = trp_whole_leaves_out(search->view.batch->messages[index]->kind) ||
+      .left_out = (starter == NULL &&
+                   (trp_whole_leaves_out(search->whole, message) ||
+                    (search->doubts && message->kind == TRP_KIND(EVENT_TIMER)))) ||
                   (node == NULL && is_cut(search, index))};
 }
 
@@ -523,6 +563,7 @@ static int note_latest(search_t *search) {
 }
 
 static int note_gap(search_t *search) {
+  search->doubts = true;
   spoil_open(search->whole);
   return note_shadows(search);
 }

@@ -7,6 +7,7 @@
 #include "core/support/map.h"
 #include "core/trace/print.h"
 #include "core/trace/reader.h"
+#include "core/trace/taken.h"
 
 /// What the actor itself gave an id in the recording: a connection that it made, or a server. A
 /// replay from such a trace gives other ids, and knows them by the event after which it does.
@@ -36,6 +37,7 @@ typedef struct trp_whole {
   size_t maker_count, maker_capacity;
   trp_shadow_t *shadows; // sorted
   size_t shadow_count, shadow_capacity;
+  trp_taken_t taken;   // the events that are there
   trp_map_t servers;   // that messages were about
   trp_map_t listening; // whose LISTENING is there
   uint64_t whole, others;
@@ -60,9 +62,9 @@ bool trp_whole_is_shadowed(const trp_whole_t *whole, uint64_t sender, uint64_t s
 /// Its server is not there in the replay: from here on it is not whole, nor is what it acts on.
 void trp_whole_drop(trp_whole_t *whole, uint64_t connection);
 
-/// Whether events of a kind are left out of the replay of any such trace, since they name something
-/// by a number that the actor gave it.
-bool trp_whole_leaves_out(Troupe__Wire__Kind kind);
+/// Whether an event is left out that is about no connection: it names something by a number that the
+/// actor gave it; or it is a timer's that the replay has not, or not known to have.
+bool trp_whole_leaves_out(const trp_whole_t *whole, const trp_message_t *event);
 
 /// Names them, or some of them; and the others, with what is wrong with them.
 void trp_whole_tell(const trp_whole_t *whole, trp_text_t *text);

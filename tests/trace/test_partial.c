@@ -22,9 +22,11 @@ typedef enum {
   OTHER_OPTION, // it makes another one
   NO_END,       // it does not pass on that there is no more
   STAYS,        // it does not give away what it shall
+  OTHER_LATER,  // what a timer says
 } manner_t;
 
 static manner_t manner;
+static bool beats; // the proxy has a timer of its own
 static troupe_system_t *the_system;
 static atomic_int proxy_port, echo_port;
 static troupe_actor_t worker;
@@ -82,6 +84,7 @@ typedef struct pair {
   struct pair *next;
   troupe_socket_t sides[2]; // who came, and what was made for it
   troupe_timer_t too_late;
+  bool wants_beat;
   troupe_actor_t from; // who handed it over; {0}: it was accepted
   int open;
 } pair_t;
@@ -128,10 +131,45 @@ static void on_given(troupe_socket_t socket, int error, void *context) {
   }
 }
 
+static void on_later(troupe_timer_t timer, void *context) {
+  (void)timer;
+  for (pair_t *pair = pairs; pair != NULL; pair = pair->next) {
+    if (pair == context) {
+      troupe_socket_write(pair->sides[0], manner == OTHER_LATER ? "LATEX" : "LATER", 5, NULL, NULL);
+    }
+  }
+}
+
+/// Of the actor itself: it says how often it was due.
+static void on_beat(troupe_timer_t timer, void *context) {
+  unsigned *times = context;
+  char text[16];
+  (void)timer;
+  snprintf(text, sizeof text, "0%04u", ++*times % 10000);
+  for (pair_t *pair = pairs; pair != NULL; pair = pair->next) {
+    if (pair->wants_beat) {
+      pair->wants_beat = false;
+      troupe_socket_write(pair->sides[0], text, 5, NULL, NULL);
+    }
+  }
+}
+
+static bool is_said(const troupe_chunk_t *chunk, const char *text) {
+  return troupe_chunk_length(chunk) == strlen(text) &&
+         memcmp(troupe_chunk_bytes(chunk), text, strlen(text)) == 0;
+}
+
 static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
   pair_t *pair = context;
-  bool away = troupe_chunk_length(chunk) == 4 && memcmp(troupe_chunk_bytes(chunk), "AWAY", 4) == 0;
-  if (away && pair->from.id != 0 && manner != STAYS) {
+  if (is_said(chunk, "later")) {
+    troupe_timer_start(NULL, 1, 0, on_later, pair);
+    return;
+  }
+  if (is_said(chunk, "0beat")) {
+    pair->wants_beat = true;
+    return;
+  }
+  if (is_said(chunk, "AWAY") && pair->from.id != 0 && manner != STAYS) {
     troupe_socket_give(pair->sides[0], pair->from, "AWAY", 4, on_given, pair);
     return;
   }
@@ -212,8 +250,13 @@ static void on_connection(troupe_server_t server, troupe_socket_t socket, void *
 static int proxy_main(void *argument) {
   static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
   const troupe_server_options_t options = {.allow_half_open = true};
+  unsigned times = 0;
   (void)argument;
-  return run(listen_on(&options, &handlers, &proxy_port));
+  int error = listen_on(&options, &handlers, &proxy_port);
+  if (error == 0 && beats) {
+    error = troupe_timer_start(NULL, 1, 1, on_beat, &times);
+  }
+  return run(error);
 }
 
 // ---- The same, with a door in front that hands connections over ----
@@ -327,6 +370,7 @@ static void record_all(unsigned io_actors) {
   end_talk(open_talk("the first"));
   talk_at_once(3);
   int long_one = open_talk("the long one");
+  say(long_one, "later");
   talk_at_once(4);
   say(long_one, "more of it");
   end_talk(long_one);
@@ -410,6 +454,68 @@ static void of_a_proxy_recorded_from_the_middle_both_sides_are_replayed(void **s
     check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
     others_differ(proxy_main, trace_of("proxy-0"));
   }
+}
+
+// ---- Timers ----
+
+static void what_timers_of_whole_connections_do_is_replayed(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  begin_service(1);
+  spawn("proxy", proxy_main);
+  int early = open_talk("from before");
+  say(early, "later"); // the ids of timers are others in the replay
+  record((troupe_record_options_t){.running = true});
+  say(early, "later");
+  for (int i = 0; i < 3; i++) {
+    int fd = open_talk("hello");
+    say(fd, "later");
+    say(fd, "later");
+    say(early, "later");
+    end_talk(fd);
+  }
+  end_talk(early);
+  assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  end_service();
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  assert_int_equal(report.connections, 6);
+  assert_int_equal(report.left_out, 2);
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(OTHER_LATER, proxy_main, trace_of("proxy-0"), exact, &report),
+        &report);
+  says(&report, "got:      write ");
+  says(&report, "This is after event:");
+  says(&report, "timer on ");
+  check(TROUPE_EDIFFERS, replay(OTHER_LATER, proxy_main, trace_of("proxy-0"), stream, &report),
+        &report);
+}
+
+static void what_a_timer_from_before_the_recording_moves_is_left_out(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  beats = true;
+  begin_service(1);
+  spawn("proxy", proxy_main);
+  int early = open_talk("from before");
+  say(early, "0beat");
+  record((troupe_record_options_t){.running = true});
+  end_talk(early);
+  int moved = open_talk("hello");
+  int other = open_talk("hello");
+  say(moved, "0beat");
+  say(other, "later");
+  end_talk(moved);
+  end_talk(other);
+  assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  end_service();
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  assert_int_equal(report.connections, 2);
+  assert_int_equal(report.left_out, 4);
+  says(&report, " (moved by something that is left out)");
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(OTHER_LATER, proxy_main, trace_of("proxy-0"), exact, &report),
+        &report);
+  beats = false;
 }
 
 // ---- Something is missing ----
@@ -608,6 +714,8 @@ static int set_up_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test_that_leaves_nothing(of_a_proxy_recorded_from_the_middle_both_sides_are_replayed),
+      trp_test_that_leaves_nothing(what_timers_of_whole_connections_do_is_replayed),
+      trp_test_that_leaves_nothing(what_a_timer_from_before_the_recording_moves_is_left_out),
       trp_test_that_leaves_nothing(a_proxy_with_a_gap_anywhere_never_differs_from_itself),
       trp_test_that_leaves_nothing(a_gap_says_which_pairs_it_spoilt),
       trp_test_that_leaves_nothing(of_an_older_trace_what_cannot_be_told_apart_is_left_out),
