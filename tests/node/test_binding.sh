@@ -12,11 +12,8 @@ if [ ! -f "$addon" ]; then
   exit 77
 fi
 
-export TROUPE_PLAY_LIMIT_MS=$((5000 * ${TROUPE_TEST_SLOW:-1}))
-work=$(mktemp -d /tmp/troupe-node.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-read -r -a scenarios <<<"${TROUPE_PLAY_SCENARIOS:-$(echo "$here"/scenarios/*.txt)}"
-peer=$build/tests/node/peer
+# shellcheck source=tests/node/scenarios.sh
+. "$here/scenarios.sh"
 
 # play WHERE: plays all scenarios in a folder of that name.
 play() {
@@ -31,16 +28,8 @@ play() {
 
 compare() {
   play n && TROUPE_NET_ADDON=$addon TROUPE_PLAY_NET=$here/../../bindings/node play t &&
-    node "$here/compare.js" --binding "$work/n.out" "$work/t.out" "${scenarios[@]}"
+    TROUPE_COMPARE_FAILED=$work/failed node "$here/compare.js" --binding "$work/n.out" "$work/t.out" "${scenarios[@]}"
 }
 
 # As in test_compare.sh: on a busy machine Node itself does not always tell the same story.
-for attempt in 1 2 3; do
-  if compare >"$work/report" 2>&1; then
-    tail -n 1 "$work/report"
-    exit 0
-  fi
-  echo "attempt $attempt:"
-  cat "$work/report"
-done
-exit 1
+attempts 4 compare
