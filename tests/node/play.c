@@ -5,8 +5,8 @@
 //
 // TROUPE_PLAY_IO_ACTORS says over how many I/O actors (1). With TROUPE_PLAY_SIMULATED=N it plays each
 // again in N simulated worlds without faults, and fails unless they tell the same of each object, but
-// for those that need a real network. With
-// TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
+// for those that need a real network; the names of those that differ are written to TROUPE_PLAY_FAILED.
+// With TROUPE_PLAY_TRACES=FOLDER it records what it plays, replays it when all is played, and fails
 // unless each replay does and tells the same.
 #include <netdb.h>
 #include <signal.h>
@@ -154,6 +154,12 @@ static bool simulate(const stage_t *real, uint64_t seed) {
 
 static int simulate_all(stage_t *const *stages, size_t count, uint64_t seeds) {
   size_t failed = 0, left_out = 0;
+  const char *path = getenv("TROUPE_PLAY_FAILED");
+  FILE *names = path != NULL ? fopen(path, "w") : NULL;
+  if (path != NULL && names == NULL) {
+    fprintf(stderr, "play: %s cannot be written\n", path);
+    return 2;
+  }
   for (size_t i = 0; i < count; i++) {
     const scenario_t *scenario = stages[i]->scenario;
     if (scenario->real_only != NULL) {
@@ -166,6 +172,12 @@ static int simulate_all(stage_t *const *stages, size_t count, uint64_t seeds) {
       same = simulate(stages[i], seed);
     }
     failed += !same;
+    if (!same && names != NULL) {
+      fprintf(names, "%s: %s\n", scenario->file, scenario->name);
+    }
+  }
+  if (names != NULL) {
+    (void)fclose(names);
   }
   printf("%zu scenarios simulated with %llu seeds each: %zu the same, %zu not; %zu only real\n",
          count - left_out, (unsigned long long)seeds, count - left_out - failed, failed, left_out);

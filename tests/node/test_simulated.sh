@@ -8,9 +8,16 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 # shellcheck source=tests/node/scenarios.sh
 . "$here/scenarios.sh"
-TROUPE_PLAY_SIMULATED=${TROUPE_PLAY_SEEDS:-5} "$peer" launch ${launcher[@]+"${launcher[@]}"} "$build/tests/node/play" \
-  "$work/t" "$peer" "${scenarios[@]}" >"$work/troupe.out" || {
+simulate() {
+  rm -rf "$work/t"
+  mkdir "$work/t"
+  TROUPE_PLAY_SIMULATED=${TROUPE_PLAY_SEEDS:-5} TROUPE_PLAY_FAILED=$work/failed "$peer" launch \
+    ${launcher[@]+"${launcher[@]}"} "$build/tests/node/play" "$work/t" "$peer" "${scenarios[@]}" >"$work/troupe.out" || {
+    tail -n 1 "$work/troupe.out"
+    return 1
+  }
   tail -n 1 "$work/troupe.out"
-  exit 1
 }
-tail -n 1 "$work/troupe.out"
+
+# The real one of both has clocks in it that a busy machine does not keep.
+attempts 4 simulate
