@@ -469,22 +469,23 @@ static uint64_t activity(const trp_io_t *io) {
 
 /// Whether the loop looks again instead of sleeping: see core/support/spin.h.
 static bool spins(trp_io_t *io) {
-  if (io->options.spin_ns <= 0) {
+  int64_t spin_ns = io->options.spin_ns;
+  bool active = activity(io) != io->spun_activity;
+  if (spin_ns <= 0 || (!active && io->spinning == NULL)) {
     return false;
   }
-  if (activity(io) != io->spun_activity) {
+  int64_t now = (int64_t)uv_hrtime();
+  if (io->spinning != NULL && (active || now >= io->spins_until_ns)) {
+    trp_spin_ends(io->spinning, io->spins_until_ns - spin_ns, now, active);
+    io->spinning = NULL;
+  }
+  if (active) {
     uint64_t events = trp_net_counters(io->net)->events;
     trp_spin_t *next = &io->spin[events != io->spun_events ? 0 : 1];
-    if (io->spinning != NULL) {
-      trp_spin_ends(io->spinning, true);
-    }
     io->spun_activity = activity(io);
     io->spun_events = events;
-    io->spinning = trp_spin_begins(next) ? next : NULL;
-    io->spins_until_ns = io->spinning == NULL ? 0 : (int64_t)uv_hrtime() + io->options.spin_ns;
-  } else if (io->spinning != NULL && (int64_t)uv_hrtime() >= io->spins_until_ns) {
-    trp_spin_ends(io->spinning, false);
-    io->spinning = NULL;
+    io->spinning = trp_spin_begins(next, now) ? next : NULL;
+    io->spins_until_ns = now + spin_ns;
   }
   return io->spinning != NULL;
 }

@@ -252,22 +252,31 @@ static void drop_bell(bell_t *bell) {
 /// Looks for a message for a short while without waiting for it: see core/support/spin.h. Between
 /// two looks whoever else wants this core may have it.
 static void spin(pipes_t *pipes, int64_t deadline_ns) {
-  if (pipes->spin_ns <= 0 || trp_pipes_pending(&pipes->base) || !trp_spin_begins(&pipes->spin)) {
+  if (pipes->spin_ns <= 0 || trp_pipes_pending(&pipes->base)) {
     return;
   }
-  int64_t until = now(&pipes->base) + pipes->spin_ns;
+  int64_t began = now(&pipes->base);
+  if (!trp_spin_begins(&pipes->spin, began)) {
+    return;
+  }
+  int64_t until = began + pipes->spin_ns;
   if (until > deadline_ns) {
     until = deadline_ns;
   }
+  int64_t at = began;
   bool found = false;
   do {
     for (int i = 0; i < SPIN_ROUNDS && !found; i++) {
       TRP_RELAX();
       found = trp_pipes_pending(&pipes->base);
     }
-  } while (!found && sched_yield() == 0 && now(&pipes->base) < until);
+    if (!found) {
+      (void)sched_yield();
+    }
+    at = now(&pipes->base);
+  } while (!found && at < until);
   // On the only core the sender had it meanwhile, perhaps for longer than this was to last.
-  trp_spin_ends(&pipes->spin, found || trp_pipes_pending(&pipes->base));
+  trp_spin_ends(&pipes->spin, began, at, found || trp_pipes_pending(&pipes->base));
 }
 
 static bool look(trp_inbox_t *inbox, int64_t deadline_ns) {

@@ -3,12 +3,18 @@
 
 #include "core/support/spin.h"
 
+enum { SHORT_NS = 20000 };
+
+static int64_t clock_ns;
+
 // How many of `waits` began with a look, when one in `every` finds nothing (0: all find, 1: none).
 static int looks(trp_spin_t *spin, int waits, int every) {
   int count = 0;
   for (int i = 0; i < waits; i++) {
-    if (trp_spin_begins(spin)) {
-      trp_spin_ends(spin, every == 0 || ++count % every != 0);
+    if (trp_spin_begins(spin, clock_ns)) {
+      int64_t began = clock_ns;
+      clock_ns += SHORT_NS;
+      trp_spin_ends(spin, began, clock_ns, every == 0 || ++count % every != 0);
       count += every == 0;
     }
   }
@@ -49,12 +55,47 @@ static void trust_comes_back_with_the_first_find(void **state) {
   looks(&spin, 1000, 1);
   assert_int_equal(spin.trust, 0);
   int waits = 0;
-  while (!trp_spin_begins(&spin)) {
+  while (!trp_spin_begins(&spin, clock_ns)) {
     waits++;
   }
   assert_in_range(waits, 0, TRP_SPIN_TRY_EVERY);
-  trp_spin_ends(&spin, true);
+  trp_spin_ends(&spin, clock_ns, clock_ns + SHORT_NS, true);
   assert_int_equal(looks(&spin, 1000, 0), 1000);
+}
+
+static void look_for_long(trp_spin_t *spin) {
+  int waits = 0;
+  while (!trp_spin_begins(spin, clock_ns)) {
+    assert_in_range(++waits, 0, TRP_SPIN_TRY_EVERY);
+  }
+  trp_spin_ends(spin, clock_ns, clock_ns + TRP_SPIN_LATE_NS + 1, true);
+  clock_ns += TRP_SPIN_LATE_NS + 1;
+}
+
+static void a_look_that_took_long_costs_all_trust_even_if_it_found(void **state) {
+  (void)state;
+  trp_spin_t spin = {0};
+  looks(&spin, 100, 0);
+  for (int i = 0; i < 10; i++) { // now and then: that happens
+    look_for_long(&spin);
+    assert_int_equal(looks(&spin, 1000, 0), 1000 - (TRP_SPIN_TRY_EVERY - 1));
+  }
+}
+
+// Others want the core for themselves.
+static void after_two_looks_that_took_long_there_is_none_for_a_while(void **state) {
+  (void)state;
+  trp_spin_t spin = {0};
+  looks(&spin, 100, 0);
+  look_for_long(&spin);
+  for (int i = 0; i < 10; i++) {
+    look_for_long(&spin);
+    int64_t rested_at = clock_ns + TRP_SPIN_REST_NS;
+    for (; clock_ns < rested_at; clock_ns += TRP_SPIN_REST_NS / 100) {
+      assert_false(trp_spin_begins(&spin, clock_ns));
+    }
+  }
+  assert_int_equal(looks(&spin, 1000, 0), 1000 - (TRP_SPIN_TRY_EVERY - 1));
 }
 
 int main(void) {
@@ -64,6 +105,8 @@ int main(void) {
       trp_test(who_finds_three_times_in_four_goes_on_looking),
       trp_test(who_finds_every_second_time_comes_to_look_seldom),
       trp_test(trust_comes_back_with_the_first_find),
+      trp_test(a_look_that_took_long_costs_all_trust_even_if_it_found),
+      trp_test(after_two_looks_that_took_long_there_is_none_for_a_while),
   };
   return TRP_RUN_TESTS("spin", tests);
 }
