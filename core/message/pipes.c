@@ -263,7 +263,7 @@ static void spin(pipes_t *pipes, int64_t deadline_ns) {
   if (until > deadline_ns) {
     until = deadline_ns;
   }
-  int64_t at = began;
+  int64_t at;
   bool found = false;
   do {
     for (int i = 0; i < SPIN_ROUNDS && !found; i++) {
