@@ -437,7 +437,9 @@ static void actors_one_after_the_other_leave_nothing(void **state) {
       rss = trp_test_rss_bytes();
     }
   }
-  assert_true(trp_test_rss_bytes() - rss < 4 * 1024 * 1024 * (int64_t)trp_test_slow());
+  if (trp_test_slow() == 1) { // sanitizers keep freed memory for a while
+    assert_true(trp_test_rss_bytes() - rss < 4 * 1024 * 1024);
+  }
   assert_true(trp_test_count_threads() < 10);
 }
 

@@ -326,7 +326,9 @@ static void a_thousand_inboxes_one_after_the_other_leave_nothing(void **state) {
     trp_out_free(&back);
   }
   assert_true(trp_test_wait_until(is_quiet, &quiet, 5000));
-  assert_true(trp_test_rss_bytes() - rss < 4 * 1024 * 1024 * trp_test_slow());
+  if (trp_test_slow() == 1) { // sanitizers keep freed memory for a while
+    assert_true(trp_test_rss_bytes() - rss < 4 * 1024 * 1024);
+  }
   trp_in_free(&in);
   trp_pool_close(&pool);
   trp_inbox_close(first);
