@@ -110,9 +110,54 @@ static int actor_main(void *argument) {
   return error < 0 ? error : troupe_actor_run();
 }
 
-static void replay(void) {
+// ---- Another one, that makes connections, and is handed some: parts of its traces are replayed ----
+
+static void pass_on_timer(troupe_timer_t timer, void *context) {
+  (void)timer;
+  (void)context;
+  troupe_connect_path("later", NULL, NULL, NULL);
+}
+
+static void pass_on(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
+  static const troupe_socket_handlers_t handlers = {.on_data = on_data, .on_drain = on_drain};
+  troupe_socket_t other;
+  (void)context;
+  if (troupe_connect_port(7009, "127.0.0.1", &handlers, NULL, &other) == 0) {
+    troupe_socket_write_chunk(other, chunk, NULL, NULL);
+  }
+  troupe_timer_start(NULL, 1, 0, pass_on_timer, NULL);
+  troupe_socket_write_chunk(socket, chunk, NULL, NULL);
+}
+
+static void pass_on_handed(troupe_socket_t socket, troupe_actor_t from,
+                           const troupe_chunk_t *message, void *context) {
+  static const troupe_socket_handlers_t handlers = {.on_data = pass_on};
+  (void)context;
+  troupe_socket_set_handlers(socket, &handlers, NULL);
+  if (troupe_chunk_length(message) > 0) {
+    troupe_socket_give(socket, from, NULL, 0, NULL, NULL);
+  }
+}
+
+static int passing_main(void *argument) {
+  static const troupe_socket_handlers_t handlers = {.on_data = pass_on};
+  static const troupe_server_options_t options = {.socket_handlers = &handlers};
+  troupe_server_t server;
+  (void)argument;
+  int error = troupe_actor_on_handed(pass_on_handed, NULL);
+  if (error == 0) {
+    error = troupe_server_new(&options, NULL, NULL, &server);
+  }
+  if (error == 0) {
+    error = troupe_server_listen_port(server, 7007, "127.0.0.1", 0);
+  }
+  return error < 0 ? error : troupe_actor_run();
+}
+
+static void replay(troupe_main_fn main_function, troupe_verdict_t verdict) {
   troupe_replay_report_t report;
-  int result = troupe_replay(actor_main, NULL, fuzz_path, &report);
+  const troupe_replay_options_t options = {.verdict = verdict};
+  int result = troupe_replay_with(main_function, NULL, fuzz_path, &options, &report);
   require(memchr(report.text, '\0', sizeof report.text) != NULL);
   // Whatever is not replayed is told, and why.
   require(result == 0 || report.text[0] != '\0' || result == TROUPE_ENOMEM);
@@ -192,11 +237,16 @@ static inline void trp_fuzz_trace(const uint8_t *bytes, size_t size) {
     write_file(bytes, size);
     read_all();
   }
+  uint32_t mended_flags = trp_get_u32(mended + 20);
   write_file(mended, size);
   free(mended);
   read_all();
   if (!flight) {
-    replay();
+    replay(actor_main, TROUPE_VERDICT_EXACT);
+  }
+  if (!flight && (mended_flags & TRP_TRACE_COMPLETE) == 0) {
+    replay(passing_main, TROUPE_VERDICT_STREAM);
+    replay(passing_main, TROUPE_VERDICT_EXACT);
   }
 }
 
