@@ -148,7 +148,11 @@ static void client_fails_with_the_connection(void **state) {
   assert_int_equal(strncmp(other.errors, "client: ", 8), 0);
   trp_test_close(listener);
 
+  int reserved = trp_test_reserve_tcp("127.0.0.1", &port);
+  assert_true(reserved >= 0);
+  snprintf(target, sizeof target, "127.0.0.1:%d", port);
   assert_int_equal(program_run(&other, NULL, output, sizeof output, "client", target, NULL), 1);
+  trp_test_close(reserved);
   snprintf(expected, sizeof expected, "client: connect ECONNREFUSED %s\n", target);
   assert_string_equal(other.errors, expected);
   assert_int_equal(

@@ -283,8 +283,8 @@ static void a_client_is_let_go_when_nobody_is_there(void **state) {
   char target[64], message[128];
   int port = 0;
   (void)state;
-  int fd = trp_test_listen_tcp("127.0.0.1", &port);
-  trp_test_close(fd); // now nobody listens there
+  int reserved = trp_test_reserve_tcp("127.0.0.1", &port);
+  assert_true(reserved >= 0);
   snprintf(target, sizeof target, "127.0.0.1:%d", port);
   program_start(&proxy, "proxy", "--listen", "127.0.0.1:0", "--to", target, NULL);
   for (int i = 0; i < COUNT; i++) {
@@ -298,6 +298,7 @@ static void a_client_is_let_go_when_nobody_is_there(void **state) {
     }
   }
   assert_int_equal(program_stop(&proxy, SIGTERM), 0);
+  trp_test_close(reserved);
   // It is said, but not as often as it happened.
   snprintf(message, sizeof message, "proxy: cannot connect: connect ECONNREFUSED %s\n", target);
   assert_int_equal(strncmp(proxy.errors, message, strlen(message)), 0);

@@ -241,6 +241,18 @@ bool trp_test_rests(int window_ms, int64_t most_switches, int64_t most_cpu_us) {
   return false;
 }
 
+bool trp_test_levels_off(void (*stretch)(void *arg), void *arg, int64_t most_bytes) {
+  enum { STRETCHES = 5 };
+  for (int i = 0; i < STRETCHES; i++) {
+    int64_t before = trp_test_rss_bytes();
+    stretch(arg);
+    if (trp_test_rss_bytes() - before <= most_bytes || trp_test_slow() > 1) {
+      return true;
+    }
+  }
+  return false;
+}
+
 const char *trp_test_folder(void) {
   if (folder[0] == '\0') {
     const char *parent = getenv("TMPDIR");

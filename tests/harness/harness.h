@@ -83,6 +83,11 @@ int64_t trp_test_cpu_us(void);
 // thread's own. What is given back after a while of idleness is given back in an earlier stretch.
 bool trp_test_rests(int window_ms, int64_t most_switches, int64_t most_cpu_us);
 
+// Whether the process stops growing: calls `stretch` again until one call adds no more than so much
+// memory. What leaks adds it each time; what is kept for reuse, or grows at some moment of its own,
+// does not. Under a sanitizer, which keeps what was freed, one call is enough.
+bool trp_test_levels_off(void (*stretch)(void *arg), void *arg, int64_t most_bytes);
+
 // ---- A folder ----
 
 // The running test's own folder, made fresh at the first call and removed with all that is in it
@@ -115,6 +120,10 @@ int trp_test_connect_unix(const char *path, size_t length, int limit_ms);
 // Each returns a listening fd. Port 0 lets the system pick; `*port` is the port in use.
 int trp_test_listen_tcp(const char *host, int *port);
 int trp_test_listen_unix(const char *path, size_t length);
+
+// A port where nobody listens, and nobody else can while the fd that it returns is open, so that
+// who connects to it is refused. `host` may be "0.0.0.0", for the port of all addresses.
+int trp_test_reserve_tcp(const char *host, int *port);
 int trp_test_accept(int fd, int limit_ms);
 
 // Sends all; 0 or an error. The limit is for all of it.

@@ -21,6 +21,7 @@ static int64_t deadline_after(int limit_ms);
 static int wait_for(int fd, short events, int64_t deadline_ms);
 static int connect_to(const struct sockaddr *address, socklen_t size, int limit_ms);
 static int listen_on(const struct sockaddr *address, socklen_t size);
+static int port_of(int fd, int *port);
 static int tcp_address(const char *host, int port, struct sockaddr_storage *address,
                        socklen_t *size);
 static int unix_address(const char *path, size_t length, struct sockaddr_un *address,
@@ -48,17 +49,26 @@ int trp_test_listen_tcp(const char *host, int *port) {
   if (fd == 0) {
     fd = listen_on((const struct sockaddr *)&address, size);
   }
-  if (fd >= 0) {
-    size = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
-      int error = -errno;
-      close(fd);
-      return error;
-    }
-    *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                : ((struct sockaddr_in *)&address)->sin_port);
+  return fd < 0 ? fd : port_of(fd, port);
+}
+
+int trp_test_reserve_tcp(const char *host, int *port) {
+  struct sockaddr_storage address;
+  socklen_t size;
+  int error = tcp_address(host, 0, &address, &size);
+  if (error != 0) {
+    return error;
   }
-  return fd;
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    return -errno;
+  }
+  if (bind(fd, (const struct sockaddr *)&address, size) != 0) {
+    error = -errno;
+    close(fd);
+    return error;
+  }
+  return port_of(fd, port);
 }
 
 int trp_test_listen_unix(const char *path, size_t length) {
@@ -133,6 +143,20 @@ void trp_test_reset(int fd) {
 
 void trp_test_close(int fd) {
   close(fd);
+}
+
+// The fd, closed again if its port cannot be told.
+static int port_of(int fd, int *port) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+    int error = -errno;
+    close(fd);
+    return error;
+  }
+  *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                              : ((struct sockaddr_in *)&address)->sin_port);
+  return fd;
 }
 
 static int64_t deadline_after(int limit_ms) {

@@ -110,7 +110,13 @@ static void tcp_talks_and_a_reset_is_seen(void **state) {
   trp_test_close(server);
   assert_int_equal(trp_test_accept(listener, 1), -ETIMEDOUT);
   trp_test_close(listener);
+
+  int reserved = trp_test_reserve_tcp("0.0.0.0", &port);
+  assert_true(reserved >= 0 && port > 0);
   assert_int_equal(trp_test_connect_tcp("127.0.0.1", port, LIMIT_MS), -ECONNREFUSED);
+  assert_int_equal(trp_test_connect_tcp("127.0.0.2", port, LIMIT_MS), -ECONNREFUSED);
+  assert_int_equal(trp_test_listen_tcp("127.0.0.1", &port), -EADDRINUSE);
+  trp_test_close(reserved);
   assert_int_equal(trp_test_connect_tcp("not an address", 1, LIMIT_MS), -EINVAL);
   assert_int_equal(trp_test_receive(-1, &byte, 1, LIMIT_MS), -EBADF);
 }

@@ -125,11 +125,11 @@ static inline int begin(world_t *world, troupe_address_t remote, const troupe_ad
   return error;
 }
 
-static inline int free_port(void) {
+// A port of 127.0.0.1 that nobody else gets while `*fd` is open.
+static inline int reserved_port(int *fd) {
   int port = 0;
-  int fd = trp_test_listen_tcp("127.0.0.1", &port);
-  assert_true(fd >= 0);
-  trp_test_close(fd);
+  *fd = trp_test_reserve_tcp("127.0.0.1", &port);
+  assert_true(*fd >= 0);
   return port;
 }
 

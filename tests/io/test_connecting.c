@@ -47,8 +47,10 @@ static void a_refused_attempt_tells_the_true_error_once(void **state) {
   world_t world;
   seen_t socket;
   const char *syscall = NULL;
+  int reserved;
   open_world(&world);
-  assert_int_equal(0, begin(&world, ipv4(127, 1, free_port()), NULL, &socket, &syscall));
+  int port = reserved_port(&reserved);
+  assert_int_equal(0, begin(&world, ipv4(127, 1, port), NULL, &socket, &syscall));
   assert_true(run_until(&world, &socket.count, 1));
   assert_int_equal(TRP_WRITE, socket.last);
   assert_int_equal(TROUPE_ECONNREFUSED, world.ops->connected(world.transport, socket.handle));
@@ -56,6 +58,7 @@ static void a_refused_attempt_tells_the_true_error_once(void **state) {
   close_it(&socket);
   assert_in_range(run_for(&world, 20), 0, FEW_TURNS);
   assert_int_equal(1, socket.count);
+  trp_test_close(reserved);
   close_world(&world);
 }
 
@@ -64,11 +67,14 @@ static void asking_for_the_error_of_an_attempt_does_not_lose_it(void **state) {
   world_t world;
   seen_t socket;
   const char *syscall = NULL;
+  int reserved;
   open_world(&world);
-  assert_int_equal(0, begin(&world, ipv4(127, 1, free_port()), NULL, &socket, &syscall));
+  int port = reserved_port(&reserved);
+  assert_int_equal(0, begin(&world, ipv4(127, 1, port), NULL, &socket, &syscall));
   assert_true(run_until(&world, &socket.count, 1));
   assert_int_equal(TROUPE_ECONNREFUSED, world.ops->error(world.transport, socket.handle));
   assert_int_equal(TROUPE_ECONNREFUSED, world.ops->connected(world.transport, socket.handle));
+  trp_test_close(reserved);
   close_world(&world);
 }
 
@@ -108,7 +114,8 @@ static void a_local_address_is_bound_first(void **state) {
   int listener = trp_test_listen_tcp("127.0.0.1", &port);
   assert_true(listener >= 0);
   open_world(&world);
-  troupe_address_t local = ipv4(127, 2, free_port());
+  int reserved;
+  troupe_address_t local = ipv4(127, 2, reserved_port(&reserved)); // of the other address
   assert_int_equal(0, begin(&world, ipv4(127, 1, port), &local, &socket, &syscall));
   assert_true(run_until(&world, &socket.count, 1));
   assert_int_equal(0, world.ops->connected(world.transport, socket.handle));
@@ -125,6 +132,7 @@ static void a_local_address_is_bound_first(void **state) {
   local = ipv4(127, 1, port);
   assert_int_equal(TROUPE_EADDRINUSE, begin(&world, ipv4(127, 1, port), &local, &socket, &syscall));
   assert_string_equal("bind", syscall);
+  trp_test_close(reserved);
   trp_test_close(listener);
   close_world(&world);
 }

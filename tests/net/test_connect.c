@@ -19,12 +19,11 @@ static troupe_address_t literal(const char *text) {
 }
 
 /* A port of 127.0.0.1 on which nobody listens. */
-static int free_port(void) {
-  int port = 0;
-  int fd = trp_test_listen_tcp("127.0.0.1", &port);
+/* A port of this address that nobody else gets while the descriptor is open. */
+static int reserve(const char *host, int *port) {
+  int fd = trp_test_reserve_tcp(host, port);
   assert_true(fd >= 0);
-  trp_test_close(fd);
-  return port;
+  return fd;
 }
 
 // ---- Names ----
@@ -274,11 +273,13 @@ static void when_all_fail_one_error_has_all_of_theirs(void **state) {
   (void)state;
   prepare(0, 2, false);
   answers[1] = literal("127.0.0.2");
-  int port = free_port();
+  int port;
+  int fd = reserve("0.0.0.0", &port);
   scene_t scene = {.without_server = true,
                    .start = start_aggregate,
                    .connect_options = {.host = "somewhere", .port = port}};
   play(&scene);
+  close(fd);
   assert_int_equal(part_count, 2);
   assert_int_equal(first_part.code, TROUPE_ECONNREFUSED);
   assert_int_equal(second_part.port, port);
@@ -293,12 +294,14 @@ static void switched_off_the_first_address_alone_is_tried(void **state) {
   (void)state;
   prepare(0, 2, false);
   answers[1] = literal("127.0.0.2");
-  int port = free_port();
+  int port;
+  int fd = reserve("0.0.0.0", &port);
   scene_t scene = {
       .without_server = true,
       .start = start_aggregate,
       .connect_options = {.host = "somewhere", .port = port, .auto_select_family = TROUPE_OFF}};
   play(&scene);
+  close(fd);
   assert_int_equal(part_count, 0);
   char expected[64];
   snprintf(expected, sizeof expected, "connect ECONNREFUSED 127.0.0.1:%d", port);
@@ -384,7 +387,8 @@ static void destroy_at_the_second(side_t *side, const char *event) {
 static void destroyed_every_attempt_that_goes_on_is_told_of(void **state) {
   (void)state;
   full_t other;
-  int port = free_port();
+  int port;
+  int fd = reserve("127.0.0.1", &port);
   fill(&slow, "127.0.0.2", port);
   fill(&other, "127.0.0.3", port);
   prepare(0, 2, false);
@@ -399,6 +403,7 @@ static void destroyed_every_attempt_that_goes_on_is_told_of(void **state) {
   play(&scene);
   drain(&slow);
   drain(&other);
+  close(fd);
   assert_log(
       scene.client,
       "ask:somewhere,0,32 somewhere:lookup somewhere:lookup attempt attempt "
@@ -430,11 +435,13 @@ static void look_at_peer(side_t *side, const char *event) {
 
 static void it_is_bound_where_it_was_told(void **state) {
   (void)state;
-  int port = free_port();
+  int port;
+  int fd = reserve("127.0.0.1", &port);
   scene_t scene = {.connect_options = {.local_address = "127.0.0.9", .local_port = port},
                    .client.hook = end_on_ready,
                    .accepted.hook = look_at_peer};
   play(&scene);
+  close(fd);
   assert_string_equal(scene.accepted.last, "127.0.0.9");
   assert_int_equal(scene.accepted.result, port);
 }

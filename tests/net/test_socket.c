@@ -259,11 +259,11 @@ static void an_open_socket_that_is_freed_closes_first(void **state) {
 static void a_refused_connect_says_what_node_says(void **state) {
   (void)state;
   int port = 0;
-  int fd = trp_test_listen_tcp("127.0.0.1", &port);
+  int fd = trp_test_reserve_tcp("127.0.0.1", &port);
   assert_true(fd >= 0);
-  trp_test_close(fd);
   scene_t scene = {.without_server = true, .connect_options = {.host = "127.0.0.1", .port = port}};
   play(&scene);
+  trp_test_close(fd);
   assert_log(scene.client, "attempt failed ECONNREFUSED:error close! ");
   char expected[64];
   snprintf(expected, sizeof expected, "connect ECONNREFUSED 127.0.0.1:%d", port);

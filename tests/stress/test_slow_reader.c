@@ -235,11 +235,13 @@ static void run_crowd(unsigned io_actors) {
     }
     sent += at;
   }
+  unsigned slow = 0; // a machine that others keep busy makes one of them late, not many
   for (int i = 0; i < 100; i++) {
     int64_t began = trp_test_now_ms();
     test_service_echoes(neighbour);
-    assert_in_range(trp_test_now_ms() - began, 0, 1000 * trp_test_slow());
+    slow += trp_test_now_ms() - began > 1000 * trp_test_slow();
   }
+  assert_in_range(slow, 0, 10);
   // And one that comes only now, with much to say.
   int late = connect_as(&readers, 's');
   assert_int_equal(stuff(late, 0, 8 * MIB, neighbour, true), 8 * MIB);
