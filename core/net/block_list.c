@@ -258,7 +258,7 @@ int troupe_block_list_rule_text(const troupe_block_list_t *list, size_t index, c
 
 int troupe_block_list_add_rule_text(troupe_block_list_t *list, const char *text, size_t length) {
   trp_ip_rule_t rule;
-  int status = trp_ip_rule_parse(&rule, text, length);
+  int status = text == NULL ? TROUPE_ERR_INVALID_ARG_VALUE : trp_ip_rule_parse(&rule, text, length);
   return status != 0 ? status : add(list, &rule);
 }
 

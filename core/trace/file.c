@@ -96,7 +96,13 @@ static int open_trace(troupe_trace_t *trace, const char *path) {
 }
 
 void troupe_trace_info(const troupe_trace_t *trace, troupe_trace_info_t *info) {
+  if (info == NULL) {
+    return;
+  }
   *info = (troupe_trace_info_t){0};
+  if (trace == NULL) {
+    return;
+  }
   const trp_trace_header_t *header = trace->flight != NULL ? trp_flight_file_header(trace->flight)
                                                            : trp_reader_header(trace->reader);
   info->format_major = header->major;
@@ -125,6 +131,9 @@ void troupe_trace_info(const troupe_trace_t *trace, troupe_trace_info_t *info) {
 }
 
 int troupe_trace_next(troupe_trace_t *trace, troupe_trace_entry_t *entry) {
+  if (trace == NULL || entry == NULL) {
+    return TROUPE_EINVAL;
+  }
   *entry = (troupe_trace_entry_t){.position = trace->record.position};
   for (;;) {
     if (trace->is_stopped) {
@@ -299,8 +308,14 @@ static int fill_message(troupe_trace_t *trace, troupe_trace_entry_t *entry) {
 }
 
 void troupe_trace_text(const troupe_trace_entry_t *entry, char *text, size_t size) {
+  if (text == NULL || size == 0) {
+    return;
+  }
   trp_text_t words;
   trp_text_init(&words, text, size);
+  if (entry == NULL) {
+    return;
+  }
   const trp_message_t *message = entry->internal[0];
   if (message != NULL) {
     trp_print_cut_message(&words, message, entry->payload, entry->kept);
@@ -332,8 +347,8 @@ void troupe_trace_text(const troupe_trace_entry_t *entry, char *text, size_t siz
 
 size_t troupe_trace_fields(const troupe_trace_entry_t *entry, char *json, size_t size) {
   trp_json_t made;
-  trp_json_init(&made, json, size);
-  const trp_message_t *message = entry->internal[0];
+  trp_json_init(&made, json, json == NULL ? 0 : size);
+  const trp_message_t *message = entry == NULL ? NULL : entry->internal[0];
   if (message == NULL) {
     static const trp_message_t none = TROUPE__WIRE__MESSAGE__INIT;
     message = &none;
@@ -343,6 +358,9 @@ size_t troupe_trace_fields(const troupe_trace_entry_t *entry, char *json, size_t
 }
 
 void troupe_id_text(uint64_t id, char *text, size_t size) {
+  if (text == NULL || size == 0) {
+    return;
+  }
   trp_text_t words;
   trp_text_init(&words, text, size);
   trp_print_id(&words, id);
@@ -372,5 +390,5 @@ bool troupe_id_matches(uint64_t id, uint64_t parsed) {
 }
 
 uint64_t troupe_trace_hash(const void *bytes, size_t length) {
-  return trp_payload_hash(bytes, length);
+  return trp_payload_hash(bytes, bytes == NULL ? 0 : length);
 }

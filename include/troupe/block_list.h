@@ -150,8 +150,8 @@ TROUPE_API int troupe_block_list_rule_text(const troupe_block_list_t *list, size
 /// Thread:    any.
 /// Blocks:    never.
 /// Returns:   0, or the first of these that is the case:
-///            TROUPE_ERR_INVALID_ARG_VALUE   it is no such text, or a range that ends before it
-///                                           starts,
+///            TROUPE_ERR_INVALID_ARG_VALUE   it is no such text, or NULL, or a range that ends
+///                                           before it starts,
 ///            TROUPE_ERR_INVALID_ADDRESS     an address in it is none, or not of its family,
 ///            TROUPE_ERR_OUT_OF_RANGE        its prefix is not 0 to 32 (IPv4) or 0 to 128 (IPv6),
 ///            TROUPE_EINVAL                  `list` is NULL,

@@ -88,7 +88,7 @@ TROUPE_API int troupe_trace_open(const char *path, troupe_trace_t **trace);
 /// Blocks:    never.
 TROUPE_API void troupe_trace_free(troupe_trace_t **trace);
 
-/// Tells what the file is.
+/// Tells what the file is. For a NULL trace all is 0.
 ///
 /// Ownership: `info` is the caller's.
 /// Thread:    any.
@@ -103,6 +103,7 @@ TROUPE_API void troupe_trace_info(const troupe_trace_t *trace, troupe_trace_info
 /// Returns:   1; 0 at the end; or
 ///            TROUPE_EOF         the file is cut in the middle of a record,
 ///            TROUPE_EBADTRACE   it is damaged at `entry->position`,
+///            TROUPE_EINVAL      `trace` or `entry` is NULL,
 ///            TROUPE_EIO, TROUPE_ENOMEM, …   it cannot be read.
 ///            All but 1 stay.
 TROUPE_API int troupe_trace_next(troupe_trace_t *trace, troupe_trace_entry_t *entry);
@@ -115,7 +116,7 @@ TROUPE_API int troupe_trace_next(troupe_trace_t *trace, troupe_trace_entry_t *en
 TROUPE_API bool troupe_trace_kind_exists(const char *kind);
 
 /// Says an entry in one line, without the time, the actor and a line's end: the kind, what it is
-/// about, the beginning of the payload, the details.
+/// about, the beginning of the payload, the details. Nothing for NULL.
 ///
 /// Ownership: all is borrowed until the call returns. `size` is at least 8; what does not fit is cut
 ///            off, and the last characters say so.
@@ -123,9 +124,10 @@ TROUPE_API bool troupe_trace_kind_exists(const char *kind);
 /// Blocks:    never.
 TROUPE_API void troupe_trace_text(const troupe_trace_entry_t *entry, char *text, size_t size);
 
-/// The fields of a message beside its payload, as a JSON object: "{}" when there are none.
+/// The fields of a message beside its payload, as a JSON object: "{}" when there are none, and for
+/// NULL.
 ///
-/// Ownership: all is borrowed until the call returns.
+/// Ownership: all is borrowed until the call returns. `json` may be NULL, to ask how long it is.
 /// Thread:    any.
 /// Blocks:    never.
 /// Returns:   how many bytes it has, without the zero at its end; when that is `size` or more it was

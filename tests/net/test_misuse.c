@@ -1,5 +1,6 @@
 /* Calls that are wrong in themselves: NULL where something is asked for or given, values that do
  * not exist, addresses made by hand that are none. Each is an error value. */
+#include <stdio.h>
 #include <string.h>
 #include <troupe/troupe.h>
 
@@ -117,6 +118,46 @@ static void an_address_made_by_hand_is_looked_at(void **state) {
   run(use_made_up);
 }
 
+static void no_trace_says_nothing(void **state) {
+  (void)state;
+  char path[512], text[64] = "as before";
+  troupe_trace_t *trace = NULL;
+  troupe_trace_info_t info = {.flight = true};
+  troupe_trace_entry_t entry;
+  snprintf(path, sizeof path, "%s/tests/trace/stored/echo-1.1.trace", trp_test_source_folder());
+  assert_int_equal(troupe_trace_open(path, &trace), 0);
+  troupe_trace_info(trace, NULL);
+  troupe_trace_info(NULL, &info);
+  assert_false(info.flight);
+  assert_int_equal(troupe_trace_next(trace, NULL), TROUPE_EINVAL);
+  assert_int_equal(troupe_trace_next(NULL, &entry), TROUPE_EINVAL);
+  assert_int_equal(troupe_trace_next(trace, &entry), 1);
+  troupe_trace_text(&entry, NULL, sizeof text);
+  troupe_trace_text(NULL, text, sizeof text);
+  assert_string_equal(text, "");
+  assert_int_equal(troupe_trace_fields(&entry, NULL, sizeof text), 2);
+  assert_int_equal(troupe_trace_fields(NULL, text, sizeof text), 2);
+  assert_string_equal(text, "{}");
+  troupe_id_text(1, NULL, sizeof text);
+  assert_int_equal(troupe_trace_hash(NULL, 5), troupe_trace_hash("", 0));
+  troupe_trace_free(&trace);
+}
+
+static void no_text_is_no_rule(void **state) {
+  (void)state;
+  troupe_block_list_t *list = NULL;
+  assert_int_equal(troupe_block_list_new(&list), 0);
+  assert_int_equal(troupe_block_list_add_rule_text(list, NULL, 5), TROUPE_ERR_INVALID_ARG_VALUE);
+  assert_int_equal(troupe_block_list_add_address_text(list, NULL, 5, TROUPE_FAMILY_NONE),
+                   TROUPE_ERR_INVALID_ADDRESS);
+  assert_int_equal(troupe_block_list_add_range_text(list, "::1", 3, NULL, 3, TROUPE_FAMILY_IPV6),
+                   TROUPE_ERR_INVALID_ADDRESS);
+  assert_int_equal(troupe_block_list_add_subnet_text(list, NULL, 5, 8, TROUPE_FAMILY_IPV4),
+                   TROUPE_ERR_INVALID_ADDRESS);
+  assert_false(troupe_block_list_check_text(list, NULL, 5, TROUPE_FAMILY_NONE));
+  troupe_block_list_free(&list);
+}
+
 static int returns(void *argument) {
   (void)argument;
   return 0;
@@ -151,6 +192,8 @@ int main(void) {
       trp_test(no_address_is_one_of_no_family),
       trp_test(a_path_longer_than_it_can_be_is_not_read_beyond_its_end),
       trp_test(an_address_made_by_hand_is_looked_at),
+      trp_test(no_trace_says_nothing),
+      trp_test(no_text_is_no_rule),
       trp_test(a_choice_that_does_not_exist_is_refused),
   };
   return TRP_RUN_TESTS("misuse", tests);
