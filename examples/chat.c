@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
   };
   int error = troupe_spawn(system, &spawn, actors);
   if (error < 0) {
-    program_give_up(system, "listen", error);
+    program_cannot_listen(system, &config.target, error);
   }
   error = chat_introduce(system, actors, config.actors);
   if (error < 0) {

@@ -160,7 +160,9 @@ int main(int argc, char **argv) {
       &client.actor);
   if (error < 0) {
     program_stop(client.system, 0);
-    program_fail("cannot connect: %s", troupe_error_message(error));
+    char text[PROGRAM_TARGET_TEXT_SIZE];
+    program_target_text(&client.target, text, sizeof text);
+    program_fail("cannot connect to %s: %s", text, troupe_error_message(error));
   }
   pthread_t input;
   if (pthread_create(&input, NULL, send_input, &client) != 0) {

@@ -180,5 +180,6 @@ int main(int argc, char **argv) {
     program_usage_error("--reuse-port is for a host and a port");
   }
   program_no_arguments(argc, argv);
-  return program_serve(&how, "echo", echo_actor, &config, sizeof config, config.actors, GRACE_MS);
+  return program_serve(&how, &config.target, "echo", echo_actor, &config, sizeof config,
+                       config.actors, GRACE_MS);
 }

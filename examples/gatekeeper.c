@@ -272,9 +272,10 @@ static void run(const program_system_t *how, config_t *config, keeper_t *keeper)
       .copies = config->actors,
   };
   int error = troupe_spawn(system, &spawn, keeper->ids);
+  program_target_t target = config->target;
   free(config);
   if (error < 0) {
-    program_give_up(system, "listen", error);
+    program_cannot_listen(system, &target, error);
   }
   exit(program_run_reloading(system, GRACE_MS, reload, keeper));
 }

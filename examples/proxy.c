@@ -61,8 +61,8 @@ int main(int argc, char **argv) {
   if (!listens || !connects) {
     program_usage_error("%s is needed", listens ? "--to" : "--listen");
   }
-  int status = program_serve(&how, "proxy", proxy_actor, &config, sizeof config, config.actors,
-                             GRACE_MS);
+  int status = program_serve(&how, &config.listen, "proxy", proxy_actor, &config, sizeof config,
+                             config.actors, GRACE_MS);
   proxy_summarize();
   return status;
 }

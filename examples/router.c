@@ -226,20 +226,22 @@ static void help(void) {
       "                   of the client's port modulo 3, from 0, in the order above\n" PROGRAM_SYSTEM_HELP);
 }
 
-static int start(troupe_system_t *system, door_t *door) {
-  int error = 0;
-  for (size_t i = 0; i < SERVICES && error == 0; i++) {
+static void start(troupe_system_t *system, door_t *door) {
+  for (size_t i = 0; i < SERVICES; i++) {
     troupe_spawn_options_t options = {.name = services[i].name,
                                       .main = service_actor,
                                       .argument = (void *)(uintptr_t)&services[i]};
-    error = troupe_spawn(system, &options, &door->actors[i]);
+    int error = troupe_spawn(system, &options, &door->actors[i]);
+    if (error < 0) {
+      program_give_up(system, "start", error);
+    }
   }
-  if (error == 0) {
-    troupe_spawn_options_t options = {
-        .name = "door", .main = door_actor, .argument = door, .argument_size = sizeof *door};
-    error = troupe_spawn(system, &options, NULL);
+  troupe_spawn_options_t options = {
+      .name = "door", .main = door_actor, .argument = door, .argument_size = sizeof *door};
+  int error = troupe_spawn(system, &options, NULL);
+  if (error < 0) {
+    program_cannot_listen(system, &door->target, error);
   }
-  return error;
 }
 
 int main(int argc, char **argv) {
@@ -263,9 +265,6 @@ int main(int argc, char **argv) {
   }
   program_no_arguments(argc, argv);
   troupe_system_t *system = program_system_new(&how);
-  int error = start(system, &door);
-  if (error < 0) {
-    program_give_up(system, "start", error);
-  }
+  start(system, &door);
   return program_run(system, GRACE_MS);
 }

@@ -122,7 +122,7 @@ static int handler_actor(void *argument) {
 static program_target_t target;
 static unsigned handler_count = 2;
 static troupe_strategy_t strategy;
-static unsigned max_restarts;
+static unsigned max_restarts = 5;
 static unsigned starts[HANDLERS_MAX];
 static troupe_address_t held; /* where the supervisor listens, and so all of them */
 static unsigned up;
@@ -174,7 +174,13 @@ static int supervisor_actor(void *argument) {
                                          .listens = &listen,
                                          .listen_count = 1,
                                          .on_child = on_child};
-  return troupe_supervisor_run(&options);
+  int status = troupe_supervisor_run(&options);
+  if (status == TROUPE_ERESTARTS) {
+    fprintf(stderr,
+            "supervised: handlers fail too often: %u restarts in %d seconds were not enough\n",
+            max_restarts, PERIOD_MS / 1000);
+  }
+  return status;
 }
 
 static void help(void) {
@@ -214,5 +220,5 @@ int main(int argc, char **argv) {
     }
   }
   program_no_arguments(argc, argv);
-  return program_serve(&how, "supervisor", supervisor_actor, NULL, 0, 1, GRACE_MS);
+  return program_serve(&how, &target, "supervisor", supervisor_actor, NULL, 0, 1, GRACE_MS);
 }

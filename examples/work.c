@@ -231,5 +231,6 @@ int main(int argc, char **argv) {
     }
   }
   program_no_arguments(argc, argv);
-  return program_serve(&how, "work", work_actor, &config, sizeof config, config.actors, GRACE_MS);
+  return program_serve(&how, &config.target, "work", work_actor, &config, sizeof config,
+                       config.actors, GRACE_MS);
 }

@@ -285,8 +285,16 @@ void program_give_up(troupe_system_t *system, const char *what, int error) {
   program_fail("cannot %s: %s (%s)", what, troupe_error_message(error), troupe_error_name(error));
 }
 
-int program_serve(const program_system_t *options, const char *name, troupe_main_fn main,
-                  void *argument, size_t argument_size, unsigned copies, unsigned grace_ms) {
+void program_cannot_listen(troupe_system_t *system, const program_target_t *target, int error) {
+  char what[PROGRAM_TARGET_TEXT_SIZE + 16] = "listen on ";
+  size_t length = strlen(what);
+  program_target_text(target, what + length, sizeof what - length);
+  program_give_up(system, what, error);
+}
+
+int program_serve(const program_system_t *options, const program_target_t *target, const char *name,
+                  troupe_main_fn main, void *argument, size_t argument_size, unsigned copies,
+                  unsigned grace_ms) {
   troupe_system_t *system = program_system_new(options);
   troupe_spawn_options_t spawn = {
       .name = name,
@@ -297,7 +305,7 @@ int program_serve(const program_system_t *options, const char *name, troupe_main
   };
   int error = troupe_spawn(system, &spawn, NULL);
   if (error < 0) {
-    program_give_up(system, "listen", error);
+    program_cannot_listen(system, target, error);
   }
   return program_run(system, grace_ms);
 }
@@ -380,6 +388,18 @@ int program_stop(troupe_system_t *system, unsigned grace_ms) {
     return 1;
   }
   return 0;
+}
+
+void program_target_text(const program_target_t *target, char *text, size_t size) {
+  if (target->activated) {
+    program_address_text(&target->address, text, size);
+  } else if (target->path[0] != '\0') {
+    snprintf(text, size, "%s", target->path);
+  } else {
+    bool in_brackets = strchr(target->host, ':') != NULL;
+    snprintf(text, size, "%s%s%s:%d", in_brackets ? "[" : "", target->host, in_brackets ? "]" : "",
+             target->port);
+  }
 }
 
 void program_address_text(const troupe_address_t *address, char *text, size_t size) {

@@ -9,7 +9,11 @@
 #include <stdnoreturn.h>
 #include <troupe/troupe.h>
 
-enum { PROGRAM_HOST_SIZE = 256, PROGRAM_PATH_SIZE = TROUPE_PATH_MAX + 1 };
+enum {
+  PROGRAM_HOST_SIZE = 256,
+  PROGRAM_PATH_SIZE = TROUPE_PATH_MAX + 1,
+  PROGRAM_TARGET_TEXT_SIZE = PROGRAM_HOST_SIZE + TROUPE_ADDRESS_TEXT_SIZE,
+};
 
 /* Where to listen or to connect to: a host and a port, or the path of a Unix socket ("@name": an
  * abstract one). */
@@ -116,12 +120,17 @@ int program_listen(troupe_server_t server, const program_target_t *target, unsig
 
 /* What main() of a server does once it has read its options: starts a system, and copies of an
    actor in it, each with its own copy of the argument; then program_run(). Returns the exit status.
- */
-int program_serve(const program_system_t *options, const char *name, troupe_main_fn main,
-                  void *argument, size_t argument_size, unsigned copies, unsigned grace_ms);
+   `target` is where they listen, for the case that they cannot. */
+int program_serve(const program_system_t *options, const program_target_t *target, const char *name,
+                  troupe_main_fn main, void *argument, size_t argument_size, unsigned copies,
+                  unsigned grace_ms);
 
 /* Actors could not be started: says why, as what they wanted to do, and ends the program. */
 noreturn void program_give_up(troupe_system_t *system, const char *what, int error);
+
+/* The same of actors that were to listen there. */
+noreturn void program_cannot_listen(troupe_system_t *system, const program_target_t *target,
+                                    int error);
 
 /* Waits for SIGINT or SIGTERM; then stops the system with some grace and frees it. Actors that have
    all ended by themselves end the program too, as a failure. Returns the program's exit status. */
@@ -134,6 +143,9 @@ int program_run_reloading(troupe_system_t *system, unsigned grace_ms,
 /* Stops the system (asked by the application), waits and frees it, saying which actors did not
  * stop. Returns the exit status. */
 int program_stop(troupe_system_t *system, unsigned grace_ms);
+
+/* As program_target() reads it. */
+void program_target_text(const program_target_t *target, char *text, size_t size);
 
 /* "HOST:PORT" with brackets around IPv6, or the path. */
 void program_address_text(const troupe_address_t *address, char *text, size_t size);

@@ -332,6 +332,28 @@ typedef struct {
     }                                                                                              \
   } while (0)
 
+// A server whose port `first` has says so, with its address. `more` are further arguments of it.
+static inline void program_finds_taken(const program_t *first, const char *name,
+                                       const char *const more[2]) {
+  static char output[PROGRAM_TEXT], host_option[] = "--host", host[] = "127.0.0.1",
+                                    port_option[] = "--port";
+  static program_t second;
+  char path[512], port[16], expected[256];
+  char *arguments[8] = {path, host_option, host, port_option, port};
+  program_path(name, path, sizeof path);
+  snprintf(port, sizeof port, "%d", first->port);
+  for (int i = 0; more != NULL && i < 2; i++) {
+    arguments[i + 5] = (char *)(uintptr_t)more[i];
+  }
+  int status = program_run_array(&second, arguments, NULL, output, sizeof output, NULL);
+  snprintf(expected, sizeof expected,
+           "%s: cannot listen on 127.0.0.1:%d: address already in use (EADDRINUSE)\n", name,
+           first->port);
+  assert_string_equal(second.errors, expected);
+  assert_string_equal(output, "");
+  assert_int_equal(status, 1);
+}
+
 static inline void program_refuses_one(const char *name, const wrong_usage_t *wrong) {
   static char output[PROGRAM_TEXT];
   static program_t program;

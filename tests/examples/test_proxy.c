@@ -389,6 +389,7 @@ static void what_it_cannot_do_it_says(void **state) {
   static const char *const options[] = {"--listen",          "--to",   "--actors",
                                         "--connect-timeout", "--help", NULL};
   static char output[PROGRAM_TEXT];
+  char expected[512];
   program_t second;
   (void)state;
   program_refuses("proxy", wrong);
@@ -398,7 +399,9 @@ static void what_it_cannot_do_it_says(void **state) {
                            "--to", "127.0.0.1:1", NULL);
   assert_int_equal(status, 1);
   assert_string_equal(output, "");
-  assert_string_equal(second.errors, "proxy: cannot listen: address already in use (EADDRINUSE)\n");
+  snprintf(expected, sizeof expected,
+           "proxy: cannot listen on %s: address already in use (EADDRINUSE)\n", proxy.address);
+  assert_string_equal(second.errors, expected);
   assert_int_equal(program_stop(&proxy, SIGTERM), 0);
 }
 

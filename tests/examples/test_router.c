@@ -161,6 +161,10 @@ static void its_usage_is_told(void **state) {
   (void)state;
   program_refuses("router", wrong);
   program_helps("router", options);
+  program_start(&router, "router", "--host", "127.0.0.1", NULL);
+  program_finds_taken(&router, "router", NULL);
+  program_finds_taken(&router, "supervised", NULL);
+  program_stop_cleanly(&router, "");
 }
 
 int main(void) {

@@ -78,6 +78,9 @@ static void failing_too_often_ends_the_program(void **state) {
     is_hung_up_on(fd);
   }
   assert_int_equal(program_wait(&supervised), 1);
+  assert_string_equal(
+      supervised.errors,
+      "supervised: handlers fail too often: 2 restarts in 10 seconds were not enough\n");
 }
 
 static void it_runs_over_several_io_actors_and_is_recorded(void **state) {
