@@ -154,7 +154,9 @@ static void listen_on_path(trp_member_t *member, const ProtobufCBinaryData *path
 static void listen_with_other(trp_member_t *member, uint64_t id) {
   trp_member_t *other = trp_map_get(&member->net->subjects, id);
   bool listens = other != NULL && other->subject.tag == TRP_TAG_MEMBER && other->listener != NULL;
-  settle(member, listens ? trp_listener_join_other(member, other->listener) : (int)TROUPE_EINVAL,
+  settle(member,
+         listens ? trp_listener_join_other(member, other->listener)
+                 : (int)TROUPE_ERR_SERVER_NOT_RUNNING,
          NULL);
 }
 

@@ -206,11 +206,15 @@ static void end_children(supervisor_t *supervisor) {
   stop_children(supervisor, supervisor->options.grace_ms);
   for (size_t i = count; i-- > 0;) {
     child_t *child = &supervisor->children[i];
+    int status = 0;
     if (child->actor.id != 0) {
-      (void)troupe_actor_join(system, child->actor, -1, NULL);
+      (void)troupe_actor_join(system, child->actor, -1, &status);
     }
     if (child->up) {
       (void)troupe_unwatch(child->actor);
+      child->up = false;
+      supervisor->up--;
+      tell(child, TROUPE_CHILD_ENDED, status);
     }
   }
 }

@@ -58,6 +58,9 @@ int troupe_socket_connect(troupe_socket_t handle, const troupe_connect_options_t
   if (socket->freed) {
     return TROUPE_ESTALE;
   }
+  if (socket->giving) {
+    return TROUPE_EGIVING;
+  }
   if (options == NULL) {
     return TROUPE_ERR_MISSING_ARGS;
   }

@@ -3,6 +3,8 @@
 
 const char *troupe_error_name(int code) {
   switch (code) {
+  case 0:
+    return "OK";
 #define NAME(symbol, value, name, message)                                                         \
   case value:                                                                                      \
     return name;
@@ -15,6 +17,8 @@ const char *troupe_error_name(int code) {
 
 const char *troupe_error_message(int code) {
   switch (code) {
+  case 0:
+    return "no error";
 #define MESSAGE(symbol, value, name, message)                                                      \
   case value:                                                                                      \
     return message;

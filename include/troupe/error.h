@@ -157,14 +157,16 @@ typedef struct troupe_error {
 ///
 /// Thread:    any.
 /// Blocks:    never.
-/// Returns:   a string that is never freed; "EUNKNOWN" for a value that is not one of ours.
+/// Returns:   a string that is never freed; "OK" for 0, "EUNKNOWN" for a value that is not one of
+///            ours.
 TROUPE_API const char *troupe_error_name(int code);
 
 /// Says an error value in words: "connection refused".
 ///
 /// Thread:    any.
 /// Blocks:    never.
-/// Returns:   a string that is never freed; "unknown error" for a value that is not one of ours.
+/// Returns:   a string that is never freed; "no error" for 0, "unknown error" for a value that is not
+///            one of ours.
 TROUPE_API const char *troupe_error_message(int code);
 
 TROUPE_END

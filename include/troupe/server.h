@@ -101,8 +101,9 @@ typedef struct troupe_listen_options {
   troupe_policy_t policy;
   bool use_fd;                ///< listen on `fd`, which is bound or listens already. Node: fd
   int fd;                     ///< belongs to troupe once 0 was returned
-  troupe_server_t share_with; ///< take part in what this server listens on, whichever actor has it.
-                              ///< Node: listen(handle)
+  troupe_server_t share_with; ///< take part in what this server listens on, whichever actor has it;
+                              ///< TROUPE_ERR_SERVER_NOT_RUNNING if it does not (any more). Node:
+                              ///< listen(handle)
   troupe_abort_t signal; ///< closes the server, without an error, until it is closed otherwise;
                          ///< if it is aborted already the server never listens. Node: signal
 } troupe_listen_options_t;

@@ -236,6 +236,7 @@ TROUPE_API int troupe_socket_free(troupe_socket_t socket);
 /// Returns:   0, or
 ///            TROUPE_EALREADY          it is connecting already (Node destroys the socket),
 ///            TROUPE_EISCONN           it is open, or not closed yet,
+///            TROUPE_EGIVING           it is being given to another actor,
 ///            TROUPE_ERR_MISSING_ARGS  `options` (or the path of the short form) is NULL,
 ///            TROUPE_ERR_SOCKET_BAD_PORT   a port below 0 or above 65535,
 ///            TROUPE_ERR_INVALID_IP_ADDRESS   `local_address` is no IP literal,

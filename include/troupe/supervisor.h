@@ -44,7 +44,7 @@ typedef enum troupe_strategy {
 /// What becomes of children.
 typedef enum troupe_child_event {
   TROUPE_CHILD_STARTED = 0,
-  TROUPE_CHILD_ENDED = 1,           ///< with its status; not of those that are still there when
+  TROUPE_CHILD_ENDED = 1,           ///< with its status; once for each start, at the latest when
                                     ///< troupe_supervisor_run() ends
   TROUPE_CHILD_FAILED_TO_START = 2, ///< its set-up returned this error, the first time too
 } troupe_child_event_t;

@@ -22,6 +22,8 @@ static void call_everything(side_t *side, const char *event) {
     expect(side, troupe_socket_set_no_delay(socket, true) == TROUPE_EGIVING);
     expect(side, troupe_socket_set_keep_alive(socket, true, 0) == TROUPE_EGIVING);
     expect(side, troupe_socket_set_encoding(socket, TROUPE_ENCODING_HEX) == TROUPE_EGIVING);
+    troupe_connect_options_t options = {.host = "127.0.0.1", .port = 1};
+    expect(side, troupe_socket_connect(socket, &options) == TROUPE_EGIVING);
     expect(side, troupe_socket_free(socket) == TROUPE_EGIVING);
     troupe_chunk_free(&chunk);
   } else if (is(event, "given")) {

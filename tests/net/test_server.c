@@ -577,7 +577,7 @@ static int share(void *argument) {
   troupe_server_t third;
   CHECK(new_server(scene, &third) == 0);
   CHECK(troupe_server_listen(third, &(troupe_listen_options_t){.share_with = first}) == 0);
-  CHECK(troupe_server_listen_wait(third, WAIT_MS) == TROUPE_EINVAL);
+  CHECK(troupe_server_listen_wait(third, WAIT_MS) == TROUPE_ERR_SERVER_NOT_RUNNING);
   return troupe_actor_run();
 }
 
