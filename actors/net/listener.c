@@ -8,6 +8,7 @@
 #include "actors/net/details.h"
 #include "actors/net/member.h"
 #include "actors/net/owners.h"
+#include "core/support/array.h"
 #include "core/support/assert.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -261,15 +262,12 @@ static void release(trp_net_t *net, trp_subject_t *subject) {
 }
 
 static int add_member(trp_listener_t *listener, trp_member_t *member) {
-  if (listener->count == listener->capacity) {
-    size_t capacity = listener->capacity == 0 ? 4 : listener->capacity * 2;
-    trp_place_t **places = realloc(listener->places, capacity * sizeof *places);
-    if (places == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    listener->places = places;
-    listener->capacity = capacity;
+  trp_place_t **places = trp_array_room(listener->places, &listener->capacity, listener->count,
+                                        sizeof(trp_place_t *));
+  if (places == NULL) {
+    return TROUPE_ENOMEM;
   }
+  listener->places = places;
   listener->places[listener->count++] = &member->place;
   member->listener = listener;
   trp_listener_update(listener);

@@ -3,6 +3,7 @@
 #include <troupe/error.h>
 
 #include "actors/sim/network_parts.h"
+#include "core/support/array.h"
 
 static bool goes_before(const trp_sim_event_t *a, const trp_sim_event_t *b) {
   return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->sequence < b->sequence;
@@ -10,16 +11,13 @@ static bool goes_before(const trp_sim_event_t *a, const trp_sim_event_t *b) {
 
 bool trp_network_schedule(trp_network_t *network, trp_connection_t *connection,
                           trp_sim_event_kind_t kind, int side, size_t length, int64_t due_ns) {
-  if (network->event_count == network->event_capacity) {
-    size_t capacity = network->event_capacity == 0 ? 64 : 2 * network->event_capacity;
-    trp_sim_event_t *grown = realloc(network->events, capacity * sizeof *grown);
-    if (grown == NULL) {
-      network->no_memory = true;
-      return false;
-    }
-    network->events = grown;
-    network->event_capacity = capacity;
+  trp_sim_event_t *grown = trp_array_room(network->events, &network->event_capacity,
+                                          network->event_count, sizeof *grown);
+  if (grown == NULL) {
+    network->no_memory = true;
+    return false;
   }
+  network->events = grown;
   trp_sim_event_t event = {.due_ns = due_ns,
                            .sequence = network->next_sequence++,
                            .connection = connection,

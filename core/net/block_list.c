@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/support/array.h"
+
 struct troupe_block_list {
   atomic_size_t uses; // its maker's, until it is freed, and those of servers
   // Held for reading by everything that looks, for writing while a rule is added. Nothing else is
@@ -197,15 +199,11 @@ static int add(troupe_block_list_t *list, const trp_ip_rule_t *rule) {
 }
 
 static int reserve(troupe_block_list_t *list, const trp_ip_rule_spans_t *spans) {
-  if (list->count == list->capacity) {
-    size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
-    trp_ip_rule_t *rules = realloc(list->rules, capacity * sizeof *rules);
-    if (rules == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    list->rules = rules;
-    list->capacity = capacity;
+  trp_ip_rule_t *rules = trp_array_room(list->rules, &list->capacity, list->count, sizeof *rules);
+  if (rules == NULL) {
+    return TROUPE_ENOMEM;
   }
+  list->rules = rules;
   return trp_ip_set_reserve(&list->set, spans);
 }
 

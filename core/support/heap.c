@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <troupe/error.h>
 
-enum { FIRST_CAPACITY = 16 };
+#include "core/support/array.h"
 
 static bool is_before(const trp_heap_node_t *a, const trp_heap_node_t *b);
 static void put(trp_heap_t *heap, size_t index, trp_heap_node_t *node);
@@ -34,15 +34,12 @@ int trp_heap_set(trp_heap_t *heap, trp_heap_node_t *node, int64_t deadline_ns) {
     }
     return 0;
   }
-  if (heap->count == heap->capacity) {
-    size_t capacity = heap->capacity == 0 ? FIRST_CAPACITY : heap->capacity * 2;
-    trp_heap_node_t **nodes = realloc(heap->nodes, capacity * sizeof(trp_heap_node_t *));
-    if (nodes == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    heap->nodes = nodes;
-    heap->capacity = capacity;
+  trp_heap_node_t **nodes = trp_array_room(heap->nodes, &heap->capacity, heap->count,
+                                           sizeof(trp_heap_node_t *));
+  if (nodes == NULL) {
+    return TROUPE_ENOMEM;
   }
+  heap->nodes = nodes;
   node->deadline_ns = deadline_ns;
   node->sequence = heap->next_sequence++;
   sift_up(heap, heap->count++, node);

@@ -10,6 +10,7 @@
 #include <troupe/error.h>
 #include <unistd.h>
 
+#include "core/support/array.h"
 #include "core/trace/crc.h"
 #include "core/trace/flight_format.h"
 
@@ -198,15 +199,12 @@ static int find_records(ring_t *ring) {
     if (check_record(ring, at, size, &head) != 0) {
       break;
     }
-    if (ring->count == capacity) {
-      capacity = capacity == 0 ? 64 : 2 * capacity;
-      place_t *grown = realloc(ring->places, capacity * sizeof *grown);
-      if (grown == NULL) {
-        return TROUPE_ENOMEM;
-      }
-      ring->places = grown;
+    place_t *places = trp_array_room(ring->places, &capacity, ring->count, sizeof *places);
+    if (places == NULL) {
+      return TROUPE_ENOMEM;
     }
-    ring->places[ring->count++] = (place_t){.at = at, .clock_ns = head.clock_ns};
+    ring->places = places;
+    places[ring->count++] = (place_t){.at = at, .clock_ns = head.clock_ns};
   }
   for (size_t i = 0; i < ring->count / 2; i++) {
     place_t saved = ring->places[i];

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/message/frame_zmq.h"
+#include "core/support/array.h"
 #include "core/support/map.h"
 #include "core/trace/keep.h"
 #include "core/trace/line.h"
@@ -606,15 +607,12 @@ static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32
       return 0;
     }
   }
-  if (recorder->used_count == recorder->used_capacity) {
-    size_t capacity = recorder->used_capacity == 0 ? 16 : 2 * recorder->used_capacity;
-    used_name_t *grown = realloc(recorder->used, capacity * sizeof *grown);
-    if (grown == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    recorder->used = grown;
-    recorder->used_capacity = capacity;
+  used_name_t *grown = trp_array_room(recorder->used, &recorder->used_capacity,
+                                      recorder->used_count, sizeof *grown);
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
   }
+  recorder->used = grown;
   used_name_t *used = &recorder->used[recorder->used_count++];
   memcpy(used->name, start->name, sizeof used->name);
   used->index = start->index;

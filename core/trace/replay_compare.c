@@ -1,4 +1,5 @@
 /// Replay, the other direction: what the actor sends is compared with what it sent.
+#include "core/support/array.h"
 #include "core/trace/replay_state.h"
 
 #include <inttypes.h>
@@ -293,15 +294,12 @@ static int find_stream(trp_replay_t *replay, uint64_t to, uint64_t connection,
       return 0;
     }
   }
-  if (replay->stream_count == replay->stream_capacity) {
-    size_t capacity = replay->stream_capacity == 0 ? 8 : 2 * replay->stream_capacity;
-    trp_stream_t **grown = realloc(replay->streams, capacity * sizeof(trp_stream_t *));
-    if (grown == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    replay->streams = grown;
-    replay->stream_capacity = capacity;
+  trp_stream_t **grown = trp_array_room(replay->streams, &replay->stream_capacity,
+                                        replay->stream_count, sizeof(trp_stream_t *));
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
   }
+  replay->streams = grown;
   trp_stream_t *made = calloc(1, sizeof *made);
   if (made == NULL ||
       (connection != 0 && trp_map_put(&replay->by_connection, connection, made) != 0)) {
@@ -371,15 +369,12 @@ int trp_replay_note_given(trp_replay_t *replay, const trp_wire_batch_t *batch) {
       return 0;
     }
   }
-  if (replay->given_count == replay->given_capacity) {
-    size_t capacity = replay->given_capacity == 0 ? 8 : 2 * replay->given_capacity;
-    trp_given_t *grown = realloc(replay->given, capacity * sizeof *grown);
-    if (grown == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    replay->given = grown;
-    replay->given_capacity = capacity;
+  trp_given_t *grown = trp_array_room(replay->given, &replay->given_capacity, replay->given_count,
+                                      sizeof *grown);
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
   }
+  replay->given = grown;
   replay->given[replay->given_count++] = (trp_given_t){.sender = batch->sender, .sequence = last};
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <troupe/error.h>
 
 #include "core/message/id.h"
+#include "core/support/array.h"
 #include "core/trace/kinds.h"
 #include "core/trace/replay_state.h"
 
@@ -154,15 +155,12 @@ int trp_partial_remember_listen(trp_replay_t *replay, uint64_t server, uint64_t 
   if (trp_map_get(&replay->whole.listening, recorded) != NULL) {
     return 0;
   }
-  if (replay->listen_count == replay->listen_capacity) {
-    size_t capacity = replay->listen_capacity == 0 ? 4 : 2 * replay->listen_capacity;
-    uint64_t *grown = realloc(replay->listens, capacity * sizeof *grown);
-    if (grown == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    replay->listens = grown;
-    replay->listen_capacity = capacity;
+  uint64_t *grown = trp_array_room(replay->listens, &replay->listen_capacity, replay->listen_count,
+                                   sizeof *grown);
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
   }
+  replay->listens = grown;
   replay->listens[replay->listen_count++] = server;
   return 0;
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <troupe/error.h>
 
+#include "core/support/array.h"
+
 typedef struct {
   uint64_t first, last;
 } range_t;
@@ -35,18 +37,19 @@ int trp_taken_add(trp_taken_t *taken, uint64_t sender, uint64_t first, uint64_t 
     latest->last = last > latest->last ? last : latest->last;
     return 0;
   }
-  if (ranges->count == ranges->capacity) {
-    size_t capacity = ranges->capacity == 0 ? 4 : 2 * ranges->capacity;
-    range_t *grown = realloc(ranges->ranges, capacity * sizeof *grown);
-    if (grown == NULL) {
-      return TROUPE_ENOMEM;
-    }
-    ranges->ranges = grown;
-    ranges->capacity = capacity;
+  range_t *grown = trp_array_room(ranges->ranges, &ranges->capacity, ranges->count, sizeof *grown);
+  if (grown == NULL) {
+    return TROUPE_ENOMEM;
   }
-  // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what has no room yet has grown
-  ranges->ranges[ranges->count++] = (range_t){.first = first, .last = last};
+  ranges->ranges = grown;
+  grown[ranges->count++] = (range_t){.first = first, .last = last};
   return 0;
+}
+
+static bool has_begun(const void *item, const void *key) {
+  const range_t *range = item;
+  const uint64_t *sequence = key;
+  return range->first <= *sequence;
 }
 
 bool trp_taken_has(const trp_taken_t *taken, uint64_t sender, uint64_t sequence) {
@@ -54,17 +57,9 @@ bool trp_taken_has(const trp_taken_t *taken, uint64_t sender, uint64_t sequence)
   if (ranges == NULL) {
     return false;
   }
-  size_t low = 0;
-  size_t high = ranges->count;
-  while (low < high) { // the first range behind it
-    size_t middle = low + (high - low) / 2;
-    if (ranges->ranges[middle].first <= sequence) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low > 0 && sequence <= ranges->ranges[low - 1].last;
+  size_t begun = trp_array_search(ranges->ranges, ranges->count, sizeof *ranges->ranges, has_begun,
+                                  &sequence);
+  return begun > 0 && sequence <= ranges->ranges[begun - 1].last;
 }
 
 void trp_taken_free(trp_taken_t *taken) {

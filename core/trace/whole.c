@@ -8,6 +8,7 @@
 #include <troupe/error.h>
 
 #include "core/message/id.h"
+#include "core/support/array.h"
 #include "core/trace/causes.h"
 #include "core/trace/kinds.h"
 #include "core/trace/view.h"
@@ -81,20 +82,6 @@ static void finish(trp_whole_t *whole);
 static void spoil_moved(trp_whole_t *whole, trp_node_t *from);
 static void count(trp_whole_t *whole);
 
-static int grow(void **list, size_t *capacity, size_t used, size_t item_size) {
-  if (used < *capacity) {
-    return 0;
-  }
-  size_t wanted = *capacity == 0 ? 16 : 2 * *capacity;
-  void *grown = realloc(*list, wanted * item_size);
-  if (grown == NULL) {
-    return TROUPE_ENOMEM;
-  }
-  *list = grown;
-  *capacity = wanted;
-  return 0;
-}
-
 int trp_whole_find(trp_whole_t *whole, const char *path) {
   trp_reader_t *reader = NULL;
   trp_record_t record;
@@ -165,39 +152,34 @@ static int compare_makers(const void *a, const void *b) {
   return one->order < other->order ? -1 : one->order > other->order;
 }
 
+static bool maker_is_before(const void *item, const void *key) {
+  return compare_makers(item, key) < 0;
+}
+
 const trp_maker_t *trp_whole_made(const trp_whole_t *whole, uint64_t sender, uint64_t sequence,
                                   size_t index) {
   const trp_maker_t wanted = {.sender = sender, .sequence = sequence};
-  size_t low = 0;
-  size_t high = whole->maker_count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (compare_makers(&whole->makers[middle], &wanted) < 0) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  if (index >= whole->maker_count - low) {
+  size_t first = trp_array_search(whole->makers, whole->maker_count, sizeof *whole->makers,
+                                  maker_is_before, &wanted);
+  if (index >= whole->maker_count - first) {
     return NULL;
   }
-  const trp_maker_t *found = &whole->makers[low + index];
+  const trp_maker_t *found = &whole->makers[first + index];
   return found->sender == sender && found->sequence == sequence ? found : NULL;
 }
 
+static bool shadow_has_begun(const void *item, const void *key) {
+  const trp_shadow_t *shadow = item;
+  const trp_shadow_t *event = key;
+  return shadow->sender < event->sender ||
+         (shadow->sender == event->sender && shadow->first <= event->first);
+}
+
 bool trp_whole_is_shadowed(const trp_whole_t *whole, uint64_t sender, uint64_t sequence) {
-  size_t low = 0;
-  size_t high = whole->shadow_count;
-  while (low < high) { // the first one behind the event
-    size_t middle = low + (high - low) / 2;
-    const trp_shadow_t *shadow = &whole->shadows[middle];
-    if (shadow->sender < sender || (shadow->sender == sender && shadow->first <= sequence)) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  const trp_shadow_t *shadow = low == 0 ? NULL : &whole->shadows[low - 1];
+  const trp_shadow_t event = {.sender = sender, .first = sequence};
+  size_t behind = trp_array_search(whole->shadows, whole->shadow_count, sizeof *whole->shadows,
+                                   shadow_has_begun, &event);
+  const trp_shadow_t *shadow = behind == 0 ? NULL : &whole->shadows[behind - 1];
   return shadow != NULL && shadow->sender == sender && sequence <= shadow->last;
 }
 
@@ -446,10 +428,15 @@ static int touch(trp_whole_t *whole, uint64_t id, trp_node_t **node) {
   if (*node != NULL) {
     return 0;
   }
-  int error = whole->node_count == UINT32_MAX ? (int)TROUPE_ENOMEM
-                                              : grow((void **)&whole->nodes, &whole->node_capacity,
-                                                     whole->node_count, sizeof(trp_node_t *));
-  trp_node_t *made = error == 0 ? calloc(1, sizeof *made) : NULL;
+  trp_node_t **nodes = whole->node_count == UINT32_MAX
+                           ? NULL
+                           : trp_array_room(whole->nodes, &whole->node_capacity, whole->node_count,
+                                            sizeof(trp_node_t *));
+  if (nodes == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  whole->nodes = nodes;
+  trp_node_t *made = calloc(1, sizeof *made);
   if (made == NULL || trp_map_put(&whole->connections, id, made) != 0) {
     free(made);
     return TROUPE_ENOMEM;
@@ -509,17 +496,19 @@ static int note_maker(search_t *search, const trp_causes_t *causes, bool known, 
     node->state = node->state == WHOLE ? UNCLEAR : node->state;
     return 0;
   }
-  int error = grow((void **)&whole->makers, &whole->maker_capacity, whole->maker_count,
-                   sizeof *whole->makers);
-  if (error == 0) {
-    whole->makers[whole->maker_count] = (trp_maker_t){.sender = causes->sender,
-                                                      .sequence = causes->sequence,
-                                                      .order = whole->maker_count,
-                                                      .id = node->id,
-                                                      .listens = listens};
-    whole->maker_count++;
+  trp_maker_t *makers = trp_array_room(whole->makers, &whole->maker_capacity, whole->maker_count,
+                                       sizeof *makers);
+  if (makers == NULL) {
+    return TROUPE_ENOMEM;
   }
-  return error;
+  whole->makers = makers;
+  makers[whole->maker_count] = (trp_maker_t){.sender = causes->sender,
+                                             .sequence = causes->sequence,
+                                             .order = whole->maker_count,
+                                             .id = node->id,
+                                             .listens = listens};
+  whole->maker_count++;
+  return 0;
 }
 
 static int add_edge(trp_whole_t *whole, const trp_node_t *cause, const trp_node_t *effect) {
@@ -527,14 +516,15 @@ static int add_edge(trp_whole_t *whole, const trp_node_t *cause, const trp_node_
   if (trp_map_get(&whole->known_edges, key) != NULL) {
     return 0;
   }
-  int error = grow((void **)&whole->edges, &whole->edge_capacity, whole->edge_count,
-                   sizeof *whole->edges);
-  if (error == 0) {
-    error = trp_map_put(&whole->known_edges, key, whole);
+  trp_edge_t *edges = trp_array_room(whole->edges, &whole->edge_capacity, whole->edge_count,
+                                     sizeof *edges);
+  if (edges == NULL) {
+    return TROUPE_ENOMEM;
   }
+  whole->edges = edges;
+  int error = trp_map_put(&whole->known_edges, key, whole);
   if (error == 0) {
-    whole->edges[whole->edge_count++] = (trp_edge_t){.cause = cause->order,
-                                                     .effect = effect->order};
+    edges[whole->edge_count++] = (trp_edge_t){.cause = cause->order, .effect = effect->order};
   }
   return error;
 }
@@ -554,12 +544,14 @@ static int note_latest(search_t *search) {
       return 0;
     }
   }
-  int error = grow((void **)&search->latest, &search->latest_capacity, search->latest_count,
-                   sizeof *search->latest);
-  if (error == 0) {
-    search->latest[search->latest_count++] = taken;
+  trp_shadow_t *latest = trp_array_room(search->latest, &search->latest_capacity,
+                                        search->latest_count, sizeof *latest);
+  if (latest == NULL) {
+    return TROUPE_ENOMEM;
   }
-  return error;
+  search->latest = latest;
+  latest[search->latest_count++] = taken;
+  return 0;
 }
 
 static int note_gap(search_t *search) {
@@ -570,15 +562,16 @@ static int note_gap(search_t *search) {
 
 static int note_shadows(search_t *search) {
   trp_whole_t *whole = search->whole;
-  int error = 0;
-  for (size_t i = 0; error == 0 && i < search->latest_count; i++) {
-    error = grow((void **)&whole->shadows, &whole->shadow_capacity, whole->shadow_count,
-                 sizeof *whole->shadows);
-    if (error == 0) {
-      whole->shadows[whole->shadow_count++] = search->latest[i];
+  for (size_t i = 0; i < search->latest_count; i++) {
+    trp_shadow_t *shadows = trp_array_room(whole->shadows, &whole->shadow_capacity,
+                                           whole->shadow_count, sizeof *shadows);
+    if (shadows == NULL) {
+      return TROUPE_ENOMEM;
     }
+    whole->shadows = shadows;
+    shadows[whole->shadow_count++] = search->latest[i];
   }
-  return error;
+  return 0;
 }
 
 /// Something is missing: it may be of each connection that is open.
@@ -633,19 +626,16 @@ static void finish(trp_whole_t *whole) {
   count(whole);
 }
 
+static bool edge_is_before(const void *item, const void *key) {
+  const trp_edge_t *edge = item;
+  const trp_node_t *node = key;
+  return edge->cause < node->order;
+}
+
 /// The first of the edges that lead away from a node, in what is sorted.
 static size_t first_edge(const trp_whole_t *whole, const trp_node_t *node) {
-  size_t low = 0;
-  size_t high = whole->edge_count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (whole->edges[middle].cause < node->order) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
+  return trp_array_search(whole->edges, whole->edge_count, sizeof *whole->edges, edge_is_before,
+                          node);
 }
 
 static void spoil_moved(trp_whole_t *whole, trp_node_t *from) {
