@@ -5,13 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <troupe/error.h>
+#include <troupe/trace_file.h>
 
 #include "core/message/codec.h"
+#include "core/message/id.h"
 #include "core/trace/kinds.h"
 #include "core/trace/view.h"
 
 static bool is_chosen(const trp_keep_t *keep, uint64_t connection);
-static int choose(trp_keep_t *keep, trp_wire_batch_t *batch);
+static int choose(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_wire_batch_t *batch);
+static int note_event(trp_keep_t *keep, uint64_t actor, const trp_wire_batch_t *batch, size_t index,
+                      uint64_t connection);
+static int choose_made(trp_keep_t *keep, uint64_t actor, const trp_causes_t *causes,
+                       uint64_t connection);
+static void note_closed(trp_keep_t *keep, uint64_t connection);
 static int reserve(trp_keep_t *keep, size_t more);
 static int add_envelope(trp_keep_t *keep, const trp_wire_batch_t *batch, const trp_frame_t *whole);
 static int add_payload(trp_keep_t *keep, uint16_t type, uint64_t actor,
@@ -30,6 +37,8 @@ void trp_keep_init(trp_keep_t *keep, const troupe_record_options_t *options) {
 void trp_keep_free(trp_keep_t *keep) {
   trp_arena_free(&keep->arena);
   trp_map_free(&keep->servers);
+  trp_map_free(&keep->otherwise);
+  free(keep->events);
   free(keep->body);
 }
 
@@ -60,7 +69,7 @@ int trp_keep_some(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_frame_t *
   bool chooses_some = chooses(keep);
   size_t all = batch->n_messages;
   if (chooses_some) {
-    error = choose(keep, batch);
+    error = choose(keep, type, actor, batch);
     if (error != 0 || (batch->n_messages == 0 && all > 0)) {
       return error;
     }
@@ -81,40 +90,59 @@ int trp_keep_some(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_frame_t *
   return error == 0 ? 1 : error;
 }
 
-static bool is_chosen(const trp_keep_t *keep, uint64_t connection) {
-  if (connection == 0) {
-    return true;
-  }
+/// By its id: all that is about a connection is kept or not, whichever actor has it.
+static bool id_is_chosen(const trp_keep_t *keep, uint64_t connection) {
   if (keep->connection != 0) {
-    return connection == keep->connection;
+    return troupe_id_matches(connection, keep->connection);
   }
-  // All that is about a connection is kept or not, whichever actor has it.
   uint64_t mixed = connection * UINT64_C(0x9e3779b97f4a7c15);
   return (mixed ^ mixed >> 32) % keep->one_in == 0;
 }
 
+static bool is_chosen(const trp_keep_t *keep, uint64_t connection) {
+  if (connection == 0) {
+    return true;
+  }
+  bool otherwise = trp_map_get(&keep->otherwise, connection) != NULL;
+  return id_is_chosen(keep, connection) != otherwise;
+}
+
+static bool makes(const trp_message_t *message) {
+  return message->kind == TRP_KIND(COMMAND_CONNECT) || message->kind == TRP_KIND(COMMAND_ADOPT);
+}
+
 /// Leaves out the messages of other connections. Empty ones take their places, so that those that
 /// are kept have their numbers; of a connection that the actor makes it stays that it does.
-static int choose(trp_keep_t *keep, trp_wire_batch_t *batch) {
+static int choose(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_wire_batch_t *batch) {
   size_t kept = 0;
+  trp_causes_t causes;
+  trp_causes_begin(&causes, batch);
   for (size_t i = 0; i < batch->n_messages; i++) {
     trp_message_t *message = batch->messages[i];
     uint64_t connection = 0;
+    bool known = trp_causes_next(&causes);
     int error = trp_connection_of(&keep->servers, message, &connection);
+    if (error == 0 && type == TRP_RECORD_IN) {
+      error = note_event(keep, actor, batch, i, connection);
+    } else if (error == 0 && known && makes(message)) {
+      error = choose_made(keep, actor, &causes, connection);
+    }
     if (error != 0) {
       return error;
     }
-    if (is_chosen(keep, connection)) {
+    bool chosen = is_chosen(keep, connection);
+    if (type == TRP_RECORD_IN && message->kind == TRP_KIND(EVENT_CLOSE)) {
+      note_closed(keep, connection);
+    }
+    if (chosen) {
       kept = i + 1;
       continue;
     }
-    bool makes = message->kind == TRP_KIND(COMMAND_CONNECT) ||
-                 message->kind == TRP_KIND(COMMAND_ADOPT);
     const trp_message_t none = TROUPE__WIRE__MESSAGE__INIT;
     uint64_t subject = message->subject;
-    Troupe__Wire__Kind kind = message->kind;
+    Troupe__Wire__Kind kind = makes(message) ? message->kind : none.kind;
     *message = none;
-    if (makes) {
+    if (kind != none.kind) {
       message->kind = kind;
       message->subject = subject;
       kept = i + 1;
@@ -122,6 +150,69 @@ static int choose(trp_keep_t *keep, trp_wire_batch_t *batch) {
   }
   batch->n_messages = kept;
   return 0;
+}
+
+// ---- Connections that are made because of others ----
+
+static trp_kept_event_t *place_of(const trp_keep_t *keep, uint64_t actor, uint64_t sender,
+                                  uint64_t sequence) {
+  uint64_t mixed = (actor * UINT64_C(0x9e3779b97f4a7c15) ^ sender) * UINT64_C(0x9e3779b97f4a7c15);
+  return &keep->events[((mixed >> 32) + sequence) % TRP_KEEP_EVENTS];
+}
+
+static int note_event(trp_keep_t *keep, uint64_t actor, const trp_wire_batch_t *batch, size_t index,
+                      uint64_t connection) {
+  const trp_message_t *message = batch->messages[index];
+  if (message->kind == TRP_KIND(EVENT_TIMER) && message->detail_case == TRP_DETAIL(TIMER) &&
+      !trp_id_is_actor(message->timer->subject) &&
+      trp_map_get(&keep->servers, message->timer->subject) == NULL) {
+    connection = message->timer->subject; // after whose event it was started
+  }
+  if (connection == 0) {
+    return 0;
+  }
+  if (keep->events == NULL) {
+    keep->events = calloc(TRP_KEEP_EVENTS, sizeof *keep->events);
+    if (keep->events == NULL) {
+      return TROUPE_ENOMEM;
+    }
+  }
+  uint64_t sequence = batch->first_sequence + index;
+  *place_of(keep, actor, batch->sender, sequence) = (trp_kept_event_t){
+      .actor = actor, .sender = batch->sender, .sequence = sequence, .connection = connection};
+  return 0;
+}
+
+static int choose_made(trp_keep_t *keep, uint64_t actor, const trp_causes_t *causes,
+                       uint64_t connection) {
+  bool chosen = id_is_chosen(keep, connection);
+  if (keep->events != NULL) {
+    const trp_kept_event_t *event = place_of(keep, actor, causes->sender, causes->sequence);
+    if (event->actor == actor && event->sender == causes->sender &&
+        event->sequence == causes->sequence && event->connection != connection &&
+        event->connection != 0) {
+      bool like = is_chosen(keep, event->connection);
+      // The one connection that was asked for is kept in any case.
+      chosen = like || (chosen && keep->connection != 0);
+    }
+  }
+  if (chosen != id_is_chosen(keep, connection)) {
+    return trp_map_put(&keep->otherwise, connection, keep);
+  }
+  trp_map_remove(&keep->otherwise, connection);
+  return 0;
+}
+
+/// It is forgotten, so that what is remembered does not grow, but not at once.
+static void note_closed(trp_keep_t *keep, uint64_t connection) {
+  if (connection == 0 || trp_map_get(&keep->otherwise, connection) == NULL) {
+    return;
+  }
+  uint64_t *place = &keep->closed[keep->closed_at++ % TRP_KEEP_CLOSED];
+  if (*place != 0) {
+    trp_map_remove(&keep->otherwise, *place);
+  }
+  *place = connection;
 }
 
 static int reserve(trp_keep_t *keep, size_t more) {

@@ -10,6 +10,7 @@
 
 #include "core/message/id.h"
 #include "core/trace/calls.h"
+#include "core/trace/flight_file.h"
 #include "core/trace/kinds.h"
 #include "core/trace/replay_state.h"
 #include "core/trace/view.h"
@@ -36,14 +37,15 @@ static int receive_one(trp_replay_t *replay, trp_in_t *in);
 static int deliver(trp_replay_t *replay, trp_in_t *in);
 static int finish(trp_replay_t *replay, int status);
 
-int trp_replay_open(const char *path, const troupe_replay_options_t *options, trp_accept_t *accept,
-                    troupe_replay_report_t *report, trp_replay_t **replay) {
+int trp_replay_open(const char *path, const char *name, const troupe_replay_options_t *options,
+                    trp_accept_t *accept, troupe_replay_report_t *report, trp_replay_t **replay) {
   trp_replay_t *made = calloc(1, sizeof *made);
   if (made == NULL) {
     return TROUPE_ENOMEM;
   }
   made->base.ops = &replay_ops;
   made->path = path;
+  made->name = name;
   made->options = *options;
   made->accept = accept;
   made->report = report;
@@ -125,14 +127,24 @@ static int read_start(trp_replay_t *replay) {
   return 0;
 }
 
+static bool is_flight(const char *path) {
+  trp_flight_file_t *flight = NULL;
+  int error = trp_flight_file_open(path, &flight);
+  trp_flight_file_close(&flight);
+  return error == 0;
+}
+
 int trp_replay_explain(trp_replay_t *replay, int error) {
-  trp_text_add(&replay->text, "%s cannot be replayed: ", replay->path);
+  trp_text_add(&replay->text, "%s cannot be replayed: ", replay->name);
   if (error == TROUPE_ETRACEVERSION) {
     trp_text_add(&replay->text,
                  "a later version of troupe wrote it, in a format that this one (" TROUPE_VERSION
                  ") does not know.\n");
   } else if (error == TROUPE_EBADTRACE) {
-    trp_text_add(&replay->text, "it is not a trace, or its beginning is damaged.\n");
+    trp_text_add(&replay->text, is_flight(replay->path)
+                                    ? "it is a flight recorder's file, which has the last moments "
+                                      "only.\n"
+                                    : "it is not a trace, or its beginning is damaged.\n");
   } else {
     trp_text_add(&replay->text, "%s.\n", troupe_error_message(error));
   }
@@ -180,7 +192,7 @@ static int file_record(trp_replay_t *replay, const trp_record_t *record) {
     trp_text_add(&replay->text,
                  " cannot be replayed further: behind event %" PRIu64
                  " records are missing in %s.\n",
-                 replay->report->events, replay->path);
+                 replay->report->events, replay->name);
     return TROUPE_EINCOMPLETE;
   }
   replay->sequence = expected;
@@ -336,7 +348,7 @@ static int deliver(trp_replay_t *replay, trp_in_t *in) {
       trp_text_add(&replay->text,
                    "%s: the batch behind event %" PRIu64
                    " cannot be read; up to it all is the same.\n",
-                   replay->path, replay->report->events);
+                   replay->name, replay->report->events);
       return trp_replay_stop(replay, replay->report->events == 0 ? error : 0);
     }
     trp_replay_explain(replay, error);
@@ -449,7 +461,7 @@ static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {
     trp_replay_tell_heading(replay);
     trp_text_add(&replay->text,
                  " cannot be replayed: it makes a call whose result is not in %s: %s.\n",
-                 replay->path, trp_call_name(call));
+                 replay->name, trp_call_name(call));
     return trp_replay_stop(replay, TROUPE_EINCOMPLETE);
   }
   trp_replay_tell_heading(replay);

@@ -27,8 +27,9 @@ struct trp_accept;
 
 /// Opens a trace; its start record is read. With `accept` (borrowed until it is closed; NULL is fine)
 /// nothing is compared, and all that is done is written there. The errors are troupe_replay()'s;
-/// `report->text` says why. Blocks on the disk.
-int trp_replay_open(const char *path, const troupe_replay_options_t *options,
+/// `report->text` says why, and calls the file `name`. Blocks on
+/// the disk.
+int trp_replay_open(const char *path, const char *name, const troupe_replay_options_t *options,
                     struct trp_accept *accept, troupe_replay_report_t *report,
                     trp_replay_t **replay);
 

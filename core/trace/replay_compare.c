@@ -412,7 +412,7 @@ static void tell_command(trp_replay_t *replay, trp_stream_t *stream, trp_said_t 
   trp_text_t *text = &replay->text;
   trp_said_t got = out == NULL ? (trp_said_t){0} : said_of(out, index);
   trp_replay_tell_heading(replay);
-  trp_text_add(text, " does not do what it did in %s: message %" PRIu64 " to ", replay->path,
+  trp_text_add(text, " does not do what it did in %s: message %" PRIu64 " to ", replay->name,
                stream->compared + 1);
   trp_print_id(text, stream->to);
   trp_text_add(text, " differs.\n");
@@ -455,7 +455,7 @@ static void tell_command(trp_replay_t *replay, trp_stream_t *stream, trp_said_t 
 
 int trp_replay_tell_made(trp_replay_t *replay, const trp_out_t *out, size_t index) {
   trp_replay_tell_heading(replay);
-  trp_text_add(&replay->text, " makes a connection that it did not make in %s.\n", replay->path);
+  trp_text_add(&replay->text, " makes a connection that it did not make in %s.\n", replay->name);
   print_said(&replay->text, "expected: ", (trp_said_t){0});
   print_said(&replay->text, "got:      ", said_of(out, index));
   trp_replay_tell_place(replay, (trp_cause_t){.sender = out->cause_sender,
@@ -467,6 +467,9 @@ int trp_replay_tell_made(trp_replay_t *replay, const trp_out_t *out, size_t inde
 
 void trp_replay_tell_place(trp_replay_t *replay, trp_cause_t cause) {
   trp_recent_tell(&replay->recent, cause, &replay->start, &replay->text);
+  if (replay->partial) {
+    trp_partial_tell_doubt(replay);
+  }
 }
 
 /// No difference, but the recording does not go on to the actor's end.
@@ -497,7 +500,7 @@ static void tell_flow(trp_replay_t *replay, const trp_flow_difference_t *differe
                       trp_cause_t cause) {
   trp_text_t *text = &replay->text;
   trp_replay_tell_heading(replay);
-  trp_text_add(text, " does not send what it sent in %s: what goes to ", replay->path);
+  trp_text_add(text, " does not send what it sent in %s: what goes to ", replay->name);
   trp_print_id(text, difference->flow->id);
   trp_text_add(text, " differs behind byte %" PRIu64 ".\n", difference->flow->position);
   print_piece(text, "expected: ", difference->expected);

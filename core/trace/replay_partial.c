@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <troupe/error.h>
 
 #include "core/message/id.h"
@@ -49,7 +50,7 @@ static int tell_none(trp_replay_t *replay) {
 static int tell_incomplete(trp_replay_t *replay, const char *why) {
   trp_text_t *text = &replay->text;
   trp_replay_tell_heading(replay);
-  trp_text_add(text, " cannot be replayed: %s is not complete", replay->path);
+  trp_text_add(text, " cannot be replayed: %s is not complete", replay->name);
   trp_record_t record;
   uint64_t batches = 0;
   int result = 1;
@@ -70,15 +71,32 @@ static int tell_incomplete(trp_replay_t *replay, const char *why) {
 
 /// Why a trace is not complete, as its header says.
 static void tell_reason(trp_replay_t *replay) {
+  static const struct {
+    uint32_t flag;
+    const char *words;
+  } reasons[] = {{TRP_TRACE_LATE, "recording began after the actor"},
+                 {TRP_TRACE_CHOSEN, "some connections only"},
+                 {TRP_TRACE_CUT, "payloads are cut or redacted"},
+                 {TRP_TRACE_ROTATED, "an earlier file has what came before"},
+                 {TRP_TRACE_LOST, "something was lost"}};
   uint32_t flags = trp_reader_header(replay->reader)->flags;
-  trp_text_add(&replay->text, " (%s%s%s%s%s)",
-               (flags & TRP_TRACE_LATE) != 0 ? "it began late, " : "",
-               (flags & TRP_TRACE_CHOSEN) != 0 ? "some connections only, " : "",
-               (flags & TRP_TRACE_CUT) != 0 ? "payloads are cut, " : "",
-               (flags & TRP_TRACE_ROTATED) != 0 ? "it goes on from another file, " : "",
-               (flags & TRP_TRACE_LOST) != 0 ? "something was lost"
-               : flags == 0                  ? "something was lost while it was recorded"
-                                             : "nothing else");
+  flags = flags == 0 ? (uint32_t)TRP_TRACE_LOST : flags; // as earlier versions wrote it
+  const char *between = " (";
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if ((flags & reasons[i].flag) != 0) {
+      trp_text_add(&replay->text, "%s%s", between, reasons[i].words);
+      between = "; ";
+    }
+  }
+  trp_text_add(&replay->text, strcmp(between, "; ") == 0 ? ")" : "");
+}
+
+void trp_partial_tell_doubt(trp_replay_t *replay) {
+  trp_text_add(&replay->text, "The trace is not complete");
+  tell_reason(replay);
+  trp_text_add(&replay->text,
+               ": where the actor goes by what it remembers of something that is left out, it does "
+               "something else without being broken.\n");
 }
 
 /// What is about connections that are not whole is not given, nor what is about something that the
@@ -213,7 +231,7 @@ int trp_partial_tell(trp_replay_t *replay) {
     return tell_none(replay);
   }
   trp_replay_tell_heading(replay);
-  trp_text_add(&replay->text, " did the same; %s is not complete", replay->path);
+  trp_text_add(&replay->text, " did the same; %s is not complete", replay->name);
   tell_reason(replay);
   trp_text_add(&replay->text,
                ", and of its %" PRIu64 " connections %" PRIu64 " are whole and were replayed: ",

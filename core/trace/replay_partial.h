@@ -28,6 +28,9 @@ trp_item_t *trp_partial_find_call(struct trp_replay *replay, uint32_t call);
 /// Main has returned: the verdict.
 int trp_partial_finish(struct trp_replay *replay, int status);
 
+/// Something differs: says why that may be no fault of the actor's.
+void trp_partial_tell_doubt(struct trp_replay *replay);
+
 /// Which connections were replayed. Returns the verdict: 0, unless there was none.
 int trp_partial_tell(struct trp_replay *replay);
 

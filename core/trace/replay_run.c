@@ -16,6 +16,7 @@ typedef struct {
   troupe_main_fn main;
   void *argument;
   const char *path;
+  const char *name; // of the file, for people
 } subject_t;
 
 static int run(const subject_t *subject, const troupe_replay_options_t *options,
@@ -32,7 +33,7 @@ int troupe_replay_with(troupe_main_fn main, void *argument, const char *path,
                        const troupe_replay_options_t *options, troupe_replay_report_t *report) {
   static const troupe_replay_options_t defaults;
   troupe_replay_report_t unseen;
-  const subject_t subject = {.main = main, .argument = argument, .path = path};
+  const subject_t subject = {.main = main, .argument = argument, .path = path, .name = path};
   options = options == NULL ? &defaults : options;
   report = report == NULL ? &unseen : report;
   *report = (troupe_replay_report_t){0};
@@ -65,7 +66,7 @@ int troupe_replay_with(troupe_main_fn main, void *argument, const char *path,
 static int run(const subject_t *subject, const troupe_replay_options_t *options,
                trp_accept_t *accept, troupe_replay_report_t *report) {
   trp_replay_t *replay = NULL;
-  int error = trp_replay_open(subject->path, options, accept, report, &replay);
+  int error = trp_replay_open(subject->path, subject->name, options, accept, report, &replay);
   if (error != 0) {
     return error;
   }
@@ -138,6 +139,7 @@ static int look_twice(const subject_t *subject, troupe_replay_report_t *report) 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     subject_t written = *subject;
     written.path = path;
+    written.name = "the first of the two";
     again = (troupe_replay_report_t){0};
     error = run(&written, &defaults, NULL, &again);
   }

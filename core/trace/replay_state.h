@@ -32,6 +32,7 @@ typedef struct trp_given {
 struct trp_replay {
   trp_inbox_t base;
   const char *path;
+  const char *name; // of the file, for people
   troupe_replay_options_t options;
   trp_accept_t *accept; // NULL: it compares. Else nothing is compared, and all that is done is
                         // written

@@ -31,8 +31,12 @@ typedef struct troupe_record_options {
                         ///< MiB
   bool running;        ///< actors that run already, too. Their traces begin in the middle: those of
                        ///< their connections that begin later can be replayed
-  uint64_t connection; ///< the id of the one connection to record; 0: all
-  unsigned one_connection_in; ///< N: one of N connections, chosen by its id; 0 and 1: all
+  uint64_t connection; ///< the id of the one connection to record, its socket's or one that
+                       ///< troupe_id_parse() read; 0: all
+  unsigned
+      one_connection_in;   ///< N: one of N connections, chosen by its id; 0 and 1: all. With these
+                           ///< two goes what an actor connects to because of what came on a
+                           ///< connection that is recorded: of a proxy both sides or none
   bool cut_payloads;       ///< of each payload only the first `payload_bytes`, its length and hash
   size_t payload_bytes;    ///< with cut_payloads
   troupe_redact_fn redact; ///< NULL: payloads are written as they are

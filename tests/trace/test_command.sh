@@ -114,7 +114,7 @@ ends 1 trace diff --stream traces/echo-0.trace traces/echo-1.trace
 says 'the bytes from the peer differ'
 
 # client: the same server gives the same answers, at each speed; another one does not.
-start --record again
+start --record again --flight flight
 ends 0 trace client --speed 20 "127.0.0.1:$port" traces
 says '8 connections, [0-9]+ bytes sent, [0-9]+ bytes of answers compared: all as recorded'
 ends 0 trace client --full-speed --at-once 3 "localhost:$port" traces
@@ -205,6 +205,12 @@ for command in dump json; do
   ends 0 trace $command --kind 'connection attempt' traces
   [ ! -s out ] || fail "an echo makes no connections"
 done
+ends 2 trace stat --connection 1/4711 traces
+complains "there is no connection 1/4711"
+[ ! -s out ] || fail "nothing is known of it"
+ends 0 trace stat --connections --connection "$connection" traces/echo-0.trace traces/echo-1.trace
+says 'echo-1.trace'
+! grep -q 'echo-0.trace' out || fail "it is not in that one"
 ends 2 trace diff --kind foo traces/echo-0.trace traces/echo-0.trace
 ends 2 trace diff --actor nobody traces/echo-0.trace traces/echo-0.trace
 ends 2 trace diff --connection 1/4711 traces/echo-0.trace traces/echo-0.trace
@@ -301,3 +307,5 @@ ends 5 trace replay --library ./libmissing.so --main shout handled/shout-0.trace
 ends 5 trace replay --library ./libhandlers.so --main nobody handled/shout-0.trace
 complains "has no 'nobody'"
 ends 3 trace replay --library ./libhandlers.so --main shout text.trace
+ends 3 trace replay --library ./libhandlers.so --main shout flight
+says "it is a flight recorder's file"

@@ -456,6 +456,43 @@ static void of_a_proxy_recorded_from_the_middle_both_sides_are_replayed(void **s
   }
 }
 
+static void of_a_share_of_its_connections_a_proxy_has_both_sides(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  begin_service(1);
+  record((troupe_record_options_t){.one_connection_in = 3});
+  spawn("proxy", proxy_main);
+  for (int i = 0; i < 30; i++) {
+    int fd = open_talk("hello, chosen or not");
+    say(fd, "later"); // timers are no reason to lose anything
+    end_talk(fd);
+  }
+  end_service();
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  assert_in_range(report.connections, 6, 40);
+  assert_int_equal(report.connections % 2, 0);
+  assert_int_equal(report.left_out, 0);
+  others_differ(proxy_main, trace_of("proxy-0"));
+}
+
+static void with_one_connection_goes_what_is_made_because_of_it(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  uint64_t id = 0;
+  assert_int_equal(troupe_id_parse("1/3", &id), 0);
+  begin_service(1);
+  record((troupe_record_options_t){.connection = id});
+  spawn("proxy", proxy_main);
+  for (int i = 0; i < 5; i++) {
+    end_talk(open_talk("hello"));
+  }
+  end_service();
+  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  assert_int_equal(report.connections, 2);
+  assert_int_equal(report.left_out, 0);
+  says(&report, "1/3, ");
+}
+
 // ---- Timers ----
 
 static void what_timers_of_whole_connections_do_is_replayed(void **state) {
@@ -640,7 +677,7 @@ static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(vo
       continue; // a short one, the last
     }
     check(0, result, &report);
-    says(&report, "it goes on from another file");
+    says(&report, "an earlier file has what came before");
     assert_true(report.connections >= 2);
     assert_true(report.left_out >= 2);
     says(&report, "\nLeft out: ");
@@ -714,6 +751,8 @@ static int set_up_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       trp_test_that_leaves_nothing(of_a_proxy_recorded_from_the_middle_both_sides_are_replayed),
+      trp_test_that_leaves_nothing(of_a_share_of_its_connections_a_proxy_has_both_sides),
+      trp_test_that_leaves_nothing(with_one_connection_goes_what_is_made_because_of_it),
       trp_test_that_leaves_nothing(what_timers_of_whole_connections_do_is_replayed),
       trp_test_that_leaves_nothing(what_a_timer_from_before_the_recording_moves_is_left_out),
       trp_test_that_leaves_nothing(a_proxy_with_a_gap_anywhere_never_differs_from_itself),

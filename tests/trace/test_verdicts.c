@@ -276,6 +276,7 @@ static void an_actor_that_is_not_deterministic_is_told_so(void **state) {
   assert_int_equal(replay(CLOCK, twice, &report), TROUPE_EDIFFERS);
   assert_true(report.not_deterministic);
   says(&report, "not deterministic");
+  says(&report, "does not do what it did in the first of the two: ");
   says(&report, "payload differs first in byte 0");
 }
 
@@ -314,11 +315,12 @@ static void of_a_late_trace_the_connections_that_are_whole_are_replayed(void **s
   assert_int_equal(report.connections, 7);
   assert_int_equal(report.left_out, 1);
   assert_true(report.commands >= 7);
-  says(&report, "it began late");
+  says(&report, "recording began after the actor)");
   says(&report, "of its 8 connections 7 are whole and were replayed: 1/2, 1/3,");
   says(&report, "\nLeft out: 1/1 (whose beginning is missing).\n");
   assert_int_equal(replay(ONE_BYTE, exact, &report), TROUPE_EDIFFERS);
   says(&report, "payload differs first in byte 3");
+  says(&report, "where the actor goes by what it remembers of something that is left out");
   assert_int_equal(replay(IN_PIECES, exact, &report), TROUPE_EDIFFERS);
   assert_int_equal(replay(IN_PIECES, stream, &report), 0);
   assert_int_equal(report.connections, 7);
@@ -340,7 +342,7 @@ static void what_one_chose_to_record_is_replayed(void **state) {
   assert_int_equal(replay(SAME, exact, &report), 0);
   assert_in_range(report.connections, 3, 20);
   assert_int_equal(report.left_out, 0);
-  says(&report, "some connections only");
+  says(&report, "(some connections only)");
   assert_int_equal(replay(ONE_BYTE, exact, &report), TROUPE_EDIFFERS);
 }
 
@@ -355,7 +357,7 @@ static void connections_with_cut_payloads_are_left_out(void **state) {
        "\nLeft out: 1/1 (whose beginning is missing), 1/8 (with a payload that is cut).\n");
   record_late((troupe_record_options_t){.cut_payloads = true});
   assert_int_equal(replay(SAME, exact, &report), TROUPE_EINCOMPLETE);
-  says(&report, "payloads are cut");
+  says(&report, "(recording began after the actor; payloads are cut or redacted)");
   says(&report, "none of its connections is whole");
   says(&report, "1/2, 1/3, 1/4, 1/5, 1/6, 1/7, 1/8 (with a payload that is cut).\n");
 }
@@ -365,6 +367,7 @@ static void a_gap_spoils_what_was_open_then_and_nothing_else(void **state) {
   troupe_replay_report_t report;
   record_service();
   trp_tape_t tape = trp_tape_load(trace_of("shouter-0"));
+  assert_non_null(tape.records);
   // Behind the first data of the third pair.
   size_t at = 0;
   for (int seen = 0; seen < 5; at++) {

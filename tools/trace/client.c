@@ -354,7 +354,7 @@ static int run(client_t *client, char **paths, int count, const filter_t *filter
   }
   code = play(client);
   if (code == END_FINE) {
-    source_check_connections(&client->source);
+    source_check_connections(&client->source.filter);
   }
   close(client->epoll);
   while (client->sessions != NULL) {

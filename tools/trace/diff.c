@@ -117,7 +117,7 @@ static int compare_order(char **paths, const filter_t *filter) {
     worst = code > worst ? code : worst;
   }
   if (worst == END_FINE) {
-    source_check_connections(&a); /* else they were the same: nothing */
+    source_check_connections(&a.filter); /* else they were the same: nothing */
   }
   source_close(&a);
   source_close(&b);
@@ -195,7 +195,7 @@ static int read_flows(char *path, const filter_t *filter, flows_t *flows) {
   source_each(&source, add_entry, flows);
   code = source.code;
   if (code == END_FINE) {
-    source_check_connections(&source);
+    source_check_connections(&source.filter);
   }
   source_close(&source);
   return code;

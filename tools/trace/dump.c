@@ -95,7 +95,7 @@ int trace_dump(int argc, char **argv) {
   }
   code = source.code;
   if (code == END_FINE && entry == NULL && limit != 0) {
-    source_check_connections(&source);
+    source_check_connections(&source.filter);
   }
   source_close(&source);
   return code;

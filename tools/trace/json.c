@@ -158,7 +158,7 @@ int trace_json(int argc, char **argv) {
   free(room);
   code = source.code;
   if (code == END_FINE && entry == NULL) {
-    source_check_connections(&source);
+    source_check_connections(&source.filter);
   }
   source_close(&source);
   return code;

@@ -274,11 +274,11 @@ void source_check_actors(const source_t *source) {
   }
 }
 
-void source_check_connections(const source_t *source) {
-  for (int i = 0; i < source->filter.connection_count; i++) {
-    if (!source->filter.connections_seen[i]) {
+void source_check_connections(const filter_t *filter) {
+  for (int i = 0; i < filter->connection_count; i++) {
+    if (!filter->connections_seen[i]) {
       usage_error("--connection: there is no connection %s in what is given",
-                  source->filter.connection_texts[i]);
+                  filter->connection_texts[i]);
     }
   }
 }

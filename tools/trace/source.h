@@ -72,7 +72,7 @@ void source_close(source_t *source);
 /* Ends the program when the filter names an actor or a connection that is in none of the files: the
  * first before anything is read, the other behind the end. */
 void source_check_actors(const source_t *source);
-void source_check_connections(const source_t *source);
+void source_check_connections(const filter_t *filter);
 
 /* The next entry that passes the filter, borrowed until the next call; NULL at the end. */
 const troupe_trace_entry_t *source_next(source_t *source);

@@ -55,6 +55,14 @@ static void count_kind(sums_t *sums, const char *name) {
   }
 }
 
+/* Whether it is only said that the connection began, since one chose not to record it. */
+static bool is_left_out(const source_t *source, const troupe_trace_entry_t *entry) {
+  char fields[8];
+  return entry->type == TROUPE_ENTRY_COMMAND && source->given->info.chosen &&
+         (strcmp(entry->kind, "connect") == 0 || strcmp(entry->kind, "adopt") == 0) &&
+         troupe_trace_fields(entry, fields, sizeof fields) == 2;
+}
+
 /* False: no memory. */
 static bool count_connection(sums_t *sums, const troupe_trace_entry_t *entry, double seconds) {
   connection_t *connection = table_get(&sums->connections, entry->connection);
@@ -114,7 +122,8 @@ static bool count(void *context, const source_t *source, const troupe_trace_entr
     break;
   }
   count_kind(sums, entry->kind);
-  return entry->connection == 0 || count_connection(sums, entry, source_seconds(source, entry));
+  return entry->connection == 0 || is_left_out(source, entry) ||
+         count_connection(sums, entry, source_seconds(source, entry));
 }
 
 static int by_count(const void *a, const void *b) {
@@ -167,11 +176,20 @@ static void print_state(const troupe_trace_info_t *info) {
                             : "  complete as far as it goes: up to there it can be replayed");
     return;
   }
-  printf("  not complete:%s%s%s%s%s\n", info->late ? " recording began after the actor;" : "",
-         info->chosen ? " some connections only;" : "",
-         info->cut ? " payloads are cut or redacted;" : "",
-         info->rotated ? " an earlier file has what came before;" : "",
-         info->lost ? " something was lost;" : "");
+  const char *reasons[] = {info->late ? "recording began after the actor" : NULL,
+                           info->chosen ? "some connections only" : NULL,
+                           info->cut ? "payloads are cut or redacted" : NULL,
+                           info->rotated ? "an earlier file has what came before" : NULL,
+                           info->lost ? "something was lost" : NULL};
+  const char *between = ": ";
+  fputs("  not complete", stdout);
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (reasons[i] != NULL) {
+      printf("%s%s", between, reasons[i]);
+      between = "; ";
+    }
+  }
+  puts("");
 }
 
 /* Of a trace that was read whole, without main's end. What made it end there is known only when
@@ -192,27 +210,16 @@ static bool takes_all(const filter_t *filter) {
          !filter->has_from && !filter->has_to;
 }
 
-static int stat_file(char *path, const filter_t *filter, bool list) {
-  source_t source;
-  int code = source_open(&source, &path, 1, filter, "stat");
-  if (code != END_FINE) {
-    return code;
-  }
-  sums_t *sums = calloc(1, sizeof *sums);
-  if (sums == NULL) {
-    source_close(&source);
-    return END_FAILED;
-  }
-  sums->connections.size = sizeof(connection_t);
-  source_each(&source, count, sums);
-  const troupe_trace_info_t *info = &source.inputs[0].info;
+static void print_sums(const char *path, const source_t *source, sums_t *sums, bool all,
+                       bool list) {
+  const troupe_trace_info_t *info = &source->inputs[0].info;
   printf("%s\n", path);
-  if (source.count == 1 && !info->flight) {
+  if (source->count == 1 && !info->flight) {
     printf("  actor \"%s\" (copy %u), format %u.%u, by troupe %u.%u.%u, %llu bytes\n", info->name,
            info->index, info->format_major, info->format_minor, info->version[0], info->version[1],
            info->version[2], (unsigned long long)info->size_bytes);
   }
-  if (source.count == 1) {
+  if (source->count == 1) {
     print_state(info);
   }
   printf("  %.6f s, %llu events, %llu commands\n",
@@ -227,7 +234,7 @@ static int stat_file(char *path, const filter_t *filter, bool list) {
   }
   if (sums->ended) {
     printf("  main returned %lld\n", (long long)sums->status);
-  } else if (source.count == 1 && !info->flight && takes_all(filter)) {
+  } else if (source->count == 1 && !info->flight && all) {
     print_end(info);
   }
   qsort(sums->kinds, (size_t)sums->kind_count, sizeof sums->kinds[0], by_count);
@@ -236,6 +243,36 @@ static int stat_file(char *path, const filter_t *filter, bool list) {
   }
   if (list) {
     print_connections(&sums->connections);
+  }
+}
+
+static bool has_seen(const filter_t *filter) {
+  bool seen = filter->connection_count == 0;
+  for (int i = 0; i < filter->connection_count; i++) {
+    seen = seen || filter->connections_seen[i];
+  }
+  return seen;
+}
+
+/* Of files without the connections that are asked for nothing is said. */
+static int stat_file(char *path, filter_t *filter, bool list) {
+  source_t source;
+  int code = source_open(&source, &path, 1, filter, "stat");
+  if (code != END_FINE) {
+    return code;
+  }
+  sums_t *sums = calloc(1, sizeof *sums);
+  if (sums == NULL) {
+    source_close(&source);
+    return END_FAILED;
+  }
+  sums->connections.size = sizeof(connection_t);
+  source_each(&source, count, sums);
+  for (int i = 0; i < filter->connection_count; i++) {
+    filter->connections_seen[i] = filter->connections_seen[i] || source.filter.connections_seen[i];
+  }
+  if (has_seen(&source.filter)) {
+    print_sums(path, &source, sums, takes_all(filter), list);
   }
   table_free(&sums->connections);
   free(sums);
@@ -283,6 +320,9 @@ int trace_stat(int argc, char **argv) {
   for (int i = optind; i < argc; i++) {
     int code = stat_file(argv[i], &filter, list);
     worst = code > worst ? code : worst;
+  }
+  if (worst == END_FINE) {
+    source_check_connections(&filter);
   }
   return worst;
 }
