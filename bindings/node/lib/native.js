@@ -8,10 +8,10 @@ const native = require('./load');
 // As in src/binding.h.
 const KIND = {
   DATA: 1, BUFFER: 2, SLAB: 3, END: 4, WRITTEN: 5, FINISHED: 6, CONNECT: 7, ATTEMPT: 8, FAILED: 9, TIMED_OUT: 10,
-  TIMEOUT: 11, ERROR: 12, CLOSE: 13, CONNECTION: 14, SERVER_CLOSE: 15,
+  TIMEOUT: 11, ERROR: 12, CLOSE: 13, CONNECTION: 14, SERVER_CLOSE: 15, HELD: 16,
 };
+const LATE = { END: 0, FINISH: 1, CLOSE: 2 };
 const NUMBERS = 4;
-const AHEAD = 64; // events that are looked through for an end
 const ROOM = (4096 + 1024) * NUMBERS;
 const HANDLED = ROOM; // how many events were handled, for the addon
 
@@ -21,6 +21,11 @@ const handles = []; // by index
 let slab = null;
 let round = 0;
 let batch = 0;
+
+const ends = []; // callbacks, in order,
+const finishes = []; // of this too
+let leaving = []; // handles whose close is to be told, and those whose close is being told, both in order
+let left = [];
 
 const manually = { requireManualDestroy: true };
 
@@ -80,6 +85,24 @@ class Handle extends AsyncResource {
     handles[index] = this;
   }
 
+  // Calls that when Node would read the end that came with the last of the data,
+  endLate(callback) {
+    ends.push(callback);
+    native.tellLate(LATE.END);
+  }
+
+  // or when it would say that end() is done.
+  finishLate(callback) {
+    finishes.push(callback);
+    native.tellLate(LATE.FINISH);
+  }
+
+  // Tells the close when Node would.
+  leaveLate() {
+    leaving.push(this);
+    native.tellLate(LATE.CLOSE);
+  }
+
   forget() {
     this.emitDestroy();
     if (this.index >= 0) {
@@ -99,9 +122,12 @@ Object.assign(Handle.prototype, {
   path: undefined, // what it connects to, if it is one
   first: null, // what it connects to first
   bound: false, // from an address or a port of its own
+  several: false, // addresses are tried
   trying: null, // the address of the attempt that was told last
   attempted: false, // the next attempt to connect was told already
-  closed: false,
+  closed: false, // by the library
+  left: false, // its close was told
+  finishing: false, // its end was sent to the library
 });
 
 function take(at) {
@@ -141,13 +167,18 @@ function tell(handle, kind, a, b) {
       listeners.onAttempt(owner, handle, 'connectionAttemptTimeout', extras[a]);
       break;
     case KIND.TIMEOUT:
-      listeners.onTimeout(owner);
+      listeners.onTimeout(owner, handle);
       break;
     case KIND.ERROR:
       listeners.onError(owner, handle, extras[a]);
       break;
     case KIND.CLOSE:
       listeners.onClose(owner, handle);
+      break;
+    case KIND.HELD:
+      if (!handle.paused) {
+        native.socketResume(handle.index);
+      }
       break;
   }
 }
@@ -179,9 +210,6 @@ function run(first, count) {
         handle.runInAsyncScope(tell, undefined, handle, kind, events[place + 2], events[place + 3]);
       }
     } else if (i === first) {
-      if (kind === KIND.CLOSE && finishFirst(i, count)) {
-        continue;
-      }
       events[HANDLED] = i + 1;
       runAlone(kind, events[place + 1], events[place + 2]);
       return;
@@ -190,25 +218,6 @@ function run(first, count) {
     }
     events[HANDLED] = ++i;
   }
-}
-
-// What has both ends closed at once ends in one batch, each socket in turn; but Node closes the first one when all have
-// finished. Moves such an end that comes after the close at `at` before it.
-function finishFirst(at, count) {
-  const last = Math.min(count, at + AHEAD);
-  const seen = new Set();
-  for (let i = at; i < last; i++) {
-    const place = i * NUMBERS;
-    const index = events[place + 1];
-    if (events[place] === KIND.FINISHED && !seen.has(index)) {
-      const event = events.slice(place, place + NUMBERS);
-      events.copyWithin((at + 1) * NUMBERS, at * NUMBERS, place);
-      events.set(event, at * NUMBERS);
-      return true;
-    }
-    seen.add(index);
-  }
-  return false;
 }
 
 function runAlone(kind, index, a) {
@@ -240,7 +249,22 @@ function accept(index, server) {
   return handle;
 }
 
-native.start(run, events, extras, {});
+// Called by the addon as often as it was asked to. As in Node, who was closed last leaves first.
+function runLate(kind, isFirst) {
+  if (kind !== LATE.CLOSE) {
+    const queue = kind === LATE.END ? ends : finishes;
+    queue.shift()();
+    return;
+  }
+  if (isFirst) {
+    left = leaving;
+    leaving = [];
+  }
+  const handle = left.pop();
+  handle.runInAsyncScope(handle.listeners.onLeft, undefined, handle.owner, handle);
+}
+
+native.start(run, events, extras, {}, runLate);
 // What was written before process.exit() reaches the kernel, as with Node.
 process.on('exit', native.exiting);
 

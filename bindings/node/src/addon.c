@@ -11,7 +11,7 @@ binding_t *binding_of(napi_env env) {
 }
 
 void binding_settle(binding_t *binding) {
-  thread_settle(binding->thread);
+  thread_called(binding->thread);
 }
 
 // ---- The table of sockets and servers ----
@@ -88,11 +88,11 @@ static napi_value refuse(napi_env env, const char *what, const char *why) {
   return NULL;
 }
 
-// start(run, events, extras, resource): `events` is the array of numbers in which events are
-// written down, `extras` the one of their values.
+// start(run, events, extras, resource, runLate): `events` is the array of numbers in which events
+// are written down, `extras` the one of their values.
 static napi_value start(napi_env env, napi_callback_info info) {
-  napi_value argument[4];
-  arguments_of(env, info, 4, argument);
+  napi_value argument[5];
+  arguments_of(env, info, 5, argument);
   binding_t *binding = binding_of(env);
   size_t length = 0;
   void *events = NULL;
@@ -116,6 +116,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
   napi_create_reference(env, argument[0], 1, &binding->run);
   napi_create_reference(env, argument[2], 1, &binding->extras);
   napi_create_reference(env, argument[3], 1, &binding->receiver);
+  napi_create_reference(env, argument[4], 1, &binding->run_late);
   napi_add_async_cleanup_hook(env, clean_up, binding, &binding->cleanup);
   return NULL;
 }
@@ -128,6 +129,14 @@ static napi_value exiting(napi_env env, napi_callback_info info) {
   if (binding->thread != NULL) {
     thread_exit(binding->thread);
   }
+  return NULL;
+}
+
+// tellLate(kind): runLate(kind, …) is called when Node would tell that.
+static napi_value tell_late(napi_env env, napi_callback_info info) {
+  napi_value argument[1];
+  arguments_of(env, info, 1, argument);
+  thread_tell_late(binding_of(env), (late_kind_t)int_argument(env, argument[0]));
   return NULL;
 }
 
@@ -145,6 +154,7 @@ static napi_value initialize(napi_env env, napi_value exports) {
   if (napi_set_instance_data(env, binding, NULL, NULL) != napi_ok ||
       export_function(env, exports, "start", start) != napi_ok ||
       export_function(env, exports, "exiting", exiting) != napi_ok ||
+      export_function(env, exports, "tellLate", tell_late) != napi_ok ||
       sockets_export(env, exports) != napi_ok || servers_export(env, exports) != napi_ok ||
       addresses_export(env, exports) != napi_ok || descriptors_export(env, exports) != napi_ok) {
     free(binding);

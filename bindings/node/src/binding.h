@@ -32,6 +32,7 @@ typedef enum event_kind {
   EVENT_CLOSE = 13,
   EVENT_CONNECTION = 14, // a socket; of which server
   EVENT_SERVER_CLOSE = 15,
+  EVENT_HELD = 16, // the library keeps what else comes
 } event_kind_t;
 
 enum {
@@ -42,6 +43,7 @@ enum {
   OWN_FROM = 8 * 1024,      // a payload from this size on gets memory of its own,
   KEEP_FROM = 48 * 1024,    // and from this size on it is handed over, not copied
   LOOK_AFTER = 1024 * 1024, // so many bytes are handed over between two looks of V8's
+  HELD_FROM = 256 * 1024,   // so many bytes of a socket are written down while JavaScript waits
 };
 
 // An address without the room for a path.
@@ -51,6 +53,14 @@ typedef struct brief {
   uint32_t scope_id;
   uint8_t bytes[16];
 } brief_t;
+
+// What JavaScript is told when Node would tell it; lib/native.js has the same numbers.
+typedef enum late_kind {
+  LATE_END,    // of the peer's side: polled for in the next turn of the loop
+  LATE_FINISH, // what end() asks for: done after the callbacks of a poll or of timers
+  LATE_CLOSE,  // told after the immediates
+  LATE_KINDS,
+} late_kind_t;
 
 typedef struct binding binding_t;
 typedef struct thread thread_t;
@@ -63,8 +73,12 @@ typedef struct names {
 // A socket or a server as JavaScript knows it: by its index.
 typedef struct entry {
   binding_t *binding;
-  uint64_t handle; // 0: not open
-  names_t *names;  // NULL: the library knows them, or nobody does
+  uint64_t handle;                // 0: not open
+  names_t *names;                 // NULL: the library knows them, or nobody does
+  struct answer_to_write *answer; // while one is waited for
+  uint32_t unanswered;            // writes that were asked for one, and have none
+  uint32_t round;                 // of the binding, in which bytes were written down while it waits
+  size_t waiting;                 // so many
   uint32_t index;
 } entry_t;
 
@@ -76,13 +90,15 @@ struct binding {
   bool ending;
 
   napi_async_context async;
-  napi_ref receiver, run, extras;
+  napi_ref receiver, run, run_late, extras;
   int32_t *events; // EVENTS_MAX + EVENTS_SPARE of them, then how many were handled
   uint32_t count;  // written down
+  uint32_t round;  // how often they were handed over
   uint32_t extra_count;
   uint8_t *slab;
   uint32_t slab_used;
-  size_t handed_over; // bytes, since V8 looked
+  size_t handed_over;        // bytes, since V8 looked
+  uint32_t late[LATE_KINDS]; // how often JavaScript is to be called for each kind
 
   entry_t **entries;
   uint32_t entry_count, entry_capacity, first_free;
@@ -105,7 +121,17 @@ int thread_enter(binding_t *binding, uv_loop_t *loop);
 // The actor ends, and with it all bindings of the thread, which are freed later.
 void thread_end(thread_t *thread);
 void thread_settle(thread_t *thread);
+// JavaScript has called something that the I/O actor is to do.
+void thread_called(thread_t *thread);
 bool thread_dispatches(const thread_t *thread);
+// JavaScript is called once more for that kind, when its time has come.
+void thread_tell_late(binding_t *binding, late_kind_t kind);
+// Gives the I/O actor time to answer, and dispatches what it told; not too often, unless urgently.
+void thread_ask(thread_t *thread, bool urgently, const bool *answered);
+// Whether it does: JavaScript is waiting, and takes nothing meanwhile.
+bool thread_asks(const thread_t *thread);
+// An idle time is over, which in Node is heard of with the timers, before the loop polls.
+void thread_timed_out(thread_t *thread);
 // Something was written: it is sent, perhaps later.
 void thread_wrote(thread_t *thread);
 // Sends what was called, and waits until the I/O actor has done it.
@@ -120,6 +146,8 @@ void event_add_extra(binding_t *binding, event_kind_t kind, uint32_t index, napi
 void event_add_data(binding_t *binding, uint32_t index, const troupe_chunk_t *chunk);
 // Calls JavaScript for all that was written down.
 void events_deliver(binding_t *binding);
+// The same, `count` times, for what is told late.
+void events_deliver_late(binding_t *binding, late_kind_t kind, uint32_t count);
 
 // values.c
 napi_value value_of_text(napi_env env, const char *text); // NULL gives undefined

@@ -136,11 +136,37 @@ static void tell_uncaught(binding_t *binding) {
   }
 }
 
+void events_deliver_late(binding_t *binding, late_kind_t kind, uint32_t count) {
+  napi_env env = binding->env;
+  for (uint32_t i = 0; i < count && !binding->ending; i++) {
+    napi_handle_scope scope = NULL;
+    napi_value receiver = NULL;
+    napi_value run = NULL;
+    napi_value arguments[2];
+    napi_value result = NULL;
+    if (napi_open_handle_scope(env, &scope) != napi_ok) {
+      return;
+    }
+    napi_get_reference_value(env, binding->receiver, &receiver);
+    napi_get_reference_value(env, binding->run_late, &run);
+    napi_create_int32(env, (int32_t)kind, &arguments[0]);
+    napi_get_boolean(env, i == 0, &arguments[1]);
+    if (napi_make_callback(env, binding->async, receiver, run, 2, arguments, &result) ==
+        napi_pending_exception) {
+      tell_uncaught(binding);
+    }
+    napi_close_handle_scope(env, scope);
+  }
+}
+
 void events_deliver(binding_t *binding) {
   napi_env env = binding->env;
   int32_t *handled = &binding->events[(size_t)(EVENTS_MAX + EVENTS_SPARE) * EVENT_NUMBERS];
+  uint32_t count =
+      binding->count; // what a call that waits adds meanwhile is told in the next turn of the loop
   *handled = 0;
-  while ((uint32_t)*handled < binding->count && !binding->ending) {
+  binding->round++;
+  while ((uint32_t)*handled < count && !binding->ending) {
     napi_handle_scope scope = NULL;
     napi_value receiver = NULL;
     napi_value run = NULL;
@@ -152,7 +178,7 @@ void events_deliver(binding_t *binding) {
     napi_get_reference_value(env, binding->receiver, &receiver);
     napi_get_reference_value(env, binding->run, &run);
     napi_create_int32(env, *handled, &numbers[0]);
-    napi_create_uint32(env, binding->count, &numbers[1]);
+    napi_create_uint32(env, count, &numbers[1]);
     int32_t before = *handled;
     napi_status status = napi_make_callback(env, binding->async, receiver, run, 2, numbers,
                                             &result);
@@ -165,6 +191,13 @@ void events_deliver(binding_t *binding) {
       return; // the environment is at its end
     }
   }
-  binding->count = 0;
-  binding->extra_count = 0;
+  if (binding->ending) {
+    return;
+  }
+  binding->count -= count;
+  memmove(binding->events, &binding->events[(size_t)count * EVENT_NUMBERS],
+          (size_t)binding->count * EVENT_NUMBERS * sizeof *binding->events);
+  if (binding->count == 0) {
+    binding->extra_count = 0;
+  }
 }

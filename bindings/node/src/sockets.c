@@ -86,10 +86,27 @@ static void on_connect(troupe_socket_t socket, void *context) {
   event_add(entry->binding, EVENT_CONNECT, entry->index, 0, 0);
 }
 
+// A program that writes and writes gives no turn to what the same thread receives: that stays in the library, so that the peer
+// is held up as it would be by Node.
+static void hold_back(entry_t *entry, troupe_socket_t socket, size_t length) {
+  binding_t *binding = entry->binding;
+  if (entry->round != binding->round) {
+    entry->round = binding->round;
+    entry->waiting = 0;
+  }
+  bool held = entry->waiting >= HELD_FROM;
+  entry->waiting += length;
+  if (entry->waiting >= HELD_FROM && troupe_socket_pause(socket) == 0 && !held) {
+    event_add(binding, EVENT_HELD, entry->index, 0, 0);
+  }
+}
+
 static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
-  (void)socket;
   entry_t *entry = entry_of(context);
   event_add_data(entry->binding, entry->index, chunk);
+  if (thread_asks(entry->binding->thread)) {
+    hold_back(entry, socket, troupe_chunk_length(chunk));
+  }
 }
 
 static void on_end(troupe_socket_t socket, void *context) {
@@ -101,6 +118,7 @@ static void on_end(troupe_socket_t socket, void *context) {
 static void on_timeout(troupe_socket_t socket, void *context) {
   (void)socket;
   entry_t *entry = entry_of(context);
+  thread_timed_out(entry->binding->thread);
   event_add(entry->binding, EVENT_TIMEOUT, entry->index, 0, 0);
 }
 
@@ -122,10 +140,30 @@ static void on_close(troupe_socket_t socket, bool had_error, void *context) {
   troupe_socket_free(socket); // one of troupe_socket_new(); no effect on others
 }
 
+// To a write that is waited for.
+typedef struct answer_to_write {
+  bool came;
+  int error;
+} answer_to_write_t;
+
 static void on_written(troupe_socket_t socket, int error, void *context) {
   (void)socket;
   entry_t *entry = entry_of(context);
-  event_add(entry->binding, EVENT_WRITTEN, entry->index, error, 0);
+  if (--entry->unanswered == 0 && entry->answer != NULL) {
+    *entry->answer = (answer_to_write_t){.came = true, .error = error};
+  } else {
+    event_add(entry->binding, EVENT_WRITTEN, entry->index, error, 0);
+  }
+}
+
+// Node knows at once what the kernel said to a write; so it is asked, and the answer waited for. It is `came` if there was one:
+// otherwise the kernel had no room for all of it.
+static answer_to_write_t answer_of(entry_t *entry, bool urgently) {
+  answer_to_write_t answer = {0};
+  entry->answer = &answer;
+  thread_ask(entry->binding->thread, urgently, &answer.came);
+  entry->answer = NULL;
+  return answer;
 }
 
 static void on_finished(troupe_socket_t socket, int error, void *context) {
@@ -330,9 +368,17 @@ static napi_value socket_connect(napi_env env, napi_callback_info info) {
 
 // ---- Writing ----
 
-// socketWrite(index, bytes, limit, tell): 1: less than that waits for the kernel, and the stream may
-// go on; 0: it may when these bytes do not wait any more; or an error value. EVENT_WRITTEN follows
-// after 0, and with `tell` after 1 as well.
+// What became of a write; lib/socket/writing.js has the same numbers.
+enum {
+  WRITE_WAITS = 0,   // the stream may go on after EVENT_WRITTEN
+  WRITE_DONE = 1,    // it is with the kernel, or less than the limit waits for it
+  WRITE_GOES_ON = 2, // the stream may go on, and EVENT_WRITTEN follows
+  WRITE_FAILED = 3,  // an error follows
+  WRITE_TAKEN = 4,   // it is with the kernel, which was asked
+};
+
+// socketWrite(index, bytes, limit, tell): one of these, or an error value. `limit` is how many bytes may wait, as far as is known
+// here, before it is asked for an answer; with `tell` it is in any case.
 static napi_value socket_write(napi_env env, napi_callback_info info) {
   napi_value argument[4];
   arguments_of(env, info, 4, argument);
@@ -354,8 +400,17 @@ static napi_value socket_write(napi_env env, napi_callback_info info) {
   bool tell = wait || bool_argument(env, argument[3]);
   int result = troupe_socket_write(socket, source, length, tell ? on_written : NULL, entry);
   thread_wrote(binding->thread);
+  if (result >= 0 && !tell) {
+    result = WRITE_DONE;
+  } else if (result >= 0) {
+    entry->unanswered++;
+    answer_to_write_t answer = answer_of(entry, wait);
+    int without = wait ? WRITE_WAITS : WRITE_GOES_ON;
+    int with = answer.error == 0 ? WRITE_TAKEN : WRITE_FAILED;
+    result = answer.came ? with : without;
+  }
   binding_settle(binding);
-  return value_of_int(env, result < 0 ? result : !wait);
+  return value_of_int(env, result);
 }
 
 // socketQueued(index): bytes that are not with the kernel, as far as is known here.
@@ -368,16 +423,18 @@ static napi_value socket_queued(napi_env env, napi_callback_info info) {
                                                (troupe_socket_t){.id = entry->handle}));
 }
 
-// socketEnd(index): 0, and EVENT_FINISHED follows; or an error value.
+// socketEnd(index, tell): 0, and with `tell` EVENT_FINISHED follows; or an error value.
 static napi_value socket_end(napi_env env, napi_callback_info info) {
-  napi_value argument[1];
-  arguments_of(env, info, 1, argument);
+  napi_value argument[2];
+  arguments_of(env, info, 2, argument);
   binding_t *binding = binding_of(env);
   entry_t *entry = entry_at(binding, index_argument(env, argument[0]));
   if (entry == NULL || entry->handle == 0) {
     return value_of_int(env, TROUPE_ESTALE);
   }
-  int error = troupe_socket_end((troupe_socket_t){.id = entry->handle}, on_finished, entry);
+  bool tell = bool_argument(env, argument[1]);
+  int error = troupe_socket_end((troupe_socket_t){.id = entry->handle}, tell ? on_finished : NULL,
+                                entry);
   binding_settle(binding);
   return value_of_int(env, error);
 }
@@ -411,6 +468,7 @@ static napi_value call(napi_env env, napi_callback_info info, socket_call_t func
   }
 
 CALL(socket_destroy, troupe_socket_destroy(socket, 0))
+CALL(socket_destroy_soon, troupe_socket_destroy_soon(socket))
 CALL(socket_reset, troupe_socket_reset_and_destroy(socket))
 CALL(socket_pause, troupe_socket_pause(socket))
 CALL(socket_resume, troupe_socket_resume(socket))
@@ -475,7 +533,7 @@ napi_status sockets_export(napi_env env, napi_value exports) {
       {"socketRef", socket_ref},          {"socketUnref", socket_unref},
       {"socketNoDelay", socket_no_delay}, {"socketKeepAlive", socket_keep_alive},
       {"socketTimeout", socket_timeout},  {"socketFree", socket_free},
-      {"socketName", socket_name},
+      {"socketName", socket_name},        {"socketDestroySoon", socket_destroy_soon},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     if (export_function(env, exports, functions[i].name, functions[i].call) != napi_ok) {

@@ -7,9 +7,13 @@
 #include "binding.h"
 
 enum {
-  FLUSH_WRITES = 32, // so many writes are not kept back for more
-  LOOKS_AT_ONCE = 8, // batches, before descriptors of others have their turn
-  END_MS = 1000,     // for the actors of threads that have ended
+  FLUSH_WRITES = 32,  // so many writes are not kept back for more
+  LOOKS_AT_ONCE = 8,  // batches, before descriptors of others have their turn
+  END_MS = 1000,      // for the actors of threads that have ended
+  ASKED_AT_MOST = 32, // times in a turn of the loop without urgency
+  FINISH_ROUNDS = 8,  // of what finishes because something has finished, in one turn of the loop
+  TURNS_TAKEN = 2,    // of the I/O actor, after which it has taken what was sent,
+  TURNS_ANSWERED = 4, // and told what came of it at another socket of this process
 };
 
 // Shared by all threads; made by the first one. It lives as long as the process: the addon is
@@ -23,17 +27,27 @@ static struct {
 struct thread {
   uv_poll_t poll;
   uv_prepare_t prepare;
+  uv_check_t check;
   uv_idle_t idle;        // active while the loop shall not sleep
-  unsigned open_handles; // of the three
+  uv_idle_t leaver;      // closed when sockets are, so that it is heard of when Node's would be
+  unsigned open_handles; // of these
   binding_t *bindings;
   unsigned unflushed;
-  bool ended, dispatching;
-  bool held;    // by the actor, which holds the loop
-  bool awaits;  // something happened, so that more is likely to follow soon
+  unsigned asked; // in this turn of the loop
+  bool ended, dispatching, asking;
+  bool held;   // by the actor, which holds the loop
+  bool awaits; // something happened, so that more is likely to follow soon
+  bool called; // by JavaScript, since the last batch
+  bool leaves; // the leaver is closing
+  bool ends;   // there are late ends that were there when this turn of the loop polled
+  bool looked; // in this turn of the loop, before it polled
+  bool timed_out;
   bool exiting; // nothing is sent later any more
 };
 
 static _Thread_local thread_t *here;
+
+static void on_closed(uv_handle_t *handle);
 
 // ---- The system ----
 
@@ -64,7 +78,8 @@ static void leave_system(void) {
 void thread_settle(thread_t *thread) {
   bool held = troupe_actor_held();
   for (const binding_t *one = thread->bindings; one != NULL && !held; one = one->next) {
-    held = one->count > 0 && !thread->dispatching;
+    held = (one->count > 0 && !thread->dispatching) || one->late[LATE_END] > 0 ||
+           one->late[LATE_FINISH] > 0;
   }
   if (held != thread->held && !thread->ended) {
     thread->held = held;
@@ -93,8 +108,47 @@ static void send_all(thread_t *thread) {
   thread_settle(thread);
 }
 
+static bool is_late(const thread_t *thread, late_kind_t kind) {
+  bool is = false;
+  for (const binding_t *one = thread->bindings; one != NULL && !is; one = one->next) {
+    is = one->late[kind] > 0;
+  }
+  return is;
+}
+
+static bool has_events(const thread_t *thread) {
+  bool has = false;
+  for (const binding_t *one = thread->bindings; one != NULL && !has; one = one->next) {
+    has = one->count > 0;
+  }
+  return has;
+}
+
+static void tell_late(thread_t *thread, late_kind_t kind) {
+  for (binding_t *one = thread->bindings; one != NULL && !thread->ended; one = one->next) {
+    uint32_t count = one->late[kind];
+    one->late[kind] = 0;
+    events_deliver_late(one, kind, count);
+  }
+}
+
+// What finishes may finish others.
+static void finish(thread_t *thread) {
+  for (int i = 0; i < FINISH_ROUNDS && is_late(thread, LATE_FINISH) && !thread->ended; i++) {
+    tell_late(thread, LATE_FINISH);
+  }
+}
+
+static void wait_turns(int turns) {
+  troupe_system_counters_t counters;
+  (void)troupe_flush();
+  for (int i = 0; i < turns; i++) {
+    troupe_system_counters(shared.system, &counters);
+  }
+}
+
 // Dispatches what has come.
-static void take(thread_t *thread) {
+static void take_once(thread_t *thread) {
   napi_env env = thread->bindings->env;
   napi_handle_scope scope = NULL;
   if (thread->ended || napi_open_handle_scope(env, &scope) != napi_ok) {
@@ -107,14 +161,41 @@ static void take(thread_t *thread) {
   napi_close_handle_scope(env, scope);
   thread->awaits = true;
   if (!thread->ended) {
+    finish(thread);
     send_all(thread);
+    thread->called = false;
+  }
+}
+
+// In Node a close in a handler of 'timeout' is one by a timer.
+static void take(thread_t *thread) {
+  thread->timed_out = false;
+  take_once(thread);
+  if (!thread->ended && thread->timed_out && thread->leaves) {
+    wait_turns(TURNS_ANSWERED);
+    take_once(thread);
   }
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
-  take(poll->data);
+  thread_t *thread = poll->data;
+  if (thread->looked && thread->leaves) {
+    return; // what came of a close is heard of after it
+  }
+  take(thread);
+}
+
+static void on_check(uv_check_t *check) {
+  thread_t *thread = check->data;
+  thread->looked = false;
+  if (thread->ends && !thread->ended) {
+    tell_late(thread, LATE_END);
+  }
+  if (!thread->ended) {
+    finish(thread);
+  }
 }
 
 static void on_idle(uv_idle_t *idle) {
@@ -132,6 +213,7 @@ static void look(thread_t *thread) {
   // While nobody else wants a turn of the loop, the next batch does not wait for one.
   bool looks = true;
   for (int i = 0; i < LOOKS_AT_ONCE && looks && troupe_attach_look() == 1; i++) {
+    thread->looked = true;
     take(thread);
     if (thread->ended) {
       return;
@@ -148,10 +230,24 @@ static void on_prepare(uv_prepare_t *prepare) {
   if (thread->ended) {
     return;
   }
+  finish(thread);
   deliver(thread); // of a call that waited
-  if (!thread->ended) {
-    send_all(thread);
-    look(thread);
+  finish(thread);
+  if (thread->ended) {
+    return;
+  }
+  send_all(thread);
+  thread->asked = 0;
+  thread->ends = is_late(thread, LATE_END);
+  if (thread->called && uv_backend_timeout(prepare->loop) == 0) {
+    // What timers and immediates call is done at once in Node, which then polls: what comes of it at a peer in this process
+    // is heard of before the immediates, and before a close is told.
+    wait_turns(TURNS_ANSWERED);
+  }
+  thread->called = false;
+  look(thread);
+  if (thread->ends || has_events(thread)) {
+    uv_idle_start(&thread->idle, on_idle);
   }
 }
 
@@ -166,17 +262,74 @@ void thread_wrote(thread_t *thread) {
 }
 
 void thread_wait_for_io(void) {
-  troupe_system_counters_t counters;
-  troupe_flush();
   // What was sent is taken in the turn after the one that is going on, at the latest.
-  for (int i = 0; i < 2; i++) {
-    troupe_system_counters(shared.system, &counters);
-  }
+  wait_turns(TURNS_TAKEN);
 }
 
 void thread_exit(thread_t *thread) {
   thread_wait_for_io();
   thread->exiting = true;
+}
+
+// ---- What Node tells late ----
+
+// In Node, what end() asks for is done after the callbacks of a poll or of timers, before the immediates; a close is told
+// after those. Other threads have no part in either, so that what comes of it at a peer in this process comes later.
+
+static void on_left(uv_handle_t *handle) {
+  thread_t *thread = handle->data;
+  thread->leaves = false;
+  if (thread->ended) {
+    on_closed(handle);
+    return;
+  }
+  thread->open_handles--;
+  tell_late(thread, LATE_CLOSE);
+  thread_settle(thread);
+}
+
+void thread_tell_late(binding_t *binding, late_kind_t kind) {
+  thread_t *thread = binding->thread;
+  binding->late[kind]++;
+  if (kind == LATE_CLOSE && !thread->leaves && !thread->ended) {
+    thread->leaves = true;
+    thread->open_handles++;
+    uv_idle_init(thread->poll.loop, &thread->leaver);
+    thread->leaver.data = thread;
+    uv_close((uv_handle_t *)&thread->leaver, on_left);
+  }
+  thread_settle(thread);
+}
+
+void thread_ask(thread_t *thread, bool urgently, const bool *answered) {
+  bool full = false;
+  for (const binding_t *one = thread->bindings; one != NULL && !full; one = one->next) {
+    full = one->count >= EVENTS_MAX;
+  }
+  if (full || thread->dispatching || thread->ended ||
+      (!urgently && ++thread->asked > ASKED_AT_MOST)) {
+    return;
+  }
+  for (int turns = TURNS_TAKEN; turns <= TURNS_ANSWERED && !*answered; turns++) {
+    wait_turns(turns == TURNS_TAKEN ? TURNS_TAKEN : 1);
+    thread->dispatching = thread->asking = true;
+    troupe_dispatch();
+    thread->dispatching = thread->asking = false;
+  }
+  thread_settle(thread);
+}
+
+bool thread_asks(const thread_t *thread) {
+  return thread->asking;
+}
+
+void thread_called(thread_t *thread) {
+  thread->called = true;
+  thread_settle(thread);
+}
+
+void thread_timed_out(thread_t *thread) {
+  thread->timed_out = true;
 }
 
 // ---- Beginning and end ----
@@ -206,13 +359,16 @@ static int begin(uv_loop_t *loop) {
   }
   uv_poll_init(loop, &thread->poll, troupe_attach_fd());
   uv_prepare_init(loop, &thread->prepare);
+  uv_check_init(loop, &thread->check);
   uv_idle_init(loop, &thread->idle);
-  thread->poll.data = thread->prepare.data = thread->idle.data = thread;
-  thread->open_handles = 3;
+  thread->poll.data = thread->prepare.data = thread->check.data = thread->idle.data = thread;
+  thread->open_handles = 4;
   uv_poll_start(&thread->poll, UV_READABLE, on_ready);
   uv_prepare_start(&thread->prepare, on_prepare);
+  uv_check_start(&thread->check, on_check); // started later than Node's own, it is called before
   uv_unref((uv_handle_t *)&thread->poll);
   uv_unref((uv_handle_t *)&thread->prepare);
+  uv_unref((uv_handle_t *)&thread->check);
   uv_unref((uv_handle_t *)&thread->idle);
   here = thread;
   return 0;
@@ -253,9 +409,12 @@ void thread_end(thread_t *thread) {
   }
   thread_wait_for_io();
   troupe_detach(0);
+  // Who waits for the end of this thread has heard of its connections when it comes.
+  wait_turns(TURNS_ANSWERED);
   leave_system();
   here = NULL;
   uv_close((uv_handle_t *)&thread->poll, on_closed);
   uv_close((uv_handle_t *)&thread->prepare, on_closed);
+  uv_close((uv_handle_t *)&thread->check, on_closed);
   uv_close((uv_handle_t *)&thread->idle, on_closed);
 }

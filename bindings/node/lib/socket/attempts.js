@@ -11,6 +11,7 @@ function tellFirst(socket, handle, address, port) {
   handle.trying = address;
   handle.first = { address, port };
   if (socket[kSeveral]) {
+    handle.several = true;
     socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
   }
   socket.emit('connectionAttempt', address, ...(handle.isPipe ? [undefined, undefined] : [port, native.isIP(address)]));
@@ -23,8 +24,7 @@ function onAttempt(socket, handle, event, said) {
     handle.attempted = false;
     return;
   }
-  // Of a destroyed socket only that the attempt that was told is cancelled; the library may have begun another meanwhile.
-  if (socket.destroyed && (error?.code !== 'ECANCELED' || handle.trying !== address)) {
+  if (socket._handle !== handle) {
     return;
   }
   handle.trying = event === 'connectionAttempt' ? address : null;
@@ -44,13 +44,13 @@ function failedAtOnce(handle, said) {
   return said !== undefined && said.localAddress !== undefined && !handle.bound;
 }
 
-// The first of several attempts was told, and the library had not begun it when the socket was destroyed.
+// One of several attempts was told, and had no outcome when the socket was destroyed.
 function cancelAttempt(socket, handle) {
-  if (!handle.attempted || !socket[kSeveral]) {
+  const address = handle.trying;
+  if (address === null || !handle.several) {
     return;
   }
-  handle.attempted = false;
-  const { address, port } = handle.first;
+  const { port } = handle.first;
   const error = system(-125, 'ECANCELED', 'connect', `connect ECANCELED ${address}:${port}`);
   error.address = address;
   error.port = port;

@@ -149,6 +149,7 @@ function onConnect(socket, handle) {
     return;
   }
   socket.connecting = false;
+  handle.trying = null;
   socket._sockname = undefined;
   handle.limit = atOnce(socket);
   if (socket[kReset]) {

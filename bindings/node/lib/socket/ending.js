@@ -33,13 +33,24 @@ function onError(socket, handle, said) {
 
 function onClose(socket, handle) {
   handle.closed = true;
-  if (socket._handle === handle) {
-    return; // what came before has not been read yet; destroy() follows
-  }
+  if (handle.left) {
+    free(handle);
+  } // otherwise what came before has not been read yet; destroy() follows
+}
+
+function free(handle) {
   const { index } = handle;
   handle.forget();
   if (index >= 0) {
     native.socketFree(index);
+  }
+}
+
+// The library may still have something to write.
+function onLeft(socket, handle) {
+  handle.left = true;
+  if (handle.closed || handle.index < 0) {
+    free(handle);
   }
   cancelAttempt(socket, handle);
   const written = socket[kWritten];
@@ -74,16 +85,17 @@ const methods = {
       process.nextTick(callBack, handle, null, true); // nothing more is heard of what was written
       handle.backlog = null;
       handle.reading = false;
-      if (handle.index < 0 || handle.closed) {
-        setImmediate(onClose, this, handle);
-      } else {
-        native.socketRef(handle.index); // its close is told
+      if (handle.index >= 0 && !handle.closed) {
+        native.socketRef(handle.index);
         if (this[kReset]) {
           native.socketReset(handle.index);
+        } else if (handle.finishing) {
+          native.socketDestroySoon(handle.index);
         } else {
           native.socketDestroy(handle.index);
         }
       }
+      handle.leaveLate();
       callback(error);
     }
     const server = this[kServer];
@@ -122,4 +134,4 @@ const methods = {
   },
 };
 
-module.exports = { methods, onClose, onError };
+module.exports = { methods, onClose, onError, onLeft };

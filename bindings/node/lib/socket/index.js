@@ -27,6 +27,7 @@ const listeners = {
   onEnd: reading.onEnd,
   onError: ending.onError,
   onFinished: writing.onFinished,
+  onLeft: ending.onLeft,
   onTimeout,
   onWritten: writing.onWritten,
   startReading: reading.startReading,

@@ -29,8 +29,8 @@ function wholeMilliseconds(duration) {
   return Math.min(check.LONGEST_MS, Math.max(1, Math.trunc(duration)));
 }
 
-function onTimeout(socket) {
-  if (!socket.destroyed && socket[kTimer] !== null) {
+function onTimeout(socket, handle) {
+  if (!socket.destroyed && socket._handle === handle && socket[kTimer] !== null) {
     socket[kTimer].runInAsyncScope(socket.emit, socket, 'timeout');
   }
 }
@@ -92,7 +92,7 @@ const methods = {
       native.socketTimeout(index, this[kArmed]);
     } else if (ms > 0) {
       // The library knows nothing of it before it connects.
-      this[kIdle] = setTimeout(() => onTimeout(this), ms).unref();
+      this[kIdle] = setTimeout(() => onTimeout(this, this._handle), ms).unref();
     }
     return this;
   },

@@ -136,10 +136,10 @@ function onEnd(socket, handle) {
   handle.ended = true;
   settle(socket, handle);
   handle.limit = 0; // whether anybody takes what is written is now uncertain: wait for it
-  // Node reads the end in a turn of the loop after that in which it read the last of the data.
-  if (handle.hasNews()) {
+  // Node reads the end in a turn of the loop after that in which it read the last of the data, unless both sides have ended.
+  if (handle.hasNews() && !handle.finishing) {
     handle.ending = true;
-    setImmediate(noteEnd, socket, handle);
+    handle.endLate(() => handle.runInAsyncScope(noteEnd, undefined, socket, handle));
   } else {
     noteEnd(socket, handle);
   }

@@ -6,8 +6,14 @@ const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
 const { native } = require('../native');
 const { settle } = require('./holding');
+const { atOnce } = require('./options');
 const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWrapped, kWritten } = require('./symbols');
 const { refuse } = require('./wrapped');
+
+// As in src/sockets.c; values below 0 are errors.
+const WRITE = { WAITS: 0, DONE: 1, GOES_ON: 2, FAILED: 3, TAKEN: 4 };
+// To ask takes time: a peer that takes much is asked less often.
+const LIMIT_MAX = 512 * 1024;
 
 function bytesOf(chunk, encoding) {
   if (encoding === 'buffer' && typeof chunk === 'string') {
@@ -26,15 +32,23 @@ function dispatch(socket, handle, data, encoding, callback) {
     return;
   }
   const bytes = bytesOf(data, encoding);
-  socket[kDispatched] += bytes.length;
   const told = socket[kAwaited] > 0 && isDeaf(handle);
   const result = native.socketWrite(handle.index, bytes, handle.limit, told);
-  if (told || result !== 1) {
+  if (result !== WRITE.FAILED) {
+    socket[kDispatched] += bytes.length;
+  }
+  const taken = result === WRITE.TAKEN;
+  if (taken && handle.limit > 0) {
+    handle.limit = Math.max(handle.limit, Math.min(handle.limit * 2, LIMIT_MAX));
+  } else if (result === WRITE.WAITS && handle.limit > 0) {
+    handle.limit = atOnce(socket);
+  }
+  if (!taken && result !== WRITE.DONE) {
     handle.asked++;
     socket[kSentTo] = handle;
     settle(socket, handle);
   }
-  if (result === 1) {
+  if (taken || result === WRITE.DONE || result === WRITE.GOES_ON) {
     callback();
   } else {
     // Done when the kernel has it; when it failed an error follows, or the close.
@@ -101,6 +115,9 @@ function onWritten(socket, handle, error) {
     return; // an error follows, or the close
   }
   handle.told++;
+  if (socket._handle !== handle) {
+    return;
+  }
   settle(socket, handle);
   try {
     callBack(handle, null, false);
@@ -115,7 +132,7 @@ function onWritten(socket, handle, error) {
 
 function onFinished(socket, handle, error) {
   const callback = socket[kFinal];
-  if (callback !== null && error === 0) {
+  if (callback !== null && error === 0 && socket._handle === handle) {
     socket[kFinal] = null;
     settle(socket, handle);
     callback();
@@ -171,11 +188,18 @@ const methods = {
       this.once('connect', () => this._final(callback));
       return;
     }
+    const handle = this._handle;
+    const waits = handle.told !== handle.asked;
     this[kFinal] = here('SHUTDOWNWRAP', callback);
-    settle(this, this._handle);
-    if (native.socketEnd(this._handle.index) < 0) {
+    settle(this, handle);
+    if (native.socketEnd(handle.index, waits) < 0) {
       this[kFinal] = null;
       callback();
+      return;
+    }
+    handle.finishing = true;
+    if (!waits) {
+      handle.finishLate(() => onFinished(this, handle, 0));
     }
   },
 
