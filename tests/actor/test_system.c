@@ -559,7 +559,7 @@ static void make_systems(void *count) {
 
 static void a_thousand_systems_leave_nothing(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   int count = trp_test_slow() > 1 ? 10 : 250;
   make_systems(&count); // what is made once and kept is there now
   int fds = trp_test_count_fds();

@@ -61,7 +61,7 @@ static void more_rounds_hash_the_hash(void **state) {
 static void many_lines_at_once_are_answered_in_order(void **state) {
   enum { LINES = 20000 };
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   program_start(&work, "work", "--host", "127.0.0.1", "--iterations", "1", NULL);
   int fd = program_connect(&work);
   // Nothing is read until all is written, as far as it goes: the service must wait as well.

@@ -17,7 +17,7 @@
 
 #include "tests/harness/watchdog.h"
 
-#define DEFAULT_LIMIT_MS 30000
+#define DEFAULT_LIMIT_MS 120000
 #define DEFAULT_SEED 20090813u
 #define SETTLE_LIMIT_MS 5000
 

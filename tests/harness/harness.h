@@ -49,7 +49,7 @@ int trp_test_run(const char *group_name, const struct CMUnitTest *tests, size_t 
 int trp_test_remember_counts(void **state);
 int trp_test_compare_counts(void **state);
 
-// Gives the running test another limit, from now on, than the 30 seconds that each test has. When
+// Gives the running test another limit, from now on, than the two minutes that each test has. When
 // it is over, the stack of every thread is printed and the program ends with status 99.
 void trp_test_limit(int limit_ms);
 

@@ -126,7 +126,7 @@ static const trp_message_t *next_event(user_t *user) {
 
 static void starting_and_stopping_leaves_nothing(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   for (int i = 0; i < 100; i++) {
     setting_t setting;
     open_setting(&setting);

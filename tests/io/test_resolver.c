@@ -183,7 +183,7 @@ static void a_name_that_does_not_exist_is_an_error(void **state) {
   setting_t setting;
   found_t found;
   open_setting(&setting, 1000);
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   start(&setting, "name.invalid", 0, &found);
   run_resolver_until(&setting, 1);
   // Without a network nobody can say that it does not exist.

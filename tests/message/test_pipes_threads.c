@@ -81,7 +81,7 @@ static void check_batch(const trp_in_t *in, uint64_t *next) {
 }
 
 static void receive_many(way_t way, uint64_t count, bool in_bursts) {
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   trp_hub_t *hub = NULL;
   pthread_t threads[SENDERS];
   sender_t senders[SENDERS];
@@ -294,7 +294,7 @@ static void *answer_each(void *argument) {
 // loop that asks before it sleeps would keep the sender from the core that it needs to count.
 static void a_batch_that_was_received_is_not_pending(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   answerer_t answerer = {.rounds = trp_test_slow() > 1 ? 2000 : 20000};
   trp_pool_t *pool = NULL;
   trp_out_t out;

@@ -99,7 +99,7 @@ static int slow_reader(void *argument) {
 
 static void a_gibibyte_to_a_slow_reader_takes_no_memory(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   flow_t flow = {0};
   troupe_actor_t actor;
   troupe_system_t *system = start(&flow, slow_reader, &actor);

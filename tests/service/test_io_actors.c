@@ -47,7 +47,7 @@ static void deal(unsigned io_actors) {
 /* parity: shape.1 shape.4 */
 static void ten_thousand_connections_are_dealt_to_8_actors_evenly(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   with_io_actors(deal);
 }
 
@@ -186,7 +186,7 @@ static void replace_one_by_one(unsigned io_actors) {
 
 static void limits_and_counts_are_exact_at_every_moment(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   with_io_actors(replace_one_by_one);
 }
 
@@ -286,7 +286,7 @@ static void reopen_under_a_storm(unsigned io_actors) {
 static void
 a_server_hears_that_it_listens_before_and_that_it_is_closed_behind_its_connections(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   with_io_actors(reopen_under_a_storm);
 }
 
@@ -320,7 +320,7 @@ static void stop_under_a_storm(unsigned io_actors) {
 
 static void a_system_that_is_freed_in_a_storm_closes_what_is_between_its_io_actors(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   with_io_actors(stop_under_a_storm);
 }
 

@@ -65,7 +65,7 @@ static void receive_some(client_t *client) {
 
 static void a_mebibyte_each_way_through_200_connections_over_4_actors(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   test_service_t service = {0};
   test_service_start(&service, 4);
   client_t *clients = calloc(CONNECTIONS, sizeof *clients);
@@ -130,7 +130,7 @@ static void connect_in_a_row(void *argument) {
 
 static void ten_thousand_connections_one_after_the_other_leave_nothing_behind(void **state) {
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   int count = trp_test_slow() > 1 ? ONE_AFTER_THE_OTHER / 10 : ONE_AFTER_THE_OTHER;
   row_t row = {.count = count / 10};
   test_service_start(&row.service, 4);

@@ -311,7 +311,7 @@ static void run(unsigned io_actors) {
 
 static void a_service_without_descriptors_says_so_waits_and_goes_on(void **state) {
   (void)state;
-  trp_test_limit(55000);
+  trp_test_limit(150000);
   stress_with_io_actors(run);
 }
 

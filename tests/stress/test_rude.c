@@ -151,7 +151,7 @@ static void all_at_once(unsigned io_actors) {
 
 static void five_thousand_peers_that_connect_at_once_are_all_served(void **state) {
   (void)state;
-  trp_test_limit(55000);
+  trp_test_limit(150000);
   stress_with_io_actors(all_at_once);
 }
 
@@ -203,7 +203,7 @@ static void vanish(unsigned io_actors) {
 
 static void peers_that_vanish_in_mid_write_leave_nothing(void **state) {
   (void)state;
-  trp_test_limit(55000);
+  trp_test_limit(150000);
   stress_with_io_actors(vanish);
 }
 

@@ -96,7 +96,7 @@ static void run(unsigned io_actors) {
 // parity: shape.3
 static void an_actor_that_sleeps_in_its_callback_delays_nobody_elses_clients(void **state) {
   (void)state;
-  trp_test_limit(55000);
+  trp_test_limit(150000);
   stress_with_io_actors(run);
 }
 

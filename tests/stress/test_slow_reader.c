@@ -181,7 +181,7 @@ static void run_gibibyte_over_tcp(unsigned io_actors) {
 
 static void a_gibibyte_for_a_slow_reader_over_tcp_does_not_grow_the_process(void **state) {
   (void)state;
-  trp_test_limit(55000);
+  trp_test_limit(150000);
   stress_with_io_actors(run_gibibyte_over_tcp);
 }
 
@@ -192,7 +192,7 @@ static void run_gibibyte_over_unix(unsigned io_actors) {
 static void
 a_gibibyte_for_a_slow_reader_over_a_unix_socket_does_not_grow_the_process(void **state) {
   (void)state;
-  trp_test_limit(55000);
+  trp_test_limit(150000);
   stress_with_io_actors(run_gibibyte_over_unix);
 }
 

@@ -384,7 +384,7 @@ static void *knock(void *argument) {
 static void connect_never_fails_over_a_hundred_restarts(void **state) {
   enum { RESTARTS = 100 };
   (void)state;
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   share_an_address();
   options.child_count = 1; // when it is away, nobody serves
   options.max_restarts = 2 * RESTARTS;

@@ -136,7 +136,7 @@ static void after_a_kill_at_any_moment_the_file_has_the_last_moments(void **stat
   assert_true(counts != MAP_FAILED);
   char number[16];
   snprintf(number, sizeof number, "%d", shared);
-  trp_test_limit(60000);
+  trp_test_limit(150000);
   const char *path = path_of("flight");
   for (int i = 0; i < kills; i++) {
     memset(counts, 0, sizeof *counts);
