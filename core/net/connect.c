@@ -588,21 +588,33 @@ static void free_lookup(trp_lookup_t *lookup) {
 
 // ---- Descriptors ----
 
-/// Whether it may be a stream. Only looked at: it is the I/O actor's to use it.
-static bool may_be_stream(int fd) {
-  struct stat status;
-  if (fstat(fd, &status) != 0) {
-    return false;
-  }
-  if (S_ISSOCK(status.st_mode)) {
-    int type = 0;
-    socklen_t length = sizeof type;
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
-  }
-  return S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && isatty(fd));
+enum { TCP_STREAM = 0, OTHER_STREAM = 1 };
+
+static int socket_option(int fd, int option) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
 }
 
-/// 0, TROUPE_ERR_INVALID_FD_TYPE or TROUPE_EWRONGTHREAD. What it says is in the trace.
+/// What it may be. Only looked at: it is the I/O actor's to use it.
+static int look_at_descriptor(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) {
+    return TROUPE_ERR_INVALID_FD_TYPE;
+  }
+  if (S_ISSOCK(status.st_mode)) {
+    int domain = socket_option(fd, SO_DOMAIN);
+    return socket_option(fd, SO_TYPE) != SOCK_STREAM ? (int)TROUPE_ERR_INVALID_FD_TYPE
+           : domain == AF_INET || domain == AF_INET6 ? TCP_STREAM
+                                                     : OTHER_STREAM;
+  }
+  return S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && isatty(fd))
+             ? OTHER_STREAM
+             : (int)TROUPE_ERR_INVALID_FD_TYPE;
+}
+
+/// TCP_STREAM, OTHER_STREAM, TROUPE_ERR_INVALID_FD_TYPE or TROUPE_EWRONGTHREAD. What it says is in
+/// the trace.
 static int check_descriptor(int fd) {
   trp_actor_t *actor = trp_actor_current();
   int64_t result = 0;
@@ -610,7 +622,7 @@ static int check_descriptor(int fd) {
     return TROUPE_EWRONGTHREAD;
   }
   if (!trp_actor_recall(actor, TRP_CALL_DESCRIPTOR, &result)) {
-    result = may_be_stream(fd) ? 0 : TROUPE_ERR_INVALID_FD_TYPE;
+    result = look_at_descriptor(fd);
     trp_actor_called(actor, TRP_CALL_DESCRIPTOR, result);
   }
   return (int)result;
@@ -633,12 +645,12 @@ int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
   if (directions == 0 || directions & ~both) {
     return TROUPE_EINVAL;
   }
-  int error = check_descriptor(fd);
-  if (error != 0) {
-    return error;
+  int kind = check_descriptor(fd);
+  if (kind < 0) {
+    return kind;
   }
   trp_socket_t *socket = NULL;
-  error = trp_socket_make(options, handlers, context, false, fd, &socket);
+  int error = trp_socket_make(options, handlers, context, false, fd, &socket);
   if (error != 0) {
     return error;
   }
@@ -665,6 +677,7 @@ int troupe_socket_adopt_at(const char *made_at, int fd, unsigned directions,
   message->detail_case = TRP_DETAIL(ADOPT);
   message->adopt = adopt;
   socket->connected = true;
+  socket->is_unix = kind == OTHER_STREAM;
   socket->unheard = socket->paused;
   socket->state = directions == both             ? TRP_SOCKET_OPEN
                   : directions & TROUPE_READABLE ? TRP_SOCKET_FINISHED

@@ -530,6 +530,7 @@ static void adopt_a_pair(side_t *side, const char *event) {
                                         &scene_handlers, side, &side->socket);
     side->result += troupe_socket_ready_state(side->socket) != TROUPE_OPEN;
     side->result += troupe_socket_pending(side->socket);
+    side->result += troupe_socket_reset_and_destroy(side->socket) != TROUPE_ERR_INVALID_HANDLE_TYPE;
     troupe_socket_write(side->socket, "adopted", 7, scene_on_written, side);
     side_t *other = &side->scene->accepted;
     side->result += troupe_socket_adopt(pair[1], TROUPE_READABLE | TROUPE_WRITABLE, NULL,
