@@ -91,6 +91,13 @@ void trp_actor_record_in(trp_actor_t *actor, const trp_in_t *in);
 trp_arrival_t *trp_arrival_new(trp_actor_t *actor);
 void trp_arrival_queue(trp_actor_t *actor, trp_arrival_t *arrival);
 void trp_arrival_give_back(trp_actor_t *actor, trp_arrival_t *arrival);
+
+/// actor.c: takes the next batch from the inbox, if one comes in time, and puts it behind those that
+/// wait. 0 when one came or the time is over, or an error.
+int trp_actor_take(trp_actor_t *actor, int64_t deadline_ns);
+/// actor.c: dispatches one message of it; what comes of that is laid to this message.
+void trp_actor_dispatch(trp_actor_t *actor, trp_arrival_t *arrival, size_t index);
+
 void trp_actor_stop_now(trp_actor_t *actor);        // the grace is over
 void trp_actor_fail(trp_actor_t *actor, int error); // troupe_actor_run() returns the error
 /// What came through the system's front door is consumed: there is room for another.
