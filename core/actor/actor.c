@@ -174,6 +174,7 @@ static void tear_down(void *argument) {
     trp_out_free(&actor->outs[i]);
   }
   free(actor->outs);
+  free(actor->calls);
   trp_pool_close(&actor->pool);
   current = NULL;
   free(actor);
@@ -343,6 +344,7 @@ void trp_actor_record_in(trp_actor_t *actor, const trp_in_t *in) {
       actor->recording_seen = now;
       actor->tap = execution->on_recording(execution->context);
       actor->recorded = actor->tap != NULL && trp_tap_records(actor->tap);
+      trp_calls_tell_again(actor);
     }
   }
   if (actor->tap != NULL) {
@@ -641,24 +643,6 @@ trp_tap_t *trp_actor_tap(const trp_actor_t *actor) {
 
 int64_t trp_actor_now(const trp_actor_t *actor) {
   return actor->clock_ns;
-}
-
-bool trp_actor_recall(trp_actor_t *actor, uint32_t call, int64_t *value) {
-  if (!trp_actor_replays(actor)) {
-    return false;
-  }
-  int result = actor->inbox->ops->recall(actor->inbox, call, value);
-  if (result < 0) {
-    *value = result;
-  }
-  trp_actor_called(actor, call, *value);
-  return true;
-}
-
-void trp_actor_called(trp_actor_t *actor, uint32_t call, int64_t value) {
-  if (actor->tap != NULL) {
-    trp_tap_call(actor->tap, call, value);
-  }
 }
 
 troupe_actor_t troupe_actor_self(void) {

@@ -11,6 +11,12 @@ typedef struct trp_arrival {
   trp_in_t in;
 } trp_arrival_t;
 
+/// The result of a call that main made before any event.
+typedef struct {
+  uint32_t call;
+  int64_t value;
+} trp_kept_call_t;
+
 struct trp_actor {
   const trp_execution_t *execution;
   trp_start_t start;
@@ -19,6 +25,9 @@ struct trp_actor {
   bool
       recorded; // by more than the flight recorder: what is sent says after which event it was made
   unsigned recording_seen;
+  trp_kept_call_t *calls;
+  size_t call_count, call_capacity;
+  bool keeps_no_calls;          // from here on
   trp_attachment_t *attachment; // NULL: not an attached thread
   trp_pool_t *pool;
 
@@ -79,6 +88,10 @@ void trp_messages_resume(trp_actor_t *actor); // troupe_actor_run() begins
 bool trp_messages_holding(const trp_actor_t *actor);
 size_t trp_messages_peers(const trp_actor_t *actor); // of how many other actors something is kept
 void trp_messages_free(trp_actor_t *actor);
+
+/// calls.c: when recording has just begun in the middle, what main found out at its beginning is told
+/// it.
+void trp_calls_tell_again(trp_actor_t *actor);
 
 /// watch.c
 void trp_watch_event(trp_actor_t *actor, const trp_message_t *message);

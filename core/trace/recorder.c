@@ -37,7 +37,14 @@ enum {
   DRAIN_MAX = 1024, // messages between two looks at the clock
   TURN_BYTES = 32 * 1024,
   FILE_NAME_SIZE = TRP_NAME_MAX + 80,
+  FIRST_CALLS_MAX = 256,
 };
+
+/// The result of a call that main made before any event.
+typedef struct {
+  uint64_t call;
+  trp_frame_t *value;
+} first_call_t;
 
 /// The trace of one actor, being written.
 typedef struct file {
@@ -47,10 +54,13 @@ typedef struct file {
   uint64_t actor;
   char name[FILE_NAME_SIZE]; // without its ending
   trp_frame_t *start;        // the body of its first record, when it may be rotated
-  uint32_t flags;            // of its header
-  uint32_t part;             // from 1
-  int64_t part_began_ns;     // by the actor's clock
-  bool done;                 // its limit is reached, or it failed
+  first_call_t *calls;       // likewise the calls that came behind it
+  size_t call_count, call_capacity;
+  bool has_batches;      // no more of those come
+  uint32_t flags;        // of its header
+  uint32_t part;         // from 1
+  int64_t part_began_ns; // by the actor's clock
+  bool done;             // its limit is reached, or it failed
 } file_t;
 
 /// How often an actor of this name and index has begun. They stay until recording ends.
@@ -104,6 +114,7 @@ static int open_part(trp_recorder_t *recorder, file_t *file);
 static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line, const trp_in_t *in);
 static bool is_full(const trp_recorder_t *recorder, const file_t *file, int64_t clock_ns);
 static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint64_t sequence);
+static int keep_call(file_t *file, uint64_t call, const trp_frame_t *value);
 static void add_up(trp_recorder_t *recorder, file_t *file);
 static void fail_file(trp_recorder_t *recorder, file_t *file, int error);
 static int count_name(trp_recorder_t *recorder, const trp_start_t *start, uint32_t *count);
@@ -469,6 +480,11 @@ static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
   trp_frame_t *const *frames = naming ? in->frames + 1 : in->frames;
   size_t frame_count = naming ? in->frame_count - 1 : in->frame_count;
   bool batch = naming || line->type == TRP_RECORD_IN || line->type == TRP_RECORD_OUT;
+  file->has_batches = file->has_batches || line->type == TRP_RECORD_IN;
+  if (error == 0 && line->type == TRP_RECORD_CALL && file->start != NULL && !file->has_batches &&
+      file->call_count < FIRST_CALLS_MAX) {
+    error = keep_call(file, line->subject, frames[0]);
+  }
   if (error == 0 && batch && trp_keep_is_less(&recorder->keep)) {
     uint16_t type = naming ? TRP_RECORD_OUT : line->type;
     int result = trp_keep_some(&recorder->keep, type, file->actor, frames, frame_count);
@@ -535,7 +551,30 @@ static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint
         .type = TRP_RECORD_START, .sequence = sequence - 1, .clock_ns = clock_ns};
     error = trp_writer_put(&file->writer, head, &file->start, 1);
   }
+  for (size_t i = 0; error == 0 && i < file->call_count; i++) {
+    const trp_record_head_t head = {.type = TRP_RECORD_CALL,
+                                    .sequence = sequence - 1, // they have no numbers of their own
+                                    .clock_ns = clock_ns,
+                                    .subject = file->calls[i].call};
+    error = trp_writer_put(&file->writer, head, &file->calls[i].value, 1);
+  }
   return error;
+}
+
+/// A later part is replayed from main's beginning on, too.
+static int keep_call(file_t *file, uint64_t call, const trp_frame_t *value) {
+  first_call_t *calls = trp_array_room(file->calls, &file->call_capacity, file->call_count,
+                                       sizeof *calls);
+  if (calls == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  file->calls = calls;
+  trp_frame_t *copy = trp_frame_copy(value->bytes, value->size);
+  if (copy == NULL) {
+    return TROUPE_ENOMEM;
+  }
+  file->calls[file->call_count++] = (first_call_t){.call = call, .value = copy};
+  return 0;
 }
 
 /// What a part has that is ended; once.
@@ -656,6 +695,10 @@ static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
   }
   trp_map_remove(&recorder->files, key);
   trp_frame_release(file->start);
+  for (size_t i = 0; i < file->call_count; i++) {
+    trp_frame_release(file->calls[i].value);
+  }
+  free(file->calls);
   free(file);
 }
 

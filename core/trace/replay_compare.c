@@ -130,10 +130,17 @@ int trp_replay_compare(trp_replay_t *replay, trp_out_t *out) {
   return error;
 }
 
-/// Of a partial replay: whether a command is about a connection that is whole.
+/// Of a partial replay: the connection that a command is about, or the server that it makes; 0: none.
+static uint64_t subject_of(trp_replay_t *replay, const trp_message_t *message) {
+  uint64_t connection = 0;
+  int error = trp_connection_of(&replay->servers, message, &connection);
+  return error != 0 ? 0 : message->kind == TRP_KIND(COMMAND_LISTEN) ? message->subject : connection;
+}
+
+/// Of a partial replay: whether that is whole.
 static bool takes_part(trp_replay_t *replay, const trp_message_t *message, uint64_t *connection) {
-  return trp_connection_of(&replay->servers, message, connection) == 0 && *connection != 0 &&
-         trp_whole_has(&replay->whole, *connection);
+  *connection = subject_of(replay, message);
+  return *connection != 0 && trp_whole_has(&replay->whole, *connection);
 }
 
 static int compare_flow(trp_replay_t *replay, const trp_out_t *out, size_t index) {
@@ -326,14 +333,11 @@ void trp_replay_free_streams(trp_replay_t *replay) {
 
 /// Whether the message that comes next in an open batch is another connection's.
 static bool skips(trp_replay_t *replay, const trp_stream_t *stream) {
-  uint64_t connection = 0;
   if (stream->connection == 0 || stream->open.batch == NULL ||
       stream->next == stream->open.batch->n_messages) {
     return false;
   }
-  const trp_message_t *message = stream->open.batch->messages[stream->next];
-  return trp_connection_of(&replay->servers, message, &connection) != 0 ||
-         connection != stream->connection;
+  return subject_of(replay, stream->open.batch->messages[stream->next]) != stream->connection;
 }
 
 static trp_said_t said_of(const trp_out_t *out, size_t index) {

@@ -24,6 +24,7 @@ struct trp_tap {
   int64_t clock_ns;      // of the last batch that was taken
   uint64_t lost_records; // since the last one that was handed over
   uint64_t lost_bytes;
+  bool begins_late;     // and nobody asked yet
   trp_frame_t **frames; // room for the message that is being put together
   size_t capacity;
 };
@@ -56,9 +57,11 @@ int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *
   tap->sequence = 0;
   tap->clock_ns = late ? trp_inbox_now(tap->inbox) : start->clock_ns;
   tap->lost_records = tap->lost_bytes = 0;
+  tap->begins_late = late;
   int error = record_start(tap, start, late);
   if (error != 0) {
     tap->backlog = NULL;
+    tap->begins_late = false;
     int none = 0;
     atomic_compare_exchange_strong(&backlog->error, &none, error);
     trp_backlog_release(backlog);
@@ -156,6 +159,12 @@ void trp_tap_out(trp_tap_t *tap, const trp_out_t *out) {
   record(tap, names == NULL ? TRP_RECORD_OUT : TRP_RECORD_OUT_NAMING, out->to, names, out->envelope,
          out->frames, out->frame_count);
   trp_frame_release(names);
+}
+
+bool trp_tap_begins_late(trp_tap_t *tap) {
+  bool begins = tap->begins_late;
+  tap->begins_late = false;
+  return begins;
 }
 
 void trp_tap_call(trp_tap_t *tap, uint32_t call, int64_t value) {

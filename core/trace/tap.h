@@ -17,6 +17,9 @@ void trp_tap_in(trp_tap_t *tap, const trp_in_t *in);
 /// A batch is about to be sent; it is packed.
 void trp_tap_out(trp_tap_t *tap, const trp_out_t *out);
 
+/// Whether a trace has just begun in the middle: once for each.
+bool trp_tap_begins_late(trp_tap_t *tap);
+
 /// A synchronous call was made: its result.
 void trp_tap_call(trp_tap_t *tap, uint32_t call, int64_t value);
 

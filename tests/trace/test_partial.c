@@ -259,6 +259,38 @@ static int proxy_main(void *argument) {
   return run(error);
 }
 
+/// Listens on another address.
+static int elsewhere_main(void *argument) {
+  static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
+  const troupe_server_options_t options = {.allow_half_open = true};
+  troupe_server_t server;
+  (void)argument;
+  int error = troupe_server_new(&options, &handlers, NULL, &server);
+  if (error == 0) {
+    error = troupe_server_listen_port(server, 0, "127.0.0.2", 0);
+  }
+  return run(error);
+}
+
+// ---- The same, with a main function that asks for what is not in its events ----
+
+static int helper_main(void *argument) {
+  (void)argument;
+  return 0;
+}
+
+static troupe_actor_t answers[3];
+
+static int asking_main(void *argument) {
+  const troupe_spawn_options_t helpers = {.main = helper_main, .name = "helper", .copies = 2};
+  memset(answers, 0, sizeof answers);
+  int error = troupe_actor_find(the_system, "echo", 0, &answers[0]);
+  if (error == 0) {
+    error = troupe_spawn(the_system, &helpers, &answers[1]);
+  }
+  return error == 0 ? proxy_main(argument) : error;
+}
+
 // ---- The same, with a door in front that hands connections over ----
 
 static void door_on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
@@ -473,6 +505,9 @@ static void of_a_share_of_its_connections_a_proxy_has_both_sides(void **state) {
   assert_int_equal(report.connections % 2, 0);
   assert_int_equal(report.left_out, 0);
   others_differ(proxy_main, trace_of("proxy-0"));
+  check(TROUPE_EDIFFERS, replay(SAME, elsewhere_main, trace_of("proxy-0"), exact, &report),
+        &report);
+  says(&report, "expected: listen on ");
 }
 
 static void with_one_connection_goes_what_is_made_because_of_it(void **state) {
@@ -650,12 +685,11 @@ static void split_and_merged_at_random_a_partial_trace_gives_the_same_verdict(vo
 
 // ---- A later part of a trace ----
 
-static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(void **state) {
-  (void)state;
+static void check_parts(troupe_main_fn main_function) {
   troupe_replay_report_t report;
   begin_service(1);
   record((troupe_record_options_t){.file_bytes = 12 * 1024, .files = 100});
-  spawn("proxy", proxy_main);
+  spawn("proxy", main_function);
   int all_along = open_talk("all along");
   for (int i = 0; i < 12; i++) {
     talk_at_once(4);
@@ -672,7 +706,7 @@ static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(vo
       break;
     }
     fclose(file);
-    int result = replay(SAME, proxy_main, trace_of(name), exact, &report);
+    int result = replay(SAME, main_function, trace_of(name), exact, &report);
     if (result == TROUPE_EINCOMPLETE) {
       continue; // a short one, the last
     }
@@ -681,11 +715,42 @@ static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(vo
     assert_true(report.connections >= 2);
     assert_true(report.left_out >= 2);
     says(&report, "\nLeft out: ");
-    check(0, replay(SAME, proxy_main, trace_of(name), stream, &report), &report);
-    check(TROUPE_EDIFFERS, replay(OTHER_BYTE, proxy_main, trace_of(name), exact, &report), &report);
+    check(0, replay(SAME, main_function, trace_of(name), stream, &report), &report);
+    check(TROUPE_EDIFFERS, replay(OTHER_BYTE, main_function, trace_of(name), exact, &report),
+          &report);
     parts++;
   }
   assert_true(parts >= 2);
+}
+
+static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(void **state) {
+  (void)state;
+  check_parts(proxy_main);
+}
+
+// ---- What main asked for before anything was recorded ----
+
+static void what_main_found_out_at_its_beginning_is_in_each_trace(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  check_parts(asking_main);
+  begin_service(1);
+  spawn("proxy", asking_main);
+  end_talk(open_talk("not recorded"));
+  troupe_actor_t answered[3];
+  memcpy(answered, answers, sizeof answered);
+  for (int i = 0; i < 2; i++) {
+    record((troupe_record_options_t){.running = true});
+    talk_at_once(3);
+    assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+    int port = atomic_load(&proxy_port);
+    check(0, replay(SAME, asking_main, trace_of("proxy-0"), exact, &report), &report);
+    assert_int_equal(report.connections, 6);
+    assert_memory_equal(answers, answered, sizeof answered);
+    others_differ(asking_main, trace_of("proxy-0"));
+    atomic_store(&proxy_port, port); // the replay has its own
+  }
+  end_service();
 }
 
 // ---- Handed over ----
@@ -760,6 +825,7 @@ int main(void) {
       trp_test_that_leaves_nothing(of_an_older_trace_what_cannot_be_told_apart_is_left_out),
       trp_test_that_leaves_nothing(
           split_and_merged_at_random_a_partial_trace_gives_the_same_verdict),
+      trp_test_that_leaves_nothing(what_main_found_out_at_its_beginning_is_in_each_trace),
       trp_test_that_leaves_nothing(
           a_later_part_alone_is_replayed_without_what_was_open_at_its_start),
       trp_test_that_leaves_nothing(connections_that_were_handed_over_in_a_late_trace_are_replayed),
