@@ -7,7 +7,7 @@ const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
 const sending = require('./sending');
-const { Server } = require('./server');
+const { Server, createServerHandle } = require('./server');
 const { Socket } = require('./socket');
 const { isIP } = require('./socket/lookup');
 const { SocketAddress } = require('./socket_address');
@@ -52,21 +52,22 @@ const _setSimultaneousAccepts = deprecate(() => {}, 'net._setSimultaneousAccepts
 
 // Names alone, so that import { … } finds them.
 module.exports = {
+  _createServerHandle: createServerHandle,
   _normalizeArgs: normalize,
   _setSimultaneousAccepts,
   BlockList,
   SocketAddress,
-  Server,
-  Socket,
-  Stream: Socket,
   connect,
   createConnection: connect,
   createServer,
-  getDefaultAutoSelectFamily,
-  getDefaultAutoSelectFamilyAttemptTimeout,
   isIP,
   isIPv4,
   isIPv6,
+  Server,
+  Socket,
+  Stream: Socket,
+  getDefaultAutoSelectFamily,
   setDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
   setDefaultAutoSelectFamilyAttemptTimeout,
 };

@@ -4,6 +4,7 @@
 const { channel } = require('node:diagnostics_channel');
 const dns = require('node:dns');
 const EventEmitter = require('node:events');
+const fs = require('node:fs');
 const net = require('node:net');
 const { getDefaultHighWaterMark } = require('node:stream');
 const { promisify } = require('node:util');
@@ -63,7 +64,7 @@ function Server(options, connectionListener) {
   this.noDelay = Boolean(options.noDelay);
   this.keepAlive = Boolean(options.keepAlive);
   this.keepAliveInitialDelay = Math.max(0, ~~(options.keepAliveInitialDelay / 1000));
-  this.highWaterMark = options.highWaterMark >= 0 ? options.highWaterMark : getDefaultHighWaterMark(false);
+  this.highWaterMark = options.highWaterMark < 0 ? getDefaultHighWaterMark(false) : options.highWaterMark ?? getDefaultHighWaterMark(false);
 }
 Object.setPrototypeOf(Server.prototype, EventEmitter.prototype);
 Object.setPrototypeOf(Server, EventEmitter);
@@ -106,6 +107,7 @@ Server.prototype.listen = function(...args) {
   let { port } = options;
   if (args.length === 0 || typeof first === 'function' || (port === undefined && 'port' in options) || port === null) {
     port = 0;
+    options.port = 0; // programs can see that
   }
   const backlog = options.backlog || backlogArgument;
   const exclusive = Boolean(options.exclusive);
@@ -217,8 +219,33 @@ function listen(server, where, backlog) {
   handle.open(said.index);
   handle.options = options;
   handle.isPipe = said.address === undefined || said.address[2] === 1;
+  handle.path = where.path;
   opened(server, handle, said.address);
   process.nextTick(tellListening, server, handle);
+}
+
+// net._createServerHandle(): a handle that other servers may listen with, or an error value.
+function createServerHandle(address, port, addressType, fd, flags) {
+  let where;
+  if (typeof fd === 'number' && fd >= 0) {
+    where = { fd };
+  } else if (port === -1 && addressType === -1) {
+    where = { path: address };
+  } else {
+    where = { host: address || undefined, port: port ?? 0, ipv6Only: Boolean(flags & 1) };
+  }
+  const said = native.serverListen({ ...where, backlog: 0 });
+  if (said.index === undefined) {
+    return said.errno;
+  }
+  const owner = new Server();
+  const handle = new Listener(where.path === undefined ? 'TCPSERVERWRAP' : 'PIPESERVERWRAP', owner, listeners);
+  handle.open(said.index);
+  handle.options = {};
+  handle.isPipe = said.address === undefined || said.address[2] === 1;
+  handle.path = where.path;
+  owner._address = said.address;
+  return handle;
 }
 
 // Where it was asked to listen, in Node's notation.
@@ -348,12 +375,24 @@ Server.prototype.close = function(callback) {
     const handle = this._handle;
     this._handle = null;
     handle.close();
+    removeFile(handle);
     setImmediate(() => {}); // a turn of the loop, as closing takes in Node
   }
   closeElsewhere(this);
   this._emitCloseIfDrained();
   return this;
 };
+
+// The library spares a file that somebody else has put in the place of ours, which Node does not.
+function removeFile({ path }) {
+  if (path !== undefined && !path.startsWith('\0')) {
+    try {
+      fs.unlinkSync(path);
+    } catch {
+      // it is gone already
+    }
+  }
+}
 
 // A process that has connections of this server counts as one of them until it has none.
 function closeElsewhere(server) {
@@ -402,4 +441,4 @@ Server.prototype.unref = function() {
   return this;
 };
 
-module.exports = { Server };
+module.exports = { Server, createServerHandle };

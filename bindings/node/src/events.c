@@ -136,25 +136,40 @@ static void tell_uncaught(binding_t *binding) {
   }
 }
 
+// Like napi_make_callback(); but an exception in what the function puts off, such as an 'error' that nobody listens to, is not
+// caught on the way, so that Node tells where it was thrown.
+static napi_status make_callback(binding_t *binding, napi_ref reference, size_t count,
+                                 const napi_value *arguments) {
+  napi_env env = binding->env;
+  napi_callback_scope scope = NULL;
+  napi_value receiver = NULL;
+  napi_value function = NULL;
+  napi_value result = NULL;
+  napi_get_reference_value(env, binding->receiver, &receiver);
+  napi_get_reference_value(env, reference, &function);
+  napi_status status = napi_open_callback_scope(env, receiver, binding->async, &scope);
+  if (status != napi_ok) {
+    return status;
+  }
+  status = napi_call_function(env, receiver, function, count, arguments, &result);
+  if (status == napi_pending_exception) {
+    tell_uncaught(binding);
+  }
+  napi_close_callback_scope(env, scope);
+  return status;
+}
+
 void events_deliver_late(binding_t *binding, late_kind_t kind, uint32_t count) {
   napi_env env = binding->env;
   for (uint32_t i = 0; i < count && !binding->ending; i++) {
     napi_handle_scope scope = NULL;
-    napi_value receiver = NULL;
-    napi_value run = NULL;
     napi_value arguments[2];
-    napi_value result = NULL;
     if (napi_open_handle_scope(env, &scope) != napi_ok) {
       return;
     }
-    napi_get_reference_value(env, binding->receiver, &receiver);
-    napi_get_reference_value(env, binding->run_late, &run);
     napi_create_int32(env, (int32_t)kind, &arguments[0]);
     napi_get_boolean(env, i == 0, &arguments[1]);
-    if (napi_make_callback(env, binding->async, receiver, run, 2, arguments, &result) ==
-        napi_pending_exception) {
-      tell_uncaught(binding);
-    }
+    make_callback(binding, binding->run_late, 2, arguments);
     napi_close_handle_scope(env, scope);
   }
 }
@@ -168,23 +183,14 @@ void events_deliver(binding_t *binding) {
   binding->round++;
   while ((uint32_t)*handled < count && !binding->ending) {
     napi_handle_scope scope = NULL;
-    napi_value receiver = NULL;
-    napi_value run = NULL;
     napi_value numbers[2];
-    napi_value result = NULL;
     if (napi_open_handle_scope(env, &scope) != napi_ok) {
       return;
     }
-    napi_get_reference_value(env, binding->receiver, &receiver);
-    napi_get_reference_value(env, binding->run, &run);
     napi_create_int32(env, *handled, &numbers[0]);
     napi_create_uint32(env, count, &numbers[1]);
     int32_t before = *handled;
-    napi_status status = napi_make_callback(env, binding->async, receiver, run, 2, numbers,
-                                            &result);
-    if (status == napi_pending_exception) {
-      tell_uncaught(binding);
-    }
+    napi_status status = make_callback(binding, binding->run, 2, numbers);
     bool stuck = status != napi_ok && *handled == before;
     napi_close_handle_scope(env, scope);
     if (stuck) {

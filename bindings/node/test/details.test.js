@@ -2,6 +2,7 @@
 'use strict';
 
 const { once } = require('node:events');
+const fs = require('node:fs');
 const { inspect } = require('node:util');
 const { setTimeout: wait } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
@@ -147,5 +148,78 @@ compare('details', {
     await wait(30);
     client.destroy();
     socket.destroy();
+  },
+  async 'a file that somebody has put in the place of a server'({ note, listen, folder }) {
+    const path = `${folder}/socket`;
+    const { server } = await listen({}, () => {}, path);
+    fs.unlinkSync(path);
+    fs.writeFileSync(path, 'not yours');
+    server.close();
+    note(fs.existsSync(path));
+    const { server: other } = await listen({}, () => {}, path);
+    fs.unlinkSync(path);
+    other.close();
+    await closed(other);
+    note(fs.existsSync(path));
+  },
+  async 'listen() without a port tells its options'({ note, net }) {
+    const options = { port: undefined, host: '127.0.0.1' };
+    const server = net.createServer().listen(options);
+    note(options);
+    await once(server, 'listening');
+    server.close();
+    await closed(server);
+  },
+  async 'limits that are no numbers'({ note, net }) {
+    for (const highWaterMark of [NaN, -1, 0, 1.5, Infinity, undefined]) {
+      note(String(net.createServer({ highWaterMark }).highWaterMark));
+    }
+  },
+  async 'a handle that is no handle'({ note, net }) {
+    for (const handle of [5, 'x', true]) {
+      try {
+        note(new net.Socket({ handle }));
+      } catch (failure) {
+        note(failure);
+      }
+    }
+    note(new net.Socket({ handle: null }).pending, new net.Socket({ handle: 0 }).pending);
+  },
+  async 'what waits for a connection'({ note, net, listen }) {
+    const { server, port } = await listen({}, (socket) => socket.resume().end());
+    const client = net.connect(port, '127.0.0.1').resume();
+    note(client._pendingData, client._pendingEncoding);
+    client.write('early', 'latin1');
+    note(client._pendingData, client._pendingEncoding);
+    await once(client, 'connect');
+    note(client._pendingData, client._pendingEncoding);
+    server.close();
+    await closed(client);
+  },
+  async 'a class with a write() of its own'({ note, net, listen }) {
+    class Shouting extends net.Socket {
+      write(text, ...more) {
+        note('write');
+        return super.write(text.toUpperCase(), ...more);
+      }
+    }
+    const { server, port } = await listen({}, (socket) => socket.on('data', (bytes) => note(String(bytes))));
+    const client = new Shouting();
+    client.on('error', (failure) => note(failure));
+    client.connect(port, '127.0.0.1');
+    note(Object.hasOwn(client, 'write'));
+    client.end('quiet');
+    client.resume();
+    server.close();
+    await closed(server);
+  },
+  async 'the names of what there is'({ note, net }) {
+    note(Object.keys(net));
+    const handle = net._createServerHandle('127.0.0.1', 0, 4);
+    const server = net.createServer((socket) => socket.end('x')).listen(handle);
+    await once(server, 'listening');
+    const { address, family, port } = server.address();
+    note(address, family, String((await net.connect(port, '127.0.0.1').toArray())[0]));
+    server.close();
   },
 });

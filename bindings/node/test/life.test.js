@@ -134,6 +134,17 @@ same('an error that nobody listens for ends the process with 1', `
   console.error = () => {}; process.stderr.write = () => true;
   process.once("uncaughtException", (e) => { console.log(e.code, e.syscall); process.exit(1); });
   net.connect(1, "127.0.0.1");`);
+// Where it was thrown, which is in Node, and by whom it was told; between them is where it was made, which is not.
+same('what is said of an error that nobody listens for', `
+  const { spawn } = require("child_process");
+  const child = spawn(process.execPath, ["-e", 'require(process.env.MODULE).connect(1, "127.0.0.1");']);
+  let text = "";
+  child.stderr.on("data", (data) => { text += data; });
+  child.on("close", (code) => {
+    const lines = text.split("\\n");
+    const made = lines.findIndex((line) => line.startsWith("    at "));
+    console.log(code, lines.slice(0, made), lines.slice(lines.findIndex((line) => line.startsWith("Emitted"))));
+  });`);
 same('promises and ticks run between two events of a socket', `${pair}pair((client, socket) => {
   client.on("data", (data) => {
     console.log(String(data));

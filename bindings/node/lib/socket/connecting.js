@@ -11,13 +11,16 @@ const { lookUp } = require('./lookup');
 const { atOnce, nativeOptions } = require('./options');
 const { settle } = require('./holding');
 const { nextBuffer, pauseNative } = require('./reading');
+const { methods: { write } } = require('./writing');
 const {
   kAwaited, kBytesRead, kDispatched, kFinal, kIdle, kPending, kReadWanted, kReset, kSentTo, kSeveral, kWritten, restore,
 } = require('./symbols');
 
 // Makes it as if it had never been connected.
 function begin(socket) {
-  delete socket.write;
+  if (socket.write !== write) {
+    socket.write = write; // Node undoes here what it does when both sides have ended, and so what a class does with write()
+  }
   if (socket.destroyed) {
     socket._handle = null;
     socket._peername = undefined;

@@ -47,6 +47,10 @@ function Socket(options) {
   if (options?.keepAliveInitialDelay !== undefined) {
     check.aNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
   }
+  const { handle } = options ?? {};
+  if (handle && typeof handle !== 'object') {
+    throw new TypeError(`Cannot create property 'Symbol(owner_symbol)' on ${typeof handle} '${String(handle)}'`);
+  }
   this.connecting = false;
   this._hadError = false;
   this._parent = null;

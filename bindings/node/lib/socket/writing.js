@@ -93,11 +93,17 @@ function callBack(handle, error, all) {
   }
 }
 
+function setPending(socket, pending) {
+  socket[kPending] = pending;
+  socket._pendingData = pending?.data ?? null;
+  socket._pendingEncoding = pending?.encoding ?? '';
+}
+
 // The first write waits for the connection; the stream keeps the others.
 function dispatchLater(socket, pending) {
   const connected = () => {
     socket.off('close', closed);
-    socket[kPending] = null;
+    setPending(socket, null);
     dispatch(socket, socket._handle, pending.data, pending.encoding, pending.callback);
   };
   const closed = () => {
@@ -105,7 +111,7 @@ function dispatchLater(socket, pending) {
     pending.callback(coded(Error, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
       'Socket closed before the connection was established'));
   };
-  socket[kPending] = pending;
+  setPending(socket, pending);
   socket.once('connect', connected);
   socket.once('close', closed);
 }
