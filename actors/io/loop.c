@@ -112,7 +112,7 @@ struct trp_io {
   uint64_t trim_activity; // as of the last look of the timer
   bool loop_is_open;
   bool trimming;
-  bool full;    // the budget stopped receive_all(): there is more in the inbox
+  bool full;    // the budget stopped receive(): there is more in the inbox
   bool drained; // nothing was left in the inbox: its descriptor tells of the next batch
 };
 
@@ -421,19 +421,11 @@ static bool receive_one(trp_io_t *io) {
   return true;
 }
 
-/// Until nothing is left.
-static void receive_all(trp_io_t *io) {
+/// Until nothing is left; `counted`: of what was counted, and there may be more, see
+/// trp_pipes_pending().
+static void receive(trp_io_t *io, bool counted) {
   int count = 0;
-  while (count < RECEIVE_BUDGET && receive_one(io)) {
-    count++;
-  }
-  io->full = count == RECEIVE_BUDGET;
-}
-
-/// What was counted. There may be more; see trp_pipes_pending().
-static void receive_counted(trp_io_t *io) {
-  int count = 0;
-  while (count < RECEIVE_BUDGET && trp_pipes_pending(io->inbox) && receive_one(io)) {
+  while (count < RECEIVE_BUDGET && (!counted || trp_pipes_pending(io->inbox)) && receive_one(io)) {
     count++;
   }
   io->full = count == RECEIVE_BUDGET;
@@ -445,7 +437,7 @@ static void receive_counted(trp_io_t *io) {
 static void catch_up(trp_io_t *io) {
   int rounds = 0;
   do {
-    receive_all(io);
+    receive(io, false);
     rounds++;
   } while (io->full && rounds < CATCH_UP_ROUNDS);
 }
@@ -454,11 +446,7 @@ static void on_inbox(uv_poll_t *poll, int status, int events) {
   (void)events;
   TROUPE_ASSERT(status == 0); // an eventfd has no errors
   trp_io_t *io = poll->data;
-  if (trp_pipes_pending(io->inbox)) {
-    receive_counted(io);
-  } else {
-    receive_all(io); // there may be words of libzmq's own as well
-  }
+  receive(io, trp_pipes_pending(io->inbox)); // if not there may be words of libzmq's own as well
 }
 
 // ---- A turn ----
@@ -494,18 +482,14 @@ static bool spins(trp_io_t *io) {
 static bool is_drained(trp_io_t *io) {
   uint64_t before = io->handled;
   if (!io->drained) {
-    receive_all(io);
+    receive(io, false);
   }
   return io->handled == before;
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
   trp_io_t *io = prepare->data;
-  if (io->full) {
-    receive_all(io);
-  } else {
-    receive_counted(io);
-  }
+  receive(io, !io->full);
   if (io->awaits) {
     answer_snapshots(io);
   }
@@ -707,7 +691,7 @@ static void *run(void *argument) {
   trp_io_t *io = argument;
   int error = open_all(io);
   if (error == 0) {
-    receive_all(io); // what was sent before the descriptor was watched does not show there
+    receive(io, false); // what was sent before the descriptor was watched does not show there
     pthread_mutex_lock(&io->mutex);
     io->state = RUNNING;
     pthread_cond_broadcast(&io->changed);

@@ -87,6 +87,11 @@ static int compare(source_t *a, source_t *b, troupe_entry_type_t type, troupe_en
   }
 }
 
+static int rewind_both(source_t *a, source_t *b) {
+  int code = source_rewind(a);
+  return code != END_FINE ? code : source_rewind(b);
+}
+
 static int compare_order(char **paths, const filter_t *filter) {
   static const struct {
     troupe_entry_type_t type, other;
@@ -108,8 +113,7 @@ static int compare_order(char **paths, const filter_t *filter) {
   source_check_actors(&a);
   source_check_actors(&b);
   for (int i = 0; i < 3 && worst <= END_DIFFERS; i++) {
-    int code = i == 0 ? END_FINE : source_rewind(&a);
-    code = code != END_FINE || i == 0 ? code : source_rewind(&b);
+    int code = i == 0 ? END_FINE : rewind_both(&a, &b);
     if (code == END_FINE) {
       code = compare(&a, &b, rounds[i].type, rounds[i].other, rounds[i].what);
       code = a.code != END_FINE ? a.code : b.code != END_FINE ? b.code : code;
