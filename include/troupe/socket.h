@@ -90,10 +90,10 @@ typedef struct troupe_socket_handlers {
 
 /// The bytes of a write are with the kernel, or nobody waits for that any more: `error` is 0; what
 /// the socket failed with; TROUPE_ERR_STREAM_DESTROYED; or TROUPE_ERR_SOCKET_CLOSED_BEFORE_CONNECTION
-/// for the first of those that waited for a connection. Called in the order of the writes, each
-/// once. Of a socket that is destroyed before the I/O actor has answered, the bytes may have been
-/// sent all the same (in Node a small write is with the kernel at once, and its callback gets no
-/// error then).
+/// for the first of those that waited for a connection, and for all of them if nothing has failed.
+/// Called in the order of the writes, each once. Of a socket that is destroyed before the I/O actor
+/// has answered, the bytes may have been sent all the same (in Node a small write is with the kernel
+/// at once, and its callback gets no error then).
 typedef void (*troupe_written_fn)(troupe_socket_t socket, int error, void *context);
 
 /// Receives into memory of the application's own instead of on_data. Node: the `onread` option.
