@@ -63,7 +63,8 @@ static inline int attached_begin(attached_echo_t *echo) {
   troupe_address_t address;
   int error = troupe_server_new(&options, NULL, NULL, &echo->server);
   error = error == 0 ? troupe_server_listen_port(echo->server, 0, "127.0.0.1", 0) : error;
-  error = error == 0 ? troupe_server_listen_wait(echo->server, SCENE_LIMIT_MS) : error;
+  error = error == 0 ? troupe_server_listen_wait(echo->server, SCENE_LIMIT_MS * trp_test_slow())
+                     : error;
   error = error == 0 ? troupe_server_address(echo->server, &address) : error;
   error = error == 0 ? troupe_timer_start(&echo->beat, 1, 1, attached_beat, echo) : error;
   for (int i = 0; i < echo->clients && error == 0; i++) {

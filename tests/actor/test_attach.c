@@ -337,7 +337,7 @@ static void an_attached_thread_is_stopped_like_any_actor(void **state) {
   troupe_server_t server;
   assert_int_equal(troupe_server_new(NULL, NULL, NULL, &server), 0);
   assert_int_equal(troupe_server_listen_port(server, 0, "127.0.0.1", 0), 0);
-  assert_int_equal(troupe_server_listen_wait(server, SCENE_LIMIT_MS), 0);
+  assert_int_equal(troupe_server_listen_wait(server, SCENE_LIMIT_MS * trp_test_slow()), 0);
   assert_int_equal(troupe_system_stop(scene, 1000), 0);
   run_by_poll();
   assert_int_equal(stops, 1);
@@ -351,7 +351,7 @@ static void what_an_attached_thread_owned_is_closed_when_it_detaches(void **stat
   troupe_address_t address;
   assert_int_equal(troupe_server_new(NULL, NULL, NULL, &server), 0);
   assert_int_equal(troupe_server_listen_port(server, 0, "127.0.0.1", 0), 0);
-  assert_int_equal(troupe_server_listen_wait(server, SCENE_LIMIT_MS), 0);
+  assert_int_equal(troupe_server_listen_wait(server, SCENE_LIMIT_MS * trp_test_slow()), 0);
   assert_int_equal(troupe_server_address(server, &address), 0);
   int fd = trp_test_connect_tcp("127.0.0.1", address.port, SCENE_LIMIT_MS);
   assert_true(fd >= 0);

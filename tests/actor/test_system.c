@@ -329,7 +329,7 @@ static void no_thread_of_the_library_takes_a_signal(void **state) {
   }
   assert_int_equal(looked_at, 5); // the I/O actor, libzmq's, three actors
   assert_int_equal(troupe_system_stop(system, 0), 0);
-  assert_int_equal(troupe_system_wait(system, SCENE_LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(system, SCENE_LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(&system), 0);
 }
 
@@ -366,7 +366,8 @@ static void the_process_is_as_it_was(void **state) {
     assert_true(limit.rlim_cur == limit_before.rlim_cur && limit.rlim_max == limit_before.rlim_max);
     if (round == 0) {
       assert_int_equal(troupe_system_stop(system, 0), 0);
-      assert_int_equal(troupe_system_wait(system, SCENE_LIMIT_MS, NULL, 0, NULL), 0);
+      assert_int_equal(troupe_system_wait(system, SCENE_LIMIT_MS * trp_test_slow(), NULL, 0, NULL),
+                       0);
       assert_int_equal(troupe_system_free(&system), 0);
     }
   }
@@ -392,7 +393,7 @@ static void throw_dice(uint64_t seed, dice_t *dice) {
   assert_int_equal(troupe_system_new(&options, &system), 0);
   troupe_spawn_options_t spawn = {.main = throwing_actor, .argument = dice, .copies = 4};
   assert_int_equal(troupe_spawn(system, &spawn, NULL), 0);
-  assert_int_equal(troupe_system_wait(system, SCENE_LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(system, SCENE_LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(&system), 0);
 }
 

@@ -243,7 +243,8 @@ static inline void play_it(play_t *play, void (*peer)(int fd)) {
       troupe_record_start(system, &(troupe_record_options_t){.directory = trp_test_folder()}), 0);
   play->taker_id = spawn_side(system, "taker", taker_runs, play);
   if (play->without_taker) {
-    assert_int_equal(troupe_actor_join(system, play->taker_id, LIMIT_MS, NULL), 0);
+    assert_int_equal(troupe_actor_join(system, play->taker_id, LIMIT_MS * trp_test_slow(), NULL),
+                     0);
   }
   again.taker_id = play->taker_id;
   troupe_actor_t giver = spawn_side(system, "giver", giver_runs, play);

@@ -68,7 +68,7 @@ static int live(void *argument) {
   house->server_line = __LINE__ + 1;
   int error = troupe_server_new(&options, &server_handlers, house, &house->server);
   error |= troupe_server_listen_port(house->server, 0, "127.0.0.1", 0);
-  error |= troupe_server_listen_wait(house->server, LIMIT_MS);
+  error |= troupe_server_listen_wait(house->server, LIMIT_MS * trp_test_slow());
   error |= troupe_server_address(house->server, &address);
   house->token_line = __LINE__ + 1;
   error |= troupe_abort_new(&house->token);

@@ -64,7 +64,7 @@ static int serve(void *argument) {
         service->server, &(troupe_listen_options_t){.host = "127.0.0.1", .path = service->path});
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(service->server, LIMIT_MS);
+    error = troupe_server_listen_wait(service->server, LIMIT_MS * trp_test_slow());
   }
   if (error == 0) {
     error = troupe_server_address(service->server, &service->address);
@@ -84,7 +84,7 @@ static void start(service_t *service, troupe_system_t **system) {
 
 static void stop(troupe_system_t **system) {
   assert_int_equal(troupe_system_stop(*system, 0), 0);
-  assert_int_equal(troupe_system_wait(*system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(*system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(system), 0);
 }
 

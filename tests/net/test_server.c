@@ -32,7 +32,8 @@ static int life(void *argument) {
   CHECK(!troupe_server_listening(server));
   CHECK(troupe_server_address(server, &address) == TROUPE_ENOTCONN);
   CHECK(troupe_server_close(server) == TROUPE_ERR_SERVER_NOT_RUNNING);
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == TROUPE_ERR_SERVER_NOT_RUNNING);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) ==
+        TROUPE_ERR_SERVER_NOT_RUNNING);
   CHECK(troupe_server_listen_port(server, 65536, NULL, 0) == TROUPE_ERR_SOCKET_BAD_PORT);
   CHECK(troupe_server_listen_port(server, -1, NULL, 0) == TROUPE_ERR_SOCKET_BAD_PORT);
   CHECK(troupe_server_listen_path(server, NULL, 0) == TROUPE_ERR_INVALID_ARG_VALUE);
@@ -43,9 +44,9 @@ static int life(void *argument) {
   CHECK(troupe_server_listen(server, NULL) == 0);
   CHECK(troupe_server_listen(server, NULL) == TROUPE_ERR_SERVER_ALREADY_LISTEN);
   CHECK(!troupe_server_listening(server));
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_listening(server));
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_listen(server, NULL) == TROUPE_ERR_SERVER_ALREADY_LISTEN);
   CHECK(troupe_server_address(server, &address) == 0);
   CHECK(address.port != 0);
@@ -82,7 +83,8 @@ static int closed_at_once(void *argument) {
   CHECK(new_server(scene, &server) == 0);
   CHECK(troupe_server_listen_port(server, 0, "127.0.0.1", 0) == 0);
   CHECK(troupe_server_close(server) == 0);
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == TROUPE_ERR_SERVER_NOT_RUNNING);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) ==
+        TROUPE_ERR_SERVER_NOT_RUNNING);
   return troupe_actor_run();
 }
 
@@ -104,7 +106,7 @@ static int again_at_once(void *argument) {
       CHECK(troupe_server_close(server) == 0);
     }
   }
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_close(server) == 0);
   return troupe_actor_run();
 }
@@ -124,7 +126,7 @@ static void relisten(side_t *side, const char *event) {
     // The first connection is open all the while.
     CHECK(troupe_server_close(scene->server) == 0);
     CHECK(troupe_server_listen_port(scene->server, 0, "127.0.0.1", 0) == 0);
-    CHECK(troupe_server_listen_wait(scene->server, WAIT_MS) == 0);
+    CHECK(troupe_server_listen_wait(scene->server, WAIT_MS * trp_test_slow()) == 0);
     troupe_address_t address;
     CHECK(troupe_server_address(scene->server, &address) == 0);
     CHECK(address.port != scene->address.port);
@@ -150,10 +152,10 @@ static int taken(void *argument) {
   troupe_server_t server;
   CHECK(new_server(scene, &server) == 0);
   CHECK(troupe_server_listen_port(server, scene->connect_options.port, "127.0.0.1", 0) == 0);
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == TROUPE_EADDRINUSE);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) == TROUPE_EADDRINUSE);
   CHECK(!troupe_server_listening(server));
   CHECK(troupe_server_listen_port(server, 0, "127.0.0.1", 0) == 0);
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_close(server) == 0);
   return troupe_actor_run();
 }
@@ -179,7 +181,7 @@ static int listen_at_path(void *argument) {
   troupe_server_t server;
   CHECK(new_server(scene, &server) == 0);
   CHECK(troupe_server_listen(server, &scene->listen_options) == 0);
-  (void)troupe_server_listen_wait(server, WAIT_MS);
+  (void)troupe_server_listen_wait(server, WAIT_MS * trp_test_slow());
   return troupe_actor_run();
 }
 
@@ -485,7 +487,7 @@ static int serve_without_on_connection(void *argument) {
   scene->client.scene = scene->accepted.scene = scene->server_side.scene = scene;
   CHECK(troupe_server_new(&options, &no_connection_handler, scene, &scene->server) == 0);
   CHECK(troupe_server_listen_port(scene->server, 0, NULL, 0) == 0);
-  CHECK(troupe_server_listen_wait(scene->server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(scene->server, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_address(scene->server, &scene->address) == 0);
   troupe_socket_t socket;
   CHECK(troupe_connect_port(scene->address.port, "127.0.0.1", &quiet_handlers, &scene->client,
@@ -535,7 +537,7 @@ static int serve_many(void *argument) {
   scene_t *scene = argument;
   CHECK(troupe_server_new(NULL, &counting_server, scene, &scene->server) == 0);
   CHECK(troupe_server_listen_port(scene->server, 0, "127.0.0.1", 0) == 0);
-  CHECK(troupe_server_listen_wait(scene->server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(scene->server, WAIT_MS * trp_test_slow()) == 0);
   troupe_address_t address;
   CHECK(troupe_server_address(scene->server, &address) == 0);
   for (int i = 0; i < MANY; i++) {
@@ -565,9 +567,9 @@ static int share(void *argument) {
   CHECK(new_server(scene, &first) == 0);
   CHECK(new_server(scene, &second) == 0);
   CHECK(troupe_server_listen_port(first, 0, "127.0.0.1", 0) == 0);
-  CHECK(troupe_server_listen_wait(first, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(first, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_listen(second, &(troupe_listen_options_t){.share_with = first}) == 0);
-  CHECK(troupe_server_listen_wait(second, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(second, WAIT_MS * trp_test_slow()) == 0);
   CHECK(troupe_server_address(first, &address) == 0);
   CHECK(troupe_server_address(second, &other) == 0);
   CHECK(troupe_address_equal(&address, &other));
@@ -577,7 +579,8 @@ static int share(void *argument) {
   troupe_server_t third;
   CHECK(new_server(scene, &third) == 0);
   CHECK(troupe_server_listen(third, &(troupe_listen_options_t){.share_with = first}) == 0);
-  CHECK(troupe_server_listen_wait(third, WAIT_MS) == TROUPE_ERR_SERVER_NOT_RUNNING);
+  CHECK(troupe_server_listen_wait(third, WAIT_MS * trp_test_slow()) ==
+        TROUPE_ERR_SERVER_NOT_RUNNING);
   return troupe_actor_run();
 }
 
@@ -594,7 +597,7 @@ static int unrefd(void *argument) {
   CHECK(new_server(scene, &server) == 0);
   CHECK(troupe_server_unref(server) == 0);
   CHECK(troupe_server_listen_port(server, 0, "127.0.0.1", 0) == 0);
-  CHECK(troupe_server_listen_wait(server, WAIT_MS) == 0);
+  CHECK(troupe_server_listen_wait(server, WAIT_MS * trp_test_slow()) == 0);
   return troupe_actor_run();
 }
 

@@ -45,7 +45,7 @@ static int victim_actor(void *argument) {
     error = troupe_server_listen_path(server, ending->service->path, 0);
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS);
+    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   }
   return error < 0 ? error : troupe_actor_run();
 }
@@ -101,12 +101,13 @@ static void end_an_actor(way_t way, int status, troupe_reason_t reason) {
     }
     trp_test_close(fds[i]);
   }
-  assert_int_equal(troupe_actor_join(service.system, watcher, LIMIT_MS, NULL), 0);
+  assert_int_equal(troupe_actor_join(service.system, watcher, LIMIT_MS * trp_test_slow(), NULL), 0);
   assert_true(atomic_load(&ending.told));
   assert_int_equal(ending.reason, reason);
   assert_int_equal(ending.told_status, status);
   int joined = 1;
-  assert_int_equal(troupe_actor_join(service.system, ending.victim, LIMIT_MS, &joined), 0);
+  assert_int_equal(
+      troupe_actor_join(service.system, ending.victim, LIMIT_MS * trp_test_slow(), &joined), 0);
   assert_int_equal(joined, status);
   // Its listening path went with it, and its neighbours did not notice.
   assert_true(trp_test_connect_unix(path, strlen(path), LIMIT_MS) < 0);
@@ -143,7 +144,8 @@ static void a_stop_at_once_closes_connections_and_a_stop_with_grace_lets_them_fi
   test_service_echoes(patient);
   assert_int_equal(troupe_system_wait(service.system, 0, NULL, 0, NULL), TROUPE_ETIMEDOUT);
   trp_test_close(patient);
-  assert_int_equal(troupe_system_wait(service.system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(service.system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL),
+                   0);
   assert_int_equal(troupe_system_free(&service.system), 0);
 
   test_service_t hasty = {0};
@@ -151,7 +153,7 @@ static void a_stop_at_once_closes_connections_and_a_stop_with_grace_lets_them_fi
   int fd = test_service_connect(&hasty);
   test_service_echoes(fd);
   assert_int_equal(troupe_system_stop(hasty.system, 0), 0);
-  assert_int_equal(troupe_system_wait(hasty.system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(hasty.system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(trp_test_receive_to_end(fd, &(char){0}, 1, LIMIT_MS), 0);
   trp_test_close(fd);
   assert_int_equal(troupe_system_free(&hasty.system), 0);

@@ -30,7 +30,7 @@ static int listen_and_run(flow_t *flow, const troupe_server_handlers_t *handlers
     error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS);
+    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   }
   troupe_address_t address = {0};
   if (error == 0) {
@@ -56,7 +56,7 @@ static troupe_system_t *start(flow_t *flow, troupe_main_fn actor_main, troupe_ac
 
 static void finish(troupe_system_t *system) {
   assert_int_equal(troupe_system_stop(system, 0), 0);
-  assert_int_equal(troupe_system_wait(system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(&system), 0);
 }
 

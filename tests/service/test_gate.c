@@ -77,7 +77,7 @@ static int listen_again(gate_t *gate, troupe_server_t server) {
                                      .port = atomic_load(&gate->port)};
   int error = troupe_server_listen(server, &options);
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS);
+    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   }
   troupe_address_t address = {0};
   if (error == 0) {

@@ -275,7 +275,7 @@ static void reopen_under_a_storm(unsigned io_actors) {
   assert_int_equal(pthread_create(&thread, NULL, blow, &storm), 0);
   troupe_spawn_options_t spawn = {.main = reopening_actor, .argument = &reopening};
   assert_int_equal(troupe_spawn(system, &spawn, &actor), 0);
-  assert_int_equal(troupe_actor_join(system, actor, 6 * LIMIT_MS, &status), 0);
+  assert_int_equal(troupe_actor_join(system, actor, 6 * LIMIT_MS * trp_test_slow(), &status), 0);
   atomic_store(&storm.stop, true);
   pthread_join(thread, NULL);
   assert_int_equal(status, 0);
@@ -308,7 +308,8 @@ static void stop_under_a_storm(unsigned io_actors) {
     test_service_start(&service, 3);
     wait_for(&storm.connected, connected + 50);
     assert_int_equal(troupe_system_stop(service.system, 0), 0);
-    assert_int_equal(troupe_system_wait(service.system, LIMIT_MS, NULL, 0, NULL), 0);
+    assert_int_equal(troupe_system_wait(service.system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL),
+                     0);
     assert_int_equal(troupe_system_free(&service.system), 0);
   }
   atomic_store(&storm.stop, true);

@@ -81,7 +81,7 @@ static int server_actor(void *argument) {
     error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS);
+    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   }
   troupe_address_t address;
   if (error == 0) {
@@ -121,7 +121,7 @@ static void a_reset_in_every_state_is_told_with_its_true_error(void **unused) {
       // Nothing is read any more after the end, and nothing is written: only a stop ends this one.
       assert_int_equal(troupe_actor_stop(system, actor, 0), 0);
     }
-    assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, NULL), 0);
+    assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS * trp_test_slow(), NULL), 0);
     assert_int_equal(atomic_load(&scene.closes), 1);
     if (state != HALF_OPEN) {
       assert_int_equal(atomic_load(&scene.errors), 1);

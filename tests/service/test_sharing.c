@@ -138,7 +138,8 @@ static void start(shared_t *shared, unsigned count, unsigned copies) {
 
 static void finish(shared_t *shared) {
   assert_int_equal(troupe_system_stop(shared->system, 1000), 0);
-  assert_int_equal(troupe_system_wait(shared->system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(shared->system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL),
+                   0);
   assert_int_equal(troupe_system_free(&shared->system), 0);
   pthread_mutex_destroy(&shared->gate);
 }

@@ -74,7 +74,7 @@ static int child_main(void *argument) {
       error = troupe_server_listen(server, &options);
     }
     if (error == 0) {
-      error = troupe_server_listen_wait(server, LIMIT_MS);
+      error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
     }
   }
   int status = error != 0 ? error : troupe_actor_run();

@@ -51,7 +51,7 @@ int test_echo_actor(void *argument) {
                 : troupe_server_listen_port(server, 0, "127.0.0.1", service->backlog);
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS);
+    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   }
   troupe_address_t address = {0};
   if (error == 0) {

@@ -37,7 +37,7 @@ static int listen_and_close(const char *folder) {
                    &actor),
       0);
   int status = -1;
-  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, &status), 0);
+  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS * trp_test_slow(), &status), 0);
   assert_int_equal(troupe_record_stop(system, NULL), 0);
   assert_int_equal(troupe_system_free(&system), 0);
   return status;

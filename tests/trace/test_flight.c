@@ -205,7 +205,7 @@ static void it_begins_and_ends_while_actors_run_beside_a_recording(void **state)
     assert_true(entries > 50);
   }
   assert_int_equal(troupe_system_stop(system, 0), 0);
-  assert_int_equal(troupe_system_wait(system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_record_stop(system, &report), 0);
   assert_int_equal(report.gaps, 0);
   assert_int_equal(report.actors, PLAYERS); // the recording was not begun anew
@@ -244,7 +244,7 @@ static int loop_main(void *argument) {
     error = troupe_server_listen_path(server, argument, 0);
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS);
+    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   }
   if (error == 0) {
     error = troupe_connect_path(argument, &echoed, &left, &socket);
@@ -294,7 +294,7 @@ static void what_passes_through_the_io_actors_is_in_it(void **state) {
   assert_int_equal(troupe_system_new(&threads, &system), 0);
   assert_int_equal(troupe_flight_start(system, &options), 0);
   assert_int_equal(troupe_spawn(system, &spawn, &actor), 0);
-  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, &status), 0);
+  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS * trp_test_slow(), &status), 0);
   assert_int_equal(status, 0);
   assert_int_equal(troupe_flight_stop(system), 0);
   // Each way of the echo once or in pieces, seen from both sides.
@@ -309,7 +309,7 @@ static void what_passes_through_the_io_actors_is_in_it(void **state) {
   assert_int_equal(troupe_flight_start(system, &options), 0);
   assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_EVENT, "hello"), 0);
   assert_int_equal(troupe_spawn(system, &spawn, &actor), 0);
-  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS, &status), 0);
+  assert_int_equal(troupe_actor_join(system, actor, LIMIT_MS * trp_test_slow(), &status), 0);
   assert_int_equal(count_kind(path, "io", TROUPE_ENTRY_EVENT, "hello"), IO_ACTORS);
   assert_int_equal(troupe_system_free(&system), 0);
   assert_true(count_kind(path, "io", TROUPE_ENTRY_EVENT, "bye") >= 1);

@@ -354,7 +354,7 @@ static void record(troupe_record_options_t options) {
 
 static void end_service(void) {
   assert_int_equal(troupe_system_stop(the_system, 5000), 0);
-  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(&the_system), 0);
 }
 

@@ -36,7 +36,7 @@ static void begin(void) {
 static void end(void) {
   troupe_record_report_t report;
   assert_int_equal(troupe_system_stop(the_system, 5000), 0);
-  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_record_stop(the_system, &report), 0);
   assert_int_equal(report.error, 0);
   assert_int_equal(report.gaps, 0);
@@ -46,7 +46,7 @@ static void end(void) {
 /// Without recording.
 static void end_system(void) {
   assert_int_equal(troupe_system_stop(the_system, 5000), 0);
-  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_system_free(&the_system), 0);
 }
 
@@ -336,7 +336,7 @@ static void only_named_actors_are_recorded(void **state) {
   spawn.name = "second";
   assert_int_equal(troupe_spawn(the_system, &spawn, NULL), 0);
   assert_int_equal(troupe_system_stop(the_system, 0), 0);
-  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS, NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
   assert_int_equal(troupe_record_stop(the_system, &report), 0);
   assert_int_equal(report.actors, 1);
   assert_int_equal(troupe_system_free(&the_system), 0);
