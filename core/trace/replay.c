@@ -175,7 +175,7 @@ int trp_replay_read_on(trp_replay_t *replay) {
     replay->read_position = record.position;
     return 0;
   }
-  if (result != TROUPE_EINCOMPLETE) {
+  if (result != TROUPE_EINCOMPLETE && result != TROUPE_EDIFFERS) { // else it is told already
     trp_replay_explain(replay, result);
   }
   return trp_replay_stop(replay, result);

@@ -184,6 +184,7 @@ static void a_byte_of_a_stream_that_differs_is_told_with_its_place(void **state)
   says(&report, "got:      \"xO, THIS IS THE FIRST OF TWO\"");
   says(&report, "This is after event:");
   says(&report, "data on");
+  assert_null(strstr(report.text, "cannot be replayed"));
 }
 
 static void a_stream_with_more_or_less_differs(void **state) {
@@ -193,6 +194,7 @@ static void a_stream_with_more_or_less_differs(void **state) {
   assert_int_equal(replay(TOO_MUCH, stream, &report), TROUPE_EDIFFERS);
   says(&report, "expected: end");
   says(&report, "got:      \"good bye\"");
+  assert_null(strstr(report.text, "cannot be replayed"));
 }
 
 static void batches_split_and_merged_at_random_change_no_stream(void **state) {
