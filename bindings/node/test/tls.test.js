@@ -145,4 +145,39 @@ compare('tls', {
     note(await text(socket));
     server.close();
   },
+  async 'what a socket over one that connects says of itself'({ net, note, listen }) {
+    const { server, port } = await serve({ net, listen }, (socket) => socket.resume());
+    const plain = net.connect(port, '127.0.0.1');
+    const socket = tls.connect({ socket: plain, ...trusting });
+    const say = (what) => note(what, socket.connecting, socket.pending, socket.readyState);
+    say('at first');
+    plain.on('connect', () => say('connected below'));
+    socket.on('connect', () => say('connect'));
+    await once(socket, 'secureConnect');
+    say('secure');
+    socket.end();
+    server.close();
+    await closed(socket);
+  },
+  async 'nobody is there'({ net, note, listen }) {
+    const { server, port } = await listen();
+    await closed(server.close());
+    const socket = tls.connect({ socket: net.connect(port, '127.0.0.1'), ...trusting });
+    socket.on('error', (failure) => note(failure, socket.connecting)).on('close', (hadError) => note('close', hadError));
+    await closed(socket);
+  },
+  async 'a reset below'({ net, note, listen }) {
+    let below = null;
+    const { server, port } = await listen({}, (socket) => {
+      below = socket;
+      above.emit('connection', socket);
+    });
+    const above = tls.createServer(certificate, (socket) => socket.on('error', () => {}));
+    const socket = tls.connect({ socket: net.connect(port, '127.0.0.1'), ...trusting });
+    socket.resume().on('error', (failure) => note(failure)).on('close', (hadError) => note('close', hadError));
+    await once(socket, 'secureConnect');
+    setTimeout(() => below.resetAndDestroy(), 20); // the session has been told by then
+    await closed(socket);
+    server.close();
+  },
 });

@@ -38,6 +38,7 @@ function wrap(socket) {
   if (!lent) {
     lent = true;
     lendNames();
+    followBelow();
   }
 }
 
@@ -55,6 +56,30 @@ function lendNames() {
       return this[kept];
     };
   }
+}
+
+// A TLS socket knows of one of Node's own under it whether it is connected, and that it failed: of others it does not.
+function followBelow() {
+  const { TLSSocket } = require('node:tls');
+  const { _init: init, _destroy: destroy } = TLSSocket.prototype;
+  TLSSocket.prototype._init = function(socket, wrap) {
+    init.call(this, socket, wrap);
+    if (socket?.[kWrapped] && (socket.connecting || socket._handle === null) && !socket.destroyed) {
+      this.connecting = true;
+      socket.once('connect', () => {
+        this.connecting = false;
+        this.emit('connect');
+      });
+    }
+  };
+  TLSSocket.prototype._destroy = function(error, callback) {
+    const under = this._handle?._parentWrap?.stream;
+    if (!error && under?.[kWrapped] && !this.connecting && under.errored?.syscall === 'read') {
+      destroy.call(this, under.errored, () => callback(null)); // it was told already, but not that the close comes from it
+    } else {
+      destroy.call(this, error, callback);
+    }
+  };
 }
 
 // What is above may still have something to say when somebody has ended the socket below it: an error to that, and to nothing else.
