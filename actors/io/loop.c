@@ -37,11 +37,6 @@ enum {
   DESCRIPTORS_NEEDED = 16,
 };
 
-typedef struct call {
-  struct call *next;
-  trp_io_call_t what; // `bytes` points behind the struct
-} call_t;
-
 /// What another thread waits for.
 typedef enum {
   THE_COUNTERS,
@@ -78,7 +73,7 @@ struct trp_io {
   int error; // of the start; later of the end
   bool stopping;
   int64_t stop_deadline_ns;
-  call_t *first, **last;
+  trp_kept_io_call_t *first, **last;
   size_t waiting_bytes;
   snapshot_t *snapshots; // on the stacks of those who wait for them
 
@@ -99,9 +94,9 @@ struct trp_io {
   trp_uv_transport_t *transport;
   trp_net_t *net;
   trp_in_t in;
-  call_t *calls, **last_call; // taken, and not carried out yet
-  bool awaits;                // a snapshot could not be answered yet
-  uint64_t handled;           // batches and calls
+  trp_kept_io_call_t *calls, **last_call; // taken, and not carried out yet
+  bool awaits;                            // a snapshot could not be answered yet
+  uint64_t handled;                       // batches and calls
   // Looking before sleeping. What was sent to actors is answered soon; what is answered, peers
   // answer when it pleases them: two kinds of wait.
   trp_spin_t spin[2];
@@ -203,15 +198,9 @@ static bool is_open(const trp_io_t *io) {
 }
 
 int trp_io_post(trp_io_t *io, const trp_io_call_t *call) {
-  call_t *made = malloc(sizeof *made + call->length);
-  if (made == NULL) {
+  trp_kept_io_call_t *kept = trp_io_call_keep(call);
+  if (kept == NULL) {
     return TROUPE_ENOMEM;
-  }
-  made->next = NULL;
-  made->what = *call;
-  made->what.bytes = NULL;
-  if (call->length > 0) {
-    made->what.bytes = memcpy(made + 1, call->bytes, call->length);
   }
   int error = 0;
   pthread_mutex_lock(&io->mutex);
@@ -220,14 +209,14 @@ int trp_io_post(trp_io_t *io, const trp_io_call_t *call) {
   } else if (call->length > 0 && call->length + io->waiting_bytes > TRP_IO_POST_LIMIT) {
     error = TROUPE_ENOBUFS;
   } else {
-    *io->last = made;
-    io->last = &made->next;
+    *io->last = kept;
+    io->last = &kept->next;
     io->waiting_bytes += call->length;
     uv_async_send(&io->bell);
   }
   pthread_mutex_unlock(&io->mutex);
   if (error != 0) {
-    free(made);
+    free(kept);
   }
   return error;
 }
@@ -307,7 +296,7 @@ int trp_io_drain(trp_io_t *io, int64_t deadline_ns) {
 /// memory now waits, and those behind it.
 static void carry_out(trp_io_t *io) {
   while (io->calls != NULL) {
-    call_t *call = io->calls;
+    trp_kept_io_call_t *call = io->calls;
     const trp_io_call_t *what = &call->what;
     // Whether the actor is still there is for the socket logic to know, and to count.
     if (trp_net_post(io->net, what->actor, what->kind, what->subject, what->grace_ms, what->bytes,
@@ -337,7 +326,7 @@ static void take_calls(trp_io_t *io, bool *stopping) {
 
 static void drop_calls(trp_io_t *io) {
   while (io->calls != NULL) {
-    call_t *call = io->calls;
+    trp_kept_io_call_t *call = io->calls;
     io->calls = call->next;
     free(call);
   }

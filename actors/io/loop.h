@@ -7,6 +7,7 @@
 #ifndef TRP_IO_LOOP_H_INCLUDED
 #define TRP_IO_LOOP_H_INCLUDED
 
+#include "actors/io/call.h"
 #include "actors/net/net.h"
 #include "core/message/pipes.h"
 #include "core/trace/flight.h"
@@ -23,16 +24,6 @@ typedef struct trp_io_options {
                                          // not block; NULL is fine
   void *context;
 } trp_io_options_t;
-
-/// What a thread that is no actor asks for: an event from the system to an actor.
-typedef struct trp_io_call {
-  Troupe__Wire__Kind kind; // EVENT_STOP, EVENT_ABORT, EVENT_MESSAGE …
-  uint64_t actor;          // who gets it
-  uint64_t subject;        // of the event: the token of an abort; else 0
-  uint32_t grace_ms;       // of a stop; of a recording that stopped the error, negated
-  const void *bytes;       // payload, borrowed until the call returns; NULL with length 0
-  size_t length;
-} trp_io_call_t;
 
 enum {
   /// Payload that waits in front of the door at the most. Without payload (stop, abort) a call is

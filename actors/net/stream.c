@@ -104,7 +104,8 @@ void trp_stream_fail(trp_stream_t *stream, const trp_failure_t *failure) {
   step(stream, TRP_STREAM_FAILED, failure);
 }
 
-void trp_stream_drop(trp_stream_t *stream) {
+/// Closes what it has, in whatever state it is.
+static void abandon(trp_stream_t *stream) {
   if (stream->connector != NULL) {
     trp_connector_cancel(stream->connector, false);
     stream->connector = NULL;
@@ -114,6 +115,10 @@ void trp_stream_drop(trp_stream_t *stream) {
     stream->handle = NULL;
   }
   stream->state = TRP_STREAM_CLOSED;
+}
+
+void trp_stream_drop(trp_stream_t *stream) {
+  abandon(stream);
   release(stream);
 }
 
@@ -234,15 +239,7 @@ static void step(trp_stream_t *stream, trp_stream_event_t event, const trp_failu
 /// The actor cannot be told what happened to its socket, for lack of memory: it is closed, and told
 /// so as soon as it can be.
 void trp_stream_owe_close(trp_stream_t *stream) {
-  if (stream->connector != NULL) {
-    trp_connector_cancel(stream->connector, false);
-    stream->connector = NULL;
-  }
-  if (stream->handle != NULL) {
-    trp_net_close_handle(stream->net, stream->handle);
-    stream->handle = NULL;
-  }
-  stream->state = TRP_STREAM_CLOSED;
+  abandon(stream);
   stream->had_error = true;
   trp_timers_remove(&stream->net->timers, &stream->due);
   trp_writes_clear(&stream->writes, &stream->net->write_store);

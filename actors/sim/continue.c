@@ -27,16 +27,12 @@ struct trp_continuation {
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
 static int64_t now(trp_inbox_t *inbox);
-static int reach(trp_inbox_t *inbox, uint64_t to);
-static void forget(trp_inbox_t *inbox, uint64_t to);
 static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value);
 static int take_over(trp_sim_t *sim);
 
 static const trp_inbox_ops_t play_ops = {.receive = receive,
                                          .send = send_batch,
                                          .now = now,
-                                         .reach = reach,
-                                         .forget = forget,
                                          .close = trp_sim_inbox_close,
                                          .recall = recall};
 
@@ -178,17 +174,6 @@ static int send_batch(trp_inbox_t *inbox, trp_out_t *out) {
 
 static int64_t now(trp_inbox_t *inbox) {
   return trp_prefix_now(continuation_of(inbox)->prefix);
-}
-
-static int reach(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
-  return 0;
-}
-
-static void forget(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
 }
 
 static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {

@@ -29,15 +29,9 @@ struct trp_sim_inbox {
 
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int64_t now(trp_inbox_t *inbox);
-static int reach(trp_inbox_t *inbox, uint64_t to);
-static void forget(trp_inbox_t *inbox, uint64_t to);
 
-static const trp_inbox_ops_t inbox_ops = {.receive = receive,
-                                          .send = trp_sim_inbox_send,
-                                          .now = now,
-                                          .reach = reach,
-                                          .forget = forget,
-                                          .close = trp_sim_inbox_close};
+static const trp_inbox_ops_t inbox_ops = {
+    .receive = receive, .send = trp_sim_inbox_send, .now = now, .close = trp_sim_inbox_close};
 
 static trp_sim_inbox_t *self_of(trp_inbox_t *inbox) {
   return (trp_sim_inbox_t *)(void *)inbox;
@@ -271,17 +265,6 @@ static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in) {
 
 static int64_t now(trp_inbox_t *inbox) {
   return self_of(inbox)->sim->now_ns;
-}
-
-static int reach(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
-  return 0;
-}
-
-static void forget(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
 }
 
 void trp_sim_inbox_close(trp_inbox_t *inbox) {

@@ -6,11 +6,6 @@
 #include "actors/sim/world.h"
 #include "core/message/id.h"
 
-typedef struct trp_sim_call {
-  struct trp_sim_call *next;
-  trp_io_call_t what; // `bytes` points behind the struct
-} call_t;
-
 int trp_sim_io_open(trp_sim_t *sim, unsigned index, unsigned count) {
   trp_sim_io_t *io = &sim->io[index];
   uint64_t self = trp_id_actor(index + 1);
@@ -36,7 +31,7 @@ int trp_sim_io_open(trp_sim_t *sim, unsigned index, unsigned count) {
 void trp_sim_io_close(trp_sim_t *sim, unsigned index) {
   trp_sim_io_t *io = &sim->io[index];
   while (io->first_call != NULL) {
-    call_t *call = io->first_call;
+    trp_kept_io_call_t *call = io->first_call;
     io->first_call = call->next;
     free(call);
   }
@@ -54,18 +49,12 @@ void trp_sim_io_close(trp_sim_t *sim, unsigned index) {
 
 int trp_sim_io_post(trp_sim_t *sim, unsigned index, const trp_io_call_t *call) {
   trp_sim_io_t *io = &sim->io[index];
-  call_t *made = malloc(sizeof *made + call->length);
-  if (made == NULL) {
+  trp_kept_io_call_t *kept = trp_io_call_keep(call);
+  if (kept == NULL) {
     return TROUPE_ENOMEM;
   }
-  made->next = NULL;
-  made->what = *call;
-  made->what.bytes = NULL;
-  if (call->length > 0) {
-    made->what.bytes = memcpy(made + 1, call->bytes, call->length);
-  }
-  *io->last_call = made;
-  io->last_call = &made->next;
+  *io->last_call = kept;
+  io->last_call = &kept->next;
   return 0;
 }
 
@@ -95,14 +84,14 @@ static void receive_some(trp_sim_t *sim, trp_sim_io_t *io, uint64_t most) {
 
 /// What was sent before a call was posted goes first.
 static void carry_out_calls(trp_sim_t *sim, trp_sim_io_t *io) {
-  call_t *call = io->first_call;
+  trp_kept_io_call_t *call = io->first_call;
   io->first_call = NULL;
   io->last_call = &io->first_call;
   if (call != NULL) {
     receive_some(sim, io, UINT64_MAX);
   }
   while (call != NULL) {
-    call_t *next = call->next;
+    trp_kept_io_call_t *next = call->next;
     const trp_io_call_t *what = &call->what;
     (void)trp_net_post(io->net, what->actor, what->kind, what->subject, what->grace_ms, what->bytes,
                        what->length);

@@ -52,7 +52,7 @@ typedef struct trp_sim_io {
   trp_pool_t *pool;
   trp_net_t *net;
   trp_in_t in;
-  struct trp_sim_call *first_call, **last_call; // from the front door
+  trp_kept_io_call_t *first_call, **last_call; // from the front door
 } trp_sim_io_t;
 
 /// When a world begins: no time is 0, which means none in many places.

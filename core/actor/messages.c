@@ -236,14 +236,21 @@ int troupe_send_chunk(troupe_actor_t to, const troupe_chunk_t *chunk) {
   return finish(out, peer, length == 0 ? 0 : trp_chunk_attach(chunk, out, message));
 }
 
-int troupe_actor_on_message(troupe_message_fn on_message, void *context) {
+/// Of the actor that calls.
+static int own_messages(struct trp_messages **messages) {
   trp_actor_t *actor = trp_actor_current();
   if (actor == NULL) {
     return TROUPE_EWRONGTHREAD;
   }
-  struct trp_messages *messages = messages_of(actor);
-  if (messages == NULL) {
-    return TROUPE_ENOMEM;
+  *messages = messages_of(actor);
+  return *messages == NULL ? TROUPE_ENOMEM : 0;
+}
+
+int troupe_actor_on_message(troupe_message_fn on_message, void *context) {
+  struct trp_messages *messages = NULL;
+  int error = own_messages(&messages);
+  if (error != 0) {
+    return error;
   }
   messages->on_message = on_message;
   messages->context = context;
@@ -254,13 +261,10 @@ int troupe_actor_on_message(troupe_message_fn on_message, void *context) {
 }
 
 int troupe_actor_on_sendable(void (*on_sendable)(troupe_actor_t to, void *context), void *context) {
-  trp_actor_t *actor = trp_actor_current();
-  if (actor == NULL) {
-    return TROUPE_EWRONGTHREAD;
-  }
-  struct trp_messages *messages = messages_of(actor);
-  if (messages == NULL) {
-    return TROUPE_ENOMEM;
+  struct trp_messages *messages = NULL;
+  int error = own_messages(&messages);
+  if (error != 0) {
+    return error;
   }
   messages->on_sendable = on_sendable;
   messages->sendable_context = context;

@@ -23,7 +23,7 @@ typedef struct trp_inbox_ops {
   bool (*look)(trp_inbox_t *inbox, int64_t deadline_ns);
   /// Monotonic, in nanoseconds.
   int64_t (*now)(trp_inbox_t *inbox);
-  /// Makes the pipe to an actor if there is none yet. 0 or an error.
+  /// Makes the pipe to an actor if there is none yet. 0 or an error. NULL: none is needed.
   int (*reach)(trp_inbox_t *inbox, uint64_t to);
   /// Whether somebody has an inbox for that actor: false once it has ended. NULL: it is taken for
   /// granted.
@@ -31,7 +31,7 @@ typedef struct trp_inbox_ops {
   /// From here on no pipe to this inbox is made; those that are there stay. Before the actor's last
   /// words: who has heard them finds that it is not there any more. NULL: nothing to do.
   void (*hide)(trp_inbox_t *inbox);
-  /// Closes the pipe to an actor, if there is one.
+  /// Closes the pipe to an actor, if there is one. NULL: there are none.
   void (*forget)(trp_inbox_t *inbox, uint64_t to);
   void (*close)(trp_inbox_t *inbox);
   /// The result of a synchronous call (core/trace/calls.h) as the trace has it: 1 with `*value`, or
@@ -56,7 +56,7 @@ static inline int64_t trp_inbox_now(trp_inbox_t *inbox) {
   return inbox->ops->now(inbox);
 }
 static inline int trp_inbox_reach(trp_inbox_t *inbox, uint64_t to) {
-  return inbox->ops->reach(inbox, to);
+  return inbox->ops->reach == NULL ? 0 : inbox->ops->reach(inbox, to);
 }
 static inline bool trp_inbox_knows(trp_inbox_t *inbox, uint64_t to) {
   return inbox->ops->knows == NULL || inbox->ops->knows(inbox, to);
@@ -67,7 +67,9 @@ static inline void trp_inbox_hide(trp_inbox_t *inbox) {
   }
 }
 static inline void trp_inbox_forget(trp_inbox_t *inbox, uint64_t to) {
-  inbox->ops->forget(inbox, to);
+  if (inbox->ops->forget != NULL) {
+    inbox->ops->forget(inbox, to);
+  }
 }
 static inline void trp_inbox_close(trp_inbox_t *inbox) {
   inbox->ops->close(inbox);

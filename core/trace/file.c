@@ -174,18 +174,6 @@ static int next_record(troupe_trace_t *trace) {
   return trp_reader_next(trace->reader, &trace->record);
 }
 
-static const char *call_name(uint64_t call) {
-  switch (call) {
-#define TRP_CALL_NAME(name, number, words)                                                         \
-  case number:                                                                                     \
-    return words;
-    TRP_CALLS(TRP_CALL_NAME)
-#undef TRP_CALL_NAME
-  default:
-    return "an unknown call";
-  }
-}
-
 bool troupe_trace_kind_exists(const char *kind) {
   static const char *const others[] = {"start", "end of the actor", "gap", "call",
 #define TRP_CALL_WORDS(name, number, words) words,
@@ -237,7 +225,7 @@ static int open_record(troupe_trace_t *trace, troupe_trace_entry_t *entry) {
     return 1;
   case TRP_RECORD_CALL:
     entry->type = TROUPE_ENTRY_CALL;
-    entry->kind = call_name(record->head.subject);
+    entry->kind = trp_call_name(record->head.subject);
     break;
   case TRP_RECORD_END:
     entry->type = TROUPE_ENTRY_END;

@@ -18,18 +18,11 @@
 static int receive(trp_inbox_t *inbox, int64_t deadline_ns, trp_in_t *in);
 static int send_batch(trp_inbox_t *inbox, trp_out_t *out);
 static int64_t now(trp_inbox_t *inbox);
-static int reach(trp_inbox_t *inbox, uint64_t to);
-static void forget(trp_inbox_t *inbox, uint64_t to);
 static void close_inbox(trp_inbox_t *inbox);
 static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value);
 
-static const trp_inbox_ops_t replay_ops = {.receive = receive,
-                                           .send = send_batch,
-                                           .now = now,
-                                           .reach = reach,
-                                           .forget = forget,
-                                           .close = close_inbox,
-                                           .recall = recall};
+static const trp_inbox_ops_t replay_ops = {
+    .receive = receive, .send = send_batch, .now = now, .close = close_inbox, .recall = recall};
 
 static int read_start(trp_replay_t *replay);
 static int file_record(trp_replay_t *replay, const trp_record_t *record);
@@ -397,31 +390,8 @@ static int64_t now(trp_inbox_t *inbox) {
   return replay_of(inbox)->clock_ns;
 }
 
-static int reach(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
-  return 0;
-}
-
-static void forget(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
-}
-
 static void close_inbox(trp_inbox_t *inbox) {
   (void)inbox;
-}
-
-const char *trp_call_name(uint64_t call) {
-  switch (call) {
-#define TRP_CALL_NAME(name, number, words)                                                         \
-  case number:                                                                                     \
-    return words;
-    TRP_CALLS(TRP_CALL_NAME)
-#undef TRP_CALL_NAME
-  default:
-    return "a call that this version does not know";
-  }
 }
 
 static int recall(trp_inbox_t *inbox, uint32_t call, int64_t *value) {

@@ -150,22 +150,8 @@ static int64_t stand_still(trp_inbox_t *inbox) {
   return 1;
 }
 
-static int reach(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
-  return 0;
-}
-
-static void forget(trp_inbox_t *inbox, uint64_t to) {
-  (void)inbox;
-  (void)to;
-}
-
-static const trp_inbox_ops_t player_ops = {.receive = player_receive,
-                                           .send = player_send,
-                                           .now = stand_still,
-                                           .reach = reach,
-                                           .forget = forget};
+static const trp_inbox_ops_t player_ops = {
+    .receive = player_receive, .send = player_send, .now = stand_still};
 
 static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
   (void)socket;
@@ -273,7 +259,7 @@ static int model_send(trp_inbox_t *inbox, trp_out_t *out) {
   return 0;
 }
 
-static const trp_inbox_ops_t io_ops = {.send = model_send, .reach = reach, .forget = forget};
+static const trp_inbox_ops_t io_ops = {.send = model_send};
 
 /* The loop comes round: what is ready is seen. */
 static void turn(model_t *model) {

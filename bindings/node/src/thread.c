@@ -116,12 +116,13 @@ static bool is_late(const thread_t *thread, late_kind_t kind) {
   return is;
 }
 
-static bool has_events(const thread_t *thread) {
-  bool has = false;
-  for (const binding_t *one = thread->bindings; one != NULL && !has; one = one->next) {
-    has = one->count > 0;
+// Of the binding that has the most.
+static uint32_t events_count(const thread_t *thread) {
+  uint32_t most = 0;
+  for (const binding_t *one = thread->bindings; one != NULL; one = one->next) {
+    most = one->count > most ? one->count : most;
   }
-  return has;
+  return most;
 }
 
 static void tell_late(thread_t *thread, late_kind_t kind) {
@@ -246,7 +247,7 @@ static void on_prepare(uv_prepare_t *prepare) {
   }
   thread->called = false;
   look(thread);
-  if (thread->ends || has_events(thread)) {
+  if (thread->ends || events_count(thread) > 0) {
     uv_idle_start(&thread->idle, on_idle);
   }
 }
@@ -302,11 +303,7 @@ void thread_tell_late(binding_t *binding, late_kind_t kind) {
 }
 
 void thread_ask(thread_t *thread, bool urgently, const bool *answered) {
-  bool full = false;
-  for (const binding_t *one = thread->bindings; one != NULL && !full; one = one->next) {
-    full = one->count >= EVENTS_MAX;
-  }
-  if (full || thread->dispatching || thread->ended ||
+  if (events_count(thread) >= EVENTS_MAX || thread->dispatching || thread->ended ||
       (!urgently && ++thread->asked > ASKED_AT_MOST)) {
     return;
   }
