@@ -1,5 +1,4 @@
 // gatekeeper, as a user runs it: who comes in, who does not, and rules that change meanwhile.
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -14,21 +13,9 @@ static const char *rules_file(const char *text) {
   return path;
 }
 
-// Connects from an address of this machine. Any thread; -1: it cannot.
+// Connects from an address of this machine. Any thread; negative: it cannot.
 static int knock(int port, const char *from) {
-  struct sockaddr_in local = {.sin_family = AF_INET}, remote = {.sin_family = AF_INET};
-  inet_pton(AF_INET, from, &local.sin_addr);
-  inet_pton(AF_INET, "127.0.0.1", &remote.sin_addr);
-  remote.sin_port = htons((uint16_t)port);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int yes = 1;
-  if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) != 0 ||
-      bind(fd, (struct sockaddr *)&local, sizeof local) != 0 ||
-      connect(fd, (struct sockaddr *)&remote, sizeof remote) != 0) {
-    close(fd);
-    return -1;
-  }
-  return fd;
+  return trp_test_connect_tcp_from(from, "127.0.0.1", port, LIMIT_MS);
 }
 
 // Whether it answers (true) or hangs up. Any thread.

@@ -115,6 +115,7 @@ void trp_test_random_bytes(trp_test_random_t *random, void *bytes, size_t length
 // Each returns a connected fd. `path` may begin with a zero byte for an abstract name, so it comes
 // with a length.
 int trp_test_connect_tcp(const char *host, int port, int limit_ms);
+int trp_test_connect_tcp_from(const char *from, const char *host, int port, int limit_ms);
 int trp_test_connect_unix(const char *path, size_t length, int limit_ms);
 
 // Each returns a listening fd. Port 0 lets the system pick; `*port` is the port in use.

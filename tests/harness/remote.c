@@ -19,7 +19,8 @@
 
 static int64_t deadline_after(int limit_ms);
 static int wait_for(int fd, short events, int64_t deadline_ms);
-static int connect_to(const struct sockaddr *address, socklen_t size, int limit_ms);
+static int new_socket(int family);
+static int connect_to(int fd, const struct sockaddr *address, socklen_t size, int limit_ms);
 static int listen_on(const struct sockaddr *address, socklen_t size);
 static int port_of(int fd, int *port);
 static int tcp_address(const char *host, int port, struct sockaddr_storage *address,
@@ -32,14 +33,36 @@ int trp_test_connect_tcp(const char *host, int port, int limit_ms) {
   struct sockaddr_storage address;
   socklen_t size;
   int error = tcp_address(host, port, &address, &size);
-  return error != 0 ? error : connect_to((const struct sockaddr *)&address, size, limit_ms);
+  return error != 0 ? error
+                    : connect_to(new_socket(address.ss_family), (const struct sockaddr *)&address,
+                                 size, limit_ms);
+}
+
+int trp_test_connect_tcp_from(const char *from, const char *host, int port, int limit_ms) {
+  struct sockaddr_storage local;
+  struct sockaddr_storage address;
+  socklen_t local_size;
+  socklen_t size;
+  int yes = 1;
+  int error = tcp_address(from, 0, &local, &local_size);
+  error = error == 0 ? tcp_address(host, port, &address, &size) : error;
+  int fd = error == 0 ? new_socket(local.ss_family) : error;
+  if (fd >= 0 && (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) != 0 ||
+                  bind(fd, (const struct sockaddr *)&local, local_size) != 0)) {
+    error = -errno;
+    close(fd);
+    return error;
+  }
+  return connect_to(fd, (const struct sockaddr *)&address, size, limit_ms);
 }
 
 int trp_test_connect_unix(const char *path, size_t length, int limit_ms) {
   struct sockaddr_un address;
   socklen_t size;
   int error = unix_address(path, length, &address, &size);
-  return error != 0 ? error : connect_to((const struct sockaddr *)&address, size, limit_ms);
+  return error != 0
+             ? error
+             : connect_to(new_socket(AF_UNIX), (const struct sockaddr *)&address, size, limit_ms);
 }
 
 int trp_test_listen_tcp(const char *host, int *port) {
@@ -181,15 +204,17 @@ static int wait_for(int fd, short events, int64_t deadline_ms) {
   }
 }
 
-static int connect_to(const struct sockaddr *address, socklen_t size, int limit_ms) {
+static int new_socket(int family) {
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd < 0 ? -errno : fd;
+}
+
+/// The descriptor is the caller's only when it is connected.
+static int connect_to(int fd, const struct sockaddr *address, socklen_t size, int limit_ms) {
   int64_t deadline_ms = deadline_after(limit_ms);
-  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  int error = 0;
+  int error = fd < 0 ? fd : 0;
   socklen_t error_size = sizeof error;
-  if (fd < 0) {
-    return -errno;
-  }
-  while (connect(fd, address, size) != 0) {
+  while (fd >= 0 && connect(fd, address, size) != 0) {
     if (errno == EINPROGRESS) {
       error = wait_for(fd, POLLOUT, deadline_ms);
       if (error == 0) {
@@ -205,11 +230,13 @@ static int connect_to(const struct sockaddr *address, socklen_t size, int limit_
       break;
     }
   }
-  if (error != 0) {
-    close(fd);
-    return error;
+  if (error == 0) {
+    return fd;
   }
-  return fd;
+  if (fd >= 0) {
+    close(fd);
+  }
+  return error;
 }
 
 static int listen_on(const struct sockaddr *address, socklen_t size) {

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <troupe/troupe.h>
 
-#include "tests/harness/harness.h"
+#include "tests/support/service.h"
 
 enum { LIMIT_MS = 20000, MUCH = 4 * 1024 * 1024 };
 
@@ -169,18 +169,7 @@ static inline int giver_main(void *argument) {
                                                            .on_close = on_server_close};
   play_t *play = argument;
   play->giver.play = play;
-  int error = troupe_server_new(&play->options, &server_handlers, play, &play->server);
-  if (error == 0) {
-    error = troupe_server_listen_port(play->server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(play->server, LIMIT_MS * trp_test_slow());
-  }
-  troupe_address_t address = {0};
-  if (error == 0) {
-    error = troupe_server_address(play->server, &address);
-  }
-  atomic_store(&port, address.port);
+  int error = test_listen(&play->options, &server_handlers, play, &play->server, &port);
   return error != 0 ? error : troupe_actor_run();
 }
 

@@ -121,19 +121,7 @@ static void on_doomed_connection(troupe_server_t server, troupe_socket_t socket,
 
 static int doomed_giver_main(void *argument) {
   static const troupe_server_handlers_t server_handlers = {.on_connection = on_doomed_connection};
-  troupe_server_t server;
-  troupe_address_t address = {0};
-  int error = troupe_server_new(NULL, &server_handlers, argument, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
-  }
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  atomic_store(&port, address.port);
+  int error = test_listen(NULL, &server_handlers, argument, NULL, &port);
   return error != 0 ? error : troupe_actor_run();
 }
 

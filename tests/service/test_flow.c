@@ -24,23 +24,8 @@ typedef struct {
 } flow_t;
 
 static int listen_and_run(flow_t *flow, const troupe_server_handlers_t *handlers) {
-  troupe_server_t server;
-  int error = troupe_server_new(NULL, handlers, flow, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
-  }
-  troupe_address_t address = {0};
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  if (error < 0) {
-    return error;
-  }
-  atomic_store(&flow->port, address.port);
-  return troupe_actor_run();
+  int error = test_listen(NULL, handlers, flow, NULL, &flow->port);
+  return error < 0 ? error : troupe_actor_run();
 }
 
 static troupe_system_t *start(flow_t *flow, troupe_main_fn actor_main, troupe_actor_t *actor) {

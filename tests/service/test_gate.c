@@ -1,5 +1,4 @@
 // Whom servers let in: block lists, caps of one address, and both changed while connections come.
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -205,21 +204,9 @@ static void wait_for_connections(gate_t *gate, uint64_t count) {
 
 // ---- Clients ----
 
-// Connects from an address of this machine (127.0.0.0/8 is all ours). Any thread; -1: it cannot.
+// Connects from an address of this machine (127.0.0.0/8 is all ours). Any thread; negative: it cannot.
 static int knock(int port, const char *from) {
-  struct sockaddr_in local = {.sin_family = AF_INET}, remote = {.sin_family = AF_INET};
-  inet_pton(AF_INET, from, &local.sin_addr);
-  inet_pton(AF_INET, "127.0.0.1", &remote.sin_addr);
-  remote.sin_port = htons((uint16_t)port);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int yes = 1;
-  if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) != 0 ||
-      bind(fd, (struct sockaddr *)&local, sizeof local) != 0 ||
-      connect(fd, (struct sockaddr *)&remote, sizeof remote) != 0) {
-    close(fd);
-    return -1;
-  }
-  return fd;
+  return trp_test_connect_tcp_from(from, "127.0.0.1", port, LIMIT_MS);
 }
 
 // Whether it is greeted (true) or hung up on. Any thread.

@@ -109,20 +109,8 @@ static int counting_actor(void *argument) {
   static const troupe_server_handlers_t handlers = {
       .on_connection = on_connection, .on_drop = on_drop, .on_close = on_server_close};
   counting_t *counting = argument;
-  troupe_server_t server;
   troupe_server_options_t options = {.max_connections = counting->max_connections};
-  int error = troupe_server_new(&options, &handlers, counting, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
-  }
-  troupe_address_t address = {0};
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  atomic_store(&counting->service.port, address.port);
+  int error = test_listen(&options, &handlers, counting, NULL, &counting->service.port);
   return error < 0 ? error : troupe_actor_run();
 }
 

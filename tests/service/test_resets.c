@@ -73,25 +73,9 @@ static void on_connection(troupe_server_t server, troupe_socket_t socket, void *
 static int server_actor(void *argument) {
   static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
   scene_t *scene = argument;
-  troupe_server_t server;
-  int error = troupe_server_new(
-      &(troupe_server_options_t){.allow_half_open = scene->state == HALF_OPEN}, &handlers, scene,
-      &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
-  }
-  troupe_address_t address;
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  if (error < 0) {
-    return error;
-  }
-  atomic_store(&scene->port, address.port);
-  return troupe_actor_run();
+  const troupe_server_options_t options = {.allow_half_open = scene->state == HALF_OPEN};
+  int error = test_listen(&options, &handlers, scene, NULL, &scene->port);
+  return error < 0 ? error : troupe_actor_run();
 }
 
 static void a_reset_in_every_state_is_told_with_its_true_error(void **unused) {

@@ -51,17 +51,37 @@ int test_echo_actor(void *argument) {
                 : troupe_server_listen_port(server, 0, "127.0.0.1", service->backlog);
   }
   if (error == 0) {
-    error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
+    error = test_wait_until_it_listens(server, &service->port);
   }
-  troupe_address_t address = {0};
+  return error < 0 ? error : troupe_actor_run();
+}
+
+int test_wait_until_it_listens(troupe_server_t server, atomic_int *port) {
+  troupe_address_t address;
+  int error = troupe_server_listen_wait(server, LIMIT_MS * trp_test_slow());
   if (error == 0) {
     error = troupe_server_address(server, &address);
   }
-  if (error < 0) {
-    return error;
+  if (error == 0) {
+    atomic_store(port, address.port);
   }
-  atomic_store(&service->port, address.port);
-  return troupe_actor_run();
+  return error;
+}
+
+int test_listen(const troupe_server_options_t *options, const troupe_server_handlers_t *handlers,
+                void *context, troupe_server_t *server, atomic_int *port) {
+  troupe_server_t made;
+  int error = troupe_server_new(options, handlers, context, &made);
+  if (error == 0) {
+    error = troupe_server_listen_port(made, 0, "127.0.0.1", 0);
+  }
+  if (error == 0) {
+    error = test_wait_until_it_listens(made, port);
+  }
+  if (error == 0 && server != NULL) {
+    *server = made;
+  }
+  return error;
 }
 
 void test_service_start(test_service_t *service, unsigned copies) {

@@ -43,6 +43,14 @@ void test_service_echoes(int fd);
 // Waits until the system's counters say that so many sockets are open.
 void test_service_wait_for_sockets(test_service_t *service, uint64_t count);
 
+// Actors only: waits until the server listens; its port goes to `*port`. 0 or an error.
+int test_wait_until_it_listens(troupe_server_t server, atomic_int *port);
+
+// Actors only: a server on a port of 127.0.0.1 that the system picks, which listens when this
+// returns. 0 or an error; `server` may be NULL.
+int test_listen(const troupe_server_options_t *options, const troupe_server_handlers_t *handlers,
+                void *context, troupe_server_t *server, atomic_int *port);
+
 // The echo actor itself; its argument is the test_service_t.
 int test_echo_actor(void *argument);
 

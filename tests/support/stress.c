@@ -47,17 +47,7 @@ int stress_listen(test_service_t *service, const troupe_server_options_t *option
     error = service->path != NULL ? troupe_server_listen_path(server, service->path, 4096)
                                   : troupe_server_listen_port(server, 0, "127.0.0.1", 4096);
   }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, STRESS_LIMIT_MS * trp_test_slow());
-  }
-  troupe_address_t address = {0};
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  if (error == 0) {
-    atomic_store(&service->port, address.port);
-  }
-  return error;
+  return error != 0 ? error : test_wait_until_it_listens(server, &service->port);
 }
 
 // The period is a prime, so that a shift by a piece of any usual size shows.

@@ -1,11 +1,11 @@
 #include "tests/harness/harness.h"
 
 #include <ctype.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <troupe/cmocka.h>
 #include <troupe/troupe.h>
 
+#include "tests/support/relay.h"
 #include "tests/trace/tape.h"
 
 // Traces that are not complete, of actors that make connections themselves or are handed some. What
@@ -14,348 +14,38 @@
 
 enum { LIMIT_MS = 20000 };
 
-typedef enum {
-  SAME,
-  OTHER_BYTE,   // in what goes back
-  NOT_AT_ALL,   // it makes no connection
-  TWICE,        // it makes two
-  OTHER_OPTION, // it makes another one
-  NO_END,       // it does not pass on that there is no more
-  STAYS,        // it does not give away what it shall
-  OTHER_LATER,  // what a timer says
-} manner_t;
-
-static manner_t manner;
-static bool beats; // the proxy has a timer of its own
-static troupe_system_t *the_system;
-static atomic_int proxy_port, echo_port;
-static troupe_actor_t worker;
-
 static const char *trace_of(const char *name) {
   static char path[4096];
   snprintf(path, sizeof path, "%s/%s.trace", trp_test_folder(), name);
   return path;
 }
 
-static int listen_on(const troupe_server_options_t *options,
-                     const troupe_server_handlers_t *handlers, atomic_int *port) {
-  troupe_server_t server;
-  troupe_address_t address;
-  int error = troupe_server_new(options, handlers, NULL, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, -1);
-  }
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  if (error == 0) {
-    atomic_store(port, address.port);
-  }
-  return error;
-}
-
-// ---- What the proxy connects to: says everything in capitals ----
-
-static void echo_on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
-  (void)context;
-  char text[256];
-  size_t length = troupe_chunk_length(chunk);
-  const char *bytes = troupe_chunk_bytes(chunk);
-  for (size_t i = 0; i < length && i < sizeof text; i++) {
-    text[i] = (char)toupper((unsigned char)bytes[i]);
-  }
-  troupe_socket_write(socket, text, length < sizeof text ? length : sizeof text, NULL, NULL);
-}
-
-static int echo_main(void *argument) {
-  static const troupe_socket_handlers_t handlers = {.on_data = echo_on_data};
-  const troupe_server_options_t options = {.socket_handlers = &handlers};
-  (void)argument;
-  int error = listen_on(&options, NULL, &echo_port);
-  return error != 0 ? error : troupe_actor_run();
-}
-
-// ---- The proxy ----
-
-typedef struct pair {
-  struct pair *next;
-  troupe_socket_t sides[2]; // who came, and what was made for it
-  troupe_timer_t too_late;
-  bool wants_beat;
-  troupe_actor_t from; // who handed it over; {0}: it was accepted
-  int open;
-} pair_t;
-
-static _Thread_local pair_t *pairs; // of the actor
-
-static pair_t *pair_new(troupe_socket_t socket) {
-  pair_t *pair = calloc(1, sizeof *pair);
-  if (pair != NULL) {
-    pair->sides[0] = socket;
-    pair->open = 1;
-    pair->next = pairs;
-    pairs = pair;
-  }
-  return pair;
-}
-
-static void pair_free(pair_t *pair) {
-  pair_t **at = &pairs;
-  while (*at != pair) {
-    at = &(*at)->next;
-  }
-  *at = pair->next;
-  free(pair);
-}
-
-/// Runs to its end; a replay may leave some open.
-static int run(int error) {
-  int status = error != 0 ? error : troupe_actor_run();
-  while (pairs != NULL) {
-    pair_free(pairs);
-  }
-  return status;
-}
-
-static void on_given(troupe_socket_t socket, int error, void *context) {
-  pair_t *pair = context;
-  (void)socket;
-  if (error == 0) {
-    troupe_socket_destroy(pair->sides[1], 0);
-    if (--pair->open == 0) {
-      pair_free(pair);
-    }
-  }
-}
-
-static void on_later(troupe_timer_t timer, void *context) {
-  (void)timer;
-  for (pair_t *pair = pairs; pair != NULL; pair = pair->next) {
-    if (pair == context) {
-      troupe_socket_write(pair->sides[0], manner == OTHER_LATER ? "LATEX" : "LATER", 5, NULL, NULL);
-    }
-  }
-}
-
-/// Of the actor itself: it says how often it was due.
-static void on_beat(troupe_timer_t timer, void *context) {
-  unsigned *times = context;
-  char text[16];
-  (void)timer;
-  snprintf(text, sizeof text, "0%04u", ++*times % 10000);
-  for (pair_t *pair = pairs; pair != NULL; pair = pair->next) {
-    if (pair->wants_beat) {
-      pair->wants_beat = false;
-      troupe_socket_write(pair->sides[0], text, 5, NULL, NULL);
-    }
-  }
-}
-
-static bool is_said(const troupe_chunk_t *chunk, const char *text) {
-  return troupe_chunk_length(chunk) == strlen(text) &&
-         memcmp(troupe_chunk_bytes(chunk), text, strlen(text)) == 0;
-}
-
-static void on_data(troupe_socket_t socket, const troupe_chunk_t *chunk, void *context) {
-  pair_t *pair = context;
-  if (is_said(chunk, "later")) {
-    troupe_timer_start(NULL, 1, 0, on_later, pair);
-    return;
-  }
-  if (is_said(chunk, "0beat")) {
-    pair->wants_beat = true;
-    return;
-  }
-  if (is_said(chunk, "AWAY") && pair->from.id != 0 && manner != STAYS) {
-    troupe_socket_give(pair->sides[0], pair->from, "AWAY", 4, on_given, pair);
-    return;
-  }
-  bool back = socket.id == pair->sides[1].id;
-  if (back && manner == OTHER_BYTE) {
-    troupe_socket_write(pair->sides[0], "?", 1, NULL, NULL);
-    return;
-  }
-  troupe_socket_write_chunk(pair->sides[back ? 0 : 1], chunk, NULL, NULL);
-}
-
-static void on_end(troupe_socket_t socket, void *context) {
-  pair_t *pair = context;
-  if (manner != NO_END) {
-    troupe_socket_end(pair->sides[socket.id == pair->sides[1].id ? 0 : 1], NULL, NULL);
-  }
-}
-
-static void on_connect(troupe_socket_t socket, void *context) {
-  pair_t *pair = context;
-  (void)socket;
-  troupe_timer_stop(pair->too_late);
-}
-
-static void on_close(troupe_socket_t socket, bool had_error, void *context) {
-  pair_t *pair = context;
-  (void)socket;
-  (void)had_error;
-  if (--pair->open == 0) {
-    troupe_timer_stop(pair->too_late);
-    pair_free(pair);
-  }
-}
-
-static void on_too_late(troupe_timer_t timer, void *context) {
-  pair_t *pair = context;
-  (void)timer;
-  troupe_socket_destroy(pair->sides[1], TROUPE_ETIMEDOUT);
-}
-
-static const troupe_socket_handlers_t pair_handlers = {
-    .on_connect = on_connect, .on_data = on_data, .on_end = on_end, .on_close = on_close};
-
-/// Goes on to the echo. With `other_side` another option.
-static void connect_side(pair_t *pair) {
-  const troupe_connect_options_t options = {.host = "127.0.0.1", .port = atomic_load(&echo_port)};
-  const troupe_socket_options_t socket_options = {
-      .allow_half_open = true, .no_delay = manner == OTHER_OPTION ? TROUPE_ON : TROUPE_DEFAULT};
-  if (troupe_connect(&options, &socket_options, &pair_handlers, pair, &pair->sides[1]) == 0) {
-    pair->open++;
-  }
-  if (manner == TWICE) {
-    troupe_connect(&options, &socket_options, NULL, NULL, NULL);
-  }
-  troupe_timer_start(&pair->too_late, 60000, 0, on_too_late, pair);
-  troupe_timer_unref(pair->too_late);
-}
-
-static void begin_pair(troupe_socket_t socket, troupe_actor_t from) {
-  pair_t *pair = pair_new(socket);
-  if (pair == NULL) {
-    troupe_socket_destroy(socket, 0);
-    return;
-  }
-  pair->from = from;
-  troupe_socket_set_handlers(socket, &pair_handlers, pair);
-  if (manner != NOT_AT_ALL) {
-    connect_side(pair);
-  }
-}
-
-static void on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
-  (void)server;
-  (void)context;
-  begin_pair(socket, (troupe_actor_t){0});
-}
-
-static int proxy_main(void *argument) {
-  static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
-  const troupe_server_options_t options = {.allow_half_open = true};
-  unsigned times = 0;
-  (void)argument;
-  int error = listen_on(&options, &handlers, &proxy_port);
-  if (error == 0 && beats) {
-    error = troupe_timer_start(NULL, 1, 1, on_beat, &times);
-  }
-  return run(error);
-}
-
-/// Listens on another address.
-static int elsewhere_main(void *argument) {
-  static const troupe_server_handlers_t handlers = {.on_connection = on_connection};
-  const troupe_server_options_t options = {.allow_half_open = true};
-  troupe_server_t server;
-  (void)argument;
-  int error = troupe_server_new(&options, &handlers, NULL, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.2", 0);
-  }
-  return run(error);
-}
-
-// ---- The same, with a main function that asks for what is not in its events ----
-
-static int helper_main(void *argument) {
-  (void)argument;
-  return 0;
-}
-
-static troupe_actor_t answers[3];
-
-static int asking_main(void *argument) {
-  const troupe_spawn_options_t helpers = {.main = helper_main, .name = "helper", .copies = 2};
-  memset(answers, 0, sizeof answers);
-  int error = troupe_actor_find(the_system, "echo", 0, &answers[0]);
-  if (error == 0) {
-    error = troupe_spawn(the_system, &helpers, &answers[1]);
-  }
-  return error == 0 ? proxy_main(argument) : error;
-}
-
-// ---- The same, with a door in front that hands connections over ----
-
-static void door_on_connection(troupe_server_t server, troupe_socket_t socket, void *context) {
-  (void)server;
-  (void)context;
-  troupe_socket_give(socket, worker, NULL, 0, NULL, NULL);
-}
-
-/// It comes back with what is to be said about that.
-static void door_on_handed(troupe_socket_t socket, troupe_actor_t from,
-                           const troupe_chunk_t *message, void *context) {
-  (void)context;
-  troupe_socket_write_chunk(socket, message, NULL, NULL);
-  troupe_socket_give(socket, from, NULL, 0, NULL, NULL);
-}
-
-static int door_main(void *argument) {
-  static const troupe_server_handlers_t handlers = {.on_connection = door_on_connection};
-  const troupe_server_options_t options = {.allow_half_open = true};
-  (void)argument;
-  int error = troupe_actor_on_handed(door_on_handed, NULL);
-  if (error == 0) {
-    error = listen_on(&options, &handlers, &proxy_port);
-  }
-  return error != 0 ? error : troupe_actor_run();
-}
-
-static void worker_on_handed(troupe_socket_t socket, troupe_actor_t from,
-                             const troupe_chunk_t *message, void *context) {
-  (void)message;
-  (void)context;
-  begin_pair(socket, from);
-}
-
-static int worker_main(void *argument) {
-  (void)argument;
-  return run(troupe_actor_on_handed(worker_on_handed, NULL));
-}
-
 // ---- The service, and who talks to it ----
 
 static void begin_service(unsigned io_actors) {
   const troupe_system_options_t options = {.io_threads = io_actors};
-  const troupe_spawn_options_t echo = {.main = echo_main, .name = "echo"};
-  manner = SAME;
-  assert_int_equal(troupe_system_new(&options, &the_system), 0);
-  assert_int_equal(troupe_spawn(the_system, &echo, NULL), 0);
+  const troupe_spawn_options_t echo = {.main = relay_echo_main, .name = "echo"};
+  relay.manner = RELAY_SAME;
+  assert_int_equal(troupe_system_new(&options, &relay.system), 0);
+  assert_int_equal(troupe_spawn(relay.system, &echo, NULL), 0);
 }
 
 static void spawn(const char *name, troupe_main_fn main_function) {
   const troupe_spawn_options_t options = {.main = main_function, .name = name};
-  assert_int_equal(troupe_spawn(the_system, &options, &worker), 0);
+  assert_int_equal(troupe_spawn(relay.system, &options, &relay.worker), 0);
 }
 
 static void record(troupe_record_options_t options) {
   static const char *const names[] = {"proxy", "worker", NULL};
   options.directory = trp_test_folder();
   options.names = names;
-  assert_int_equal(troupe_record_start(the_system, &options), 0);
+  assert_int_equal(troupe_record_start(relay.system, &options), 0);
 }
 
 static void end_service(void) {
-  assert_int_equal(troupe_system_stop(the_system, 5000), 0);
-  assert_int_equal(troupe_system_wait(the_system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
-  assert_int_equal(troupe_system_free(&the_system), 0);
+  assert_int_equal(troupe_system_stop(relay.system, 5000), 0);
+  assert_int_equal(troupe_system_wait(relay.system, LIMIT_MS * trp_test_slow(), NULL, 0, NULL), 0);
+  assert_int_equal(troupe_system_free(&relay.system), 0);
 }
 
 static void say(int fd, const char *text) {
@@ -367,7 +57,7 @@ static void say(int fd, const char *text) {
 }
 
 static int open_talk(const char *text) {
-  int fd = trp_test_connect_tcp("127.0.0.1", atomic_load(&proxy_port), LIMIT_MS);
+  int fd = trp_test_connect_tcp("127.0.0.1", atomic_load(&relay.port), LIMIT_MS);
   assert_true(fd >= 0);
   say(fd, text);
   return fd;
@@ -384,7 +74,7 @@ static void end_talk(int fd) {
 static void talk_at_once(int count) {
   int fds[8];
   for (int i = 0; i < count; i++) {
-    fds[i] = trp_test_connect_tcp("127.0.0.1", atomic_load(&proxy_port), LIMIT_MS);
+    fds[i] = trp_test_connect_tcp("127.0.0.1", atomic_load(&relay.port), LIMIT_MS);
     assert_true(fds[i] >= 0);
   }
   for (int i = 0; i < count; i++) {
@@ -398,7 +88,7 @@ static void talk_at_once(int count) {
 static void record_all(unsigned io_actors) {
   begin_service(io_actors);
   record((troupe_record_options_t){0});
-  spawn("proxy", proxy_main);
+  spawn("proxy", relay_proxy_main);
   end_talk(open_talk("the first"));
   talk_at_once(3);
   int long_one = open_talk("the long one");
@@ -413,11 +103,11 @@ static void record_all(unsigned io_actors) {
 static const troupe_replay_options_t exact;
 static const troupe_replay_options_t stream = {.verdict = TROUPE_VERDICT_STREAM};
 
-static int replay(manner_t how, troupe_main_fn main_function, const char *path,
+static int replay(relay_manner_t how, troupe_main_fn main_function, const char *path,
                   troupe_replay_options_t options, troupe_replay_report_t *report) {
-  manner = how;
+  relay.manner = how;
   int result = troupe_replay_with(main_function, NULL, path, &options, report);
-  manner = SAME;
+  relay.manner = RELAY_SAME;
   return result;
 }
 
@@ -438,28 +128,28 @@ static void says(const troupe_replay_report_t *report, const char *text) {
 /// Every handler that is another one is found.
 static void others_differ(troupe_main_fn main_function, const char *path) {
   troupe_replay_report_t report;
-  check(TROUPE_EDIFFERS, replay(OTHER_BYTE, main_function, path, exact, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_OTHER_BYTE, main_function, path, exact, &report), &report);
   says(&report, "\"?\"");
-  check(TROUPE_EDIFFERS, replay(OTHER_BYTE, main_function, path, stream, &report), &report);
-  check(TROUPE_EDIFFERS, replay(NOT_AT_ALL, main_function, path, exact, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_OTHER_BYTE, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_NOT_AT_ALL, main_function, path, exact, &report), &report);
   says(&report, "expected: connect ");
   says(&report, "got:      nothing");
-  check(TROUPE_EDIFFERS, replay(NOT_AT_ALL, main_function, path, stream, &report), &report);
-  check(TROUPE_EDIFFERS, replay(TWICE, main_function, path, exact, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_NOT_AT_ALL, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_TWICE, main_function, path, exact, &report), &report);
   says(&report, "makes a connection that it did not make");
-  check(TROUPE_EDIFFERS, replay(TWICE, main_function, path, stream, &report), &report);
-  check(TROUPE_EDIFFERS, replay(OTHER_OPTION, main_function, path, exact, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_TWICE, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_OTHER_OPTION, main_function, path, exact, &report), &report);
   says(&report, "no_delay");
-  check(0, replay(OTHER_OPTION, main_function, path, stream, &report), &report);
-  check(TROUPE_EDIFFERS, replay(NO_END, main_function, path, exact, &report), &report);
-  check(TROUPE_EDIFFERS, replay(NO_END, main_function, path, stream, &report), &report);
+  check(0, replay(RELAY_OTHER_OPTION, main_function, path, stream, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_NO_END, main_function, path, exact, &report), &report);
+  check(TROUPE_EDIFFERS, replay(RELAY_NO_END, main_function, path, stream, &report), &report);
 }
 
 // ---- Began late ----
 
 static void record_late(unsigned io_actors) {
   begin_service(io_actors);
-  spawn("proxy", proxy_main);
+  spawn("proxy", relay_proxy_main);
   int early = open_talk("from before");
   int early_too = open_talk("from before, too");
   record((troupe_record_options_t){.running = true});
@@ -467,7 +157,7 @@ static void record_late(unsigned io_actors) {
   talk_at_once(4);
   int open = open_talk("until the end");
   say(early_too, "still here");
-  assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  assert_int_equal(troupe_record_stop(relay.system, NULL), 0);
   end_talk(early_too);
   end_talk(open);
   end_service();
@@ -478,13 +168,13 @@ static void of_a_proxy_recorded_from_the_middle_both_sides_are_replayed(void **s
   for (unsigned io_actors = 1; io_actors <= 3; io_actors += 2) {
     troupe_replay_report_t report;
     record_late(io_actors);
-    check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+    check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
     assert_int_equal(report.connections, 10);
     assert_int_equal(report.left_out, 4);
     says(&report, "of its 14 connections 10 are whole and were replayed: ");
     says(&report, " (whose beginning is missing).\n");
-    check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
-    others_differ(proxy_main, trace_of("proxy-0"));
+    check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), stream, &report), &report);
+    others_differ(relay_proxy_main, trace_of("proxy-0"));
   }
 }
 
@@ -493,20 +183,20 @@ static void of_a_share_of_its_connections_a_proxy_has_both_sides(void **state) {
   troupe_replay_report_t report;
   begin_service(1);
   record((troupe_record_options_t){.one_connection_in = 3});
-  spawn("proxy", proxy_main);
+  spawn("proxy", relay_proxy_main);
   for (int i = 0; i < 30; i++) {
     int fd = open_talk("hello, chosen or not");
     say(fd, "later"); // timers are no reason to lose anything
     end_talk(fd);
   }
   end_service();
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
   assert_in_range(report.connections, 6, 40);
   assert_int_equal(report.connections % 2, 0);
   assert_int_equal(report.left_out, 0);
-  others_differ(proxy_main, trace_of("proxy-0"));
-  check(TROUPE_EDIFFERS, replay(SAME, elsewhere_main, trace_of("proxy-0"), exact, &report),
-        &report);
+  others_differ(relay_proxy_main, trace_of("proxy-0"));
+  check(TROUPE_EDIFFERS,
+        replay(RELAY_SAME, relay_elsewhere_main, trace_of("proxy-0"), exact, &report), &report);
   says(&report, "expected: listen on ");
 }
 
@@ -517,12 +207,12 @@ static void with_one_connection_goes_what_is_made_because_of_it(void **state) {
   assert_int_equal(troupe_id_parse("1/3", &id), 0);
   begin_service(1);
   record((troupe_record_options_t){.connection = id});
-  spawn("proxy", proxy_main);
+  spawn("proxy", relay_proxy_main);
   for (int i = 0; i < 5; i++) {
     end_talk(open_talk("hello"));
   }
   end_service();
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
   assert_int_equal(report.connections, 2);
   assert_int_equal(report.left_out, 0);
   says(&report, "1/3, ");
@@ -534,7 +224,7 @@ static void what_timers_of_whole_connections_do_is_replayed(void **state) {
   (void)state;
   troupe_replay_report_t report;
   begin_service(1);
-  spawn("proxy", proxy_main);
+  spawn("proxy", relay_proxy_main);
   int early = open_talk("from before");
   say(early, "later"); // the ids of timers are others in the replay
   record((troupe_record_options_t){.running = true});
@@ -547,27 +237,27 @@ static void what_timers_of_whole_connections_do_is_replayed(void **state) {
     end_talk(fd);
   }
   end_talk(early);
-  assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  assert_int_equal(troupe_record_stop(relay.system, NULL), 0);
   end_service();
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
   assert_int_equal(report.connections, 6);
   assert_int_equal(report.left_out, 2);
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
-  check(TROUPE_EDIFFERS, replay(OTHER_LATER, proxy_main, trace_of("proxy-0"), exact, &report),
-        &report);
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), stream, &report), &report);
+  check(TROUPE_EDIFFERS,
+        replay(RELAY_OTHER_LATER, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
   says(&report, "got:      write ");
   says(&report, "This is after event:");
   says(&report, "timer on ");
-  check(TROUPE_EDIFFERS, replay(OTHER_LATER, proxy_main, trace_of("proxy-0"), stream, &report),
-        &report);
+  check(TROUPE_EDIFFERS,
+        replay(RELAY_OTHER_LATER, relay_proxy_main, trace_of("proxy-0"), stream, &report), &report);
 }
 
 static void what_a_timer_from_before_the_recording_moves_is_left_out(void **state) {
   (void)state;
   troupe_replay_report_t report;
-  beats = true;
+  relay.beats = true;
   begin_service(1);
-  spawn("proxy", proxy_main);
+  spawn("proxy", relay_proxy_main);
   int early = open_talk("from before");
   say(early, "0beat");
   record((troupe_record_options_t){.running = true});
@@ -578,16 +268,16 @@ static void what_a_timer_from_before_the_recording_moves_is_left_out(void **stat
   say(other, "later");
   end_talk(moved);
   end_talk(other);
-  assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+  assert_int_equal(troupe_record_stop(relay.system, NULL), 0);
   end_service();
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
   assert_int_equal(report.connections, 2);
   assert_int_equal(report.left_out, 4);
   says(&report, " (moved by something that is left out)");
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), stream, &report), &report);
-  check(TROUPE_EDIFFERS, replay(OTHER_LATER, proxy_main, trace_of("proxy-0"), exact, &report),
-        &report);
-  beats = false;
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), stream, &report), &report);
+  check(TROUPE_EDIFFERS,
+        replay(RELAY_OTHER_LATER, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  relay.beats = false;
 }
 
 // ---- Something is missing ----
@@ -615,7 +305,7 @@ static void check_with_gaps(troupe_main_fn main_function, const char *path, bool
       trp_tape_save(&tape, with_gap);
       trp_tape_free(&tape);
       troupe_replay_report_t report;
-      int result = replay(SAME, main_function, with_gap, exact, &report);
+      int result = replay(RELAY_SAME, main_function, with_gap, exact, &report);
       if (result == TROUPE_EINCOMPLETE) {
         assert_int_equal(report.connections, 0);
         continue;
@@ -623,10 +313,11 @@ static void check_with_gaps(troupe_main_fn main_function, const char *path, bool
       check(0, result, &report);
       assert_true(report.connections > 0);
       replayed++;
-      check(0, replay(SAME, main_function, with_gap, stream, &report), &report);
-      static const manner_t others[] = {OTHER_BYTE, NOT_AT_ALL, TWICE, NO_END};
-      manner_t other = others[(at + missing) % 4];
-      if (knows_causes || other == OTHER_BYTE || other == NO_END) {
+      check(0, replay(RELAY_SAME, main_function, with_gap, stream, &report), &report);
+      static const relay_manner_t others[] = {RELAY_OTHER_BYTE, RELAY_NOT_AT_ALL, RELAY_TWICE,
+                                              RELAY_NO_END};
+      relay_manner_t other = others[(at + missing) % 4];
+      if (knows_causes || other == RELAY_OTHER_BYTE || other == RELAY_NO_END) {
         check(TROUPE_EDIFFERS, replay(other, main_function, with_gap, exact, &report), &report);
         check(TROUPE_EDIFFERS, replay(other, main_function, with_gap, stream, &report), &report);
       }
@@ -639,7 +330,7 @@ static void check_with_gaps(troupe_main_fn main_function, const char *path, bool
 static void a_proxy_with_a_gap_anywhere_never_differs_from_itself(void **state) {
   (void)state;
   record_all(1);
-  check_with_gaps(proxy_main, trace_of("proxy-0"), true);
+  check_with_gaps(relay_proxy_main, trace_of("proxy-0"), true);
 }
 
 static void a_gap_says_which_pairs_it_spoilt(void **state) {
@@ -653,17 +344,17 @@ static void a_gap_says_which_pairs_it_spoilt(void **state) {
   tape.flags = TRP_TRACE_LOST;
   trp_tape_save(&tape, trace_of("proxy-0"));
   trp_tape_free(&tape);
-  check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
   assert_int_equal(report.connections + report.left_out, 20);
   assert_in_range(report.left_out, 2, 10);
   says(&report, " (open where something is missing)");
-  others_differ(proxy_main, trace_of("proxy-0"));
+  others_differ(relay_proxy_main, trace_of("proxy-0"));
 }
 
 static void of_an_older_trace_what_cannot_be_told_apart_is_left_out(void **state) {
   (void)state;
   record_all(1);
-  check_with_gaps(proxy_main, trace_of("proxy-0"), false);
+  check_with_gaps(relay_proxy_main, trace_of("proxy-0"), false);
 }
 
 static void split_and_merged_at_random_a_partial_trace_gives_the_same_verdict(void **state) {
@@ -676,9 +367,9 @@ static void split_and_merged_at_random_a_partial_trace_gives_the_same_verdict(vo
     troupe_replay_report_t report;
     trp_tape_shuffle(&tape, &random);
     trp_tape_save(&tape, trace_of("proxy-0"));
-    check(0, replay(SAME, proxy_main, trace_of("proxy-0"), exact, &report), &report);
+    check(0, replay(RELAY_SAME, relay_proxy_main, trace_of("proxy-0"), exact, &report), &report);
     assert_int_equal(report.connections, 10);
-    others_differ(proxy_main, trace_of("proxy-0"));
+    others_differ(relay_proxy_main, trace_of("proxy-0"));
   }
   trp_tape_free(&tape);
 }
@@ -706,7 +397,7 @@ static void check_parts(troupe_main_fn main_function) {
       break;
     }
     fclose(file);
-    int result = replay(SAME, main_function, trace_of(name), exact, &report);
+    int result = replay(RELAY_SAME, main_function, trace_of(name), exact, &report);
     if (result == TROUPE_EINCOMPLETE) {
       continue; // a short one, the last
     }
@@ -715,8 +406,8 @@ static void check_parts(troupe_main_fn main_function) {
     assert_true(report.connections >= 2);
     assert_true(report.left_out >= 2);
     says(&report, "\nLeft out: ");
-    check(0, replay(SAME, main_function, trace_of(name), stream, &report), &report);
-    check(TROUPE_EDIFFERS, replay(OTHER_BYTE, main_function, trace_of(name), exact, &report),
+    check(0, replay(RELAY_SAME, main_function, trace_of(name), stream, &report), &report);
+    check(TROUPE_EDIFFERS, replay(RELAY_OTHER_BYTE, main_function, trace_of(name), exact, &report),
           &report);
     parts++;
   }
@@ -725,7 +416,7 @@ static void check_parts(troupe_main_fn main_function) {
 
 static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(void **state) {
   (void)state;
-  check_parts(proxy_main);
+  check_parts(relay_proxy_main);
 }
 
 // ---- What main asked for before anything was recorded ----
@@ -733,22 +424,22 @@ static void a_later_part_alone_is_replayed_without_what_was_open_at_its_start(vo
 static void what_main_found_out_at_its_beginning_is_in_each_trace(void **state) {
   (void)state;
   troupe_replay_report_t report;
-  check_parts(asking_main);
+  check_parts(relay_asking_main);
   begin_service(1);
-  spawn("proxy", asking_main);
+  spawn("proxy", relay_asking_main);
   end_talk(open_talk("not recorded"));
   troupe_actor_t answered[3];
-  memcpy(answered, answers, sizeof answered);
+  memcpy(answered, relay.answers, sizeof answered);
   for (int i = 0; i < 2; i++) {
     record((troupe_record_options_t){.running = true});
     talk_at_once(3);
-    assert_int_equal(troupe_record_stop(the_system, NULL), 0);
-    int port = atomic_load(&proxy_port);
-    check(0, replay(SAME, asking_main, trace_of("proxy-0"), exact, &report), &report);
+    assert_int_equal(troupe_record_stop(relay.system, NULL), 0);
+    int port = atomic_load(&relay.port);
+    check(0, replay(RELAY_SAME, relay_asking_main, trace_of("proxy-0"), exact, &report), &report);
     assert_int_equal(report.connections, 6);
-    assert_memory_equal(answers, answered, sizeof answered);
-    others_differ(asking_main, trace_of("proxy-0"));
-    atomic_store(&proxy_port, port); // the replay has its own
+    assert_memory_equal(relay.answers, answered, sizeof answered);
+    others_differ(relay_asking_main, trace_of("proxy-0"));
+    atomic_store(&relay.port, port); // the replay has its own
   }
   end_service();
 }
@@ -760,10 +451,10 @@ static void record_handed(bool late) {
   if (!late) {
     record((troupe_record_options_t){0});
   }
-  spawn("worker", worker_main);
-  troupe_actor_t receiver = worker;
-  spawn("door", door_main);
-  worker = receiver;
+  spawn("worker", relay_worker_main);
+  troupe_actor_t receiver = relay.worker;
+  spawn("door", relay_door_main);
+  relay.worker = receiver;
   int early = open_talk("from before");
   if (late) {
     record((troupe_record_options_t){.running = true});
@@ -779,7 +470,7 @@ static void record_handed(bool late) {
   end_talk(early);
   talk_at_once(2);
   if (late) {
-    assert_int_equal(troupe_record_stop(the_system, NULL), 0);
+    assert_int_equal(troupe_record_stop(relay.system, NULL), 0);
   }
   end_service();
 }
@@ -788,29 +479,31 @@ static void connections_that_were_handed_over_in_a_late_trace_are_replayed(void 
   (void)state;
   troupe_replay_report_t report;
   record_handed(true);
-  check(0, replay(SAME, worker_main, trace_of("worker-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_worker_main, trace_of("worker-0"), exact, &report), &report);
   // Each has one that was made for it, the traveller two. What was there early is not whole, even if
   // its second stay is.
   assert_int_equal(report.connections, 3 * 2 + 3 + 2 * 2);
   assert_int_equal(report.left_out, 1 + 2);
   says(&report, " (whose beginning is missing)");
   says(&report, " (moved by something that is left out)");
-  check(0, replay(SAME, worker_main, trace_of("worker-0"), stream, &report), &report);
-  others_differ(worker_main, trace_of("worker-0"));
-  check(TROUPE_EDIFFERS, replay(STAYS, worker_main, trace_of("worker-0"), exact, &report), &report);
+  check(0, replay(RELAY_SAME, relay_worker_main, trace_of("worker-0"), stream, &report), &report);
+  others_differ(relay_worker_main, trace_of("worker-0"));
+  check(TROUPE_EDIFFERS,
+        replay(RELAY_STAYS, relay_worker_main, trace_of("worker-0"), exact, &report), &report);
   says(&report, "expected: freeze ");
 }
 
 static void handed_over_connections_with_a_gap_anywhere_never_differ_from_themselves(void **state) {
   (void)state;
   record_handed(false);
-  check_with_gaps(worker_main, trace_of("worker-0"), true);
+  check_with_gaps(relay_worker_main, trace_of("worker-0"), true);
 }
 
 static int set_up_once(void **state) {
   (void)state;
   // The first loop of libuv in a process opens a pipe for good.
-  return troupe_system_new(NULL, &the_system) == 0 && troupe_system_free(&the_system) == 0 ? 0 : -1;
+  return troupe_system_new(NULL, &relay.system) == 0 && troupe_system_free(&relay.system) == 0 ? 0
+                                                                                               : -1;
 }
 
 int main(void) {

@@ -9,6 +9,7 @@
 #include <troupe/cmocka.h>
 #include <troupe/troupe.h>
 
+#include "tests/support/service.h"
 #include "tests/trace/tape.h"
 
 // Real systems with real sockets, recorded; then the same actors on their traces, without any.
@@ -123,26 +124,10 @@ static const troupe_socket_handlers_t socket_handlers = {.on_data = on_data};
 
 static int shouter_main(void *argument) {
   shouter_t shouter = *(shouter_t *)argument;
-  troupe_server_t server;
-  int error = troupe_server_new(
-      &(troupe_server_options_t){.socket_handlers = &socket_handlers, .socket_context = &shouter},
-      NULL, NULL, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, -1);
-  }
-  if (error != 0) {
-    return error;
-  }
-  troupe_address_t address;
-  error = troupe_server_address(server, &address);
-  if (error != 0) {
-    return error;
-  }
-  atomic_store(&port, address.port);
-  return troupe_actor_run();
+  const troupe_server_options_t options = {.socket_handlers = &socket_handlers,
+                                           .socket_context = &shouter};
+  int error = test_listen(&options, NULL, NULL, NULL, &port);
+  return error != 0 ? error : troupe_actor_run();
 }
 
 static void talk(trp_test_random_t *random, int way) {

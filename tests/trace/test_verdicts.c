@@ -8,6 +8,7 @@
 #include <troupe/cmocka.h>
 #include <troupe/troupe.h>
 
+#include "tests/support/service.h"
 #include "tests/trace/tape.h"
 
 // A service is recorded once for each test; what is replayed is the same or another handler.
@@ -74,24 +75,9 @@ static int shouter_main(void *argument) {
   static const troupe_socket_handlers_t handlers = {.on_data = on_data, .on_end = on_end};
   troupe_server_options_t options = {.socket_handlers = &handlers,
                                      .no_delay = manner == NO_DELAY ? TROUPE_ON : TROUPE_DEFAULT};
-  troupe_server_t server;
-  troupe_address_t address;
   (void)argument;
-  int error = troupe_server_new(&options, NULL, NULL, &server);
-  if (error == 0) {
-    error = troupe_server_listen_port(server, 0, "127.0.0.1", 0);
-  }
-  if (error == 0) {
-    error = troupe_server_listen_wait(server, -1);
-  }
-  if (error == 0) {
-    error = troupe_server_address(server, &address);
-  }
-  if (error != 0) {
-    return error;
-  }
-  atomic_store(&port, address.port);
-  return troupe_actor_run();
+  int error = test_listen(&options, NULL, NULL, NULL, &port);
+  return error != 0 ? error : troupe_actor_run();
 }
 
 static int open_talk(const char *text) {
