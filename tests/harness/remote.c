@@ -46,7 +46,10 @@ int trp_test_connect_tcp_from(const char *from, const char *host, int port, int 
   int yes = 1;
   int error = tcp_address(from, 0, &local, &local_size);
   error = error == 0 ? tcp_address(host, port, &address, &size) : error;
-  int fd = error == 0 ? new_socket(local.ss_family) : error;
+  if (error != 0) {
+    return error;
+  }
+  int fd = new_socket(local.ss_family);
   if (fd >= 0 && (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) != 0 ||
                   bind(fd, (const struct sockaddr *)&local, local_size) != 0)) {
     error = -errno;
@@ -170,7 +173,7 @@ void trp_test_close(int fd) {
 
 // The fd, closed again if its port cannot be told.
 static int port_of(int fd, int *port) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t size = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
     int error = -errno;
