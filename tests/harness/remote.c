@@ -173,15 +173,18 @@ void trp_test_close(int fd) {
 
 // The fd, closed again if its port cannot be told.
 static int port_of(int fd, int *port) {
-  struct sockaddr_storage address = {0};
+  union {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+  } address = {0};
   socklen_t size = sizeof address;
-  if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+  if (getsockname(fd, &address.any, &size) != 0) {
     int error = -errno;
     close(fd);
     return error;
   }
-  *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                              : ((struct sockaddr_in *)&address)->sin_port);
+  *port = ntohs(address.any.sa_family == AF_INET6 ? address.ipv6.sin6_port : address.ipv4.sin_port);
   return fd;
 }
 
