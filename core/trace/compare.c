@@ -23,10 +23,12 @@ typedef union {
 static int compare_details(const ProtobufCMessage *expected, const ProtobufCMessage *got);
 static int compare_fields(const ProtobufCMessage *expected, const ProtobufCMessage *got,
                           const char *const *ignore);
+static int compare_field(const ProtobufCMessage *expected, const ProtobufCMessage *got,
+                         unsigned index, const char *const *ignore);
 static const ProtobufCMessage *without_place(const ProtobufCMessage *detail, made_t *copy);
 static void explain_payload(trp_text_t *text, trp_said_t expected, trp_said_t got);
 static void explain_detail(trp_text_t *text, const ProtobufCMessage *expected,
-                           const ProtobufCMessage *got);
+                           const ProtobufCMessage *got, const char *const *ignore);
 
 static bool is_ignored(const char *const *ignore, const char *name) {
   for (; ignore != NULL && *ignore != NULL; ignore++) {
@@ -70,10 +72,11 @@ trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *co
   if (e->detail_case != g->detail_case) {
     return TRP_DIFFERENT_DETAIL;
   }
-  const ProtobufCMessage *detail = trp_message_detail(e);
-  if (detail != NULL) {
-    int different = ignore == NULL ? compare_details(detail, trp_message_detail(g))
-                                   : compare_fields(detail, trp_message_detail(g), ignore);
+  if (trp_message_detail(e) != NULL) {
+    made_t copies[2];
+    const ProtobufCMessage *was = without_place(trp_message_detail(e), &copies[0]);
+    const ProtobufCMessage *is = without_place(trp_message_detail(g), &copies[1]);
+    int different = ignore == NULL ? compare_details(was, is) : compare_fields(was, is, ignore);
     if (different != 0) {
       return different < 0 ? TRP_DIFFERENT_UNKNOWN : TRP_DIFFERENT_DETAIL;
     }
@@ -88,8 +91,8 @@ trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *co
                                                                     : TRP_SAME;
 }
 
-void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected,
-                 trp_said_t got) {
+void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected, trp_said_t got,
+                 const char *const *ignore) {
   switch (difference) {
   case TRP_DIFFERENT_SUBJECT:
     trp_text_add(text, "  It is about another thing: ");
@@ -111,7 +114,8 @@ void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expec
                  expected.message->flags);
     break;
   case TRP_DIFFERENT_DETAIL:
-    explain_detail(text, trp_message_detail(expected.message), trp_message_detail(got.message));
+    explain_detail(text, trp_message_detail(expected.message), trp_message_detail(got.message),
+                   ignore);
     break;
   case TRP_DIFFERENT_PAYLOAD:
     explain_payload(text, expected, got);
@@ -128,9 +132,6 @@ void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expec
 /// Packed, both are the same bytes when they say the same, however they came here. 0, 1, or -1 for
 /// no memory.
 static int compare_details(const ProtobufCMessage *expected, const ProtobufCMessage *got) {
-  made_t copies[2];
-  expected = without_place(expected, &copies[0]);
-  got = without_place(got, &copies[1]);
   size_t size = protobuf_c_message_get_packed_size(expected);
   if (size != protobuf_c_message_get_packed_size(got)) {
     return 1;
@@ -201,31 +202,39 @@ static int compare_values(const ProtobufCFieldDescriptor *field, const char *exp
 static int compare_fields(const ProtobufCMessage *expected, const ProtobufCMessage *got,
                           const char *const *ignore) {
   for (unsigned i = 0; i < expected->descriptor->n_fields; i++) {
-    const ProtobufCFieldDescriptor *field = &expected->descriptor->fields[i];
-    const char *was = (const char *)expected + field->offset;
-    const char *is = (const char *)got + field->offset;
-    if (is_ignored(ignore, field->name)) {
-      continue;
+    if (compare_field(expected, got, i, ignore) != 0) {
+      return 1;
     }
-    size_t count = 1;
-    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-      size_t other = 0;
-      memcpy(&count, (const char *)expected + field->quantifier_offset, sizeof count);
-      memcpy(&other, (const char *)got + field->quantifier_offset, sizeof other);
-      if (count != other) {
-        return 1;
-      }
-      const char *items = NULL;
-      memcpy(&items, was, sizeof items);
-      was = items;
-      memcpy(&items, is, sizeof items);
-      is = items;
+  }
+  return 0;
+}
+
+static int compare_field(const ProtobufCMessage *expected, const ProtobufCMessage *got,
+                         unsigned index, const char *const *ignore) {
+  const ProtobufCFieldDescriptor *field = &expected->descriptor->fields[index];
+  const char *was = (const char *)expected + field->offset;
+  const char *is = (const char *)got + field->offset;
+  if (is_ignored(ignore, field->name)) {
+    return 0;
+  }
+  size_t count = 1;
+  if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+    size_t other = 0;
+    memcpy(&count, (const char *)expected + field->quantifier_offset, sizeof count);
+    memcpy(&other, (const char *)got + field->quantifier_offset, sizeof other);
+    if (count != other) {
+      return 1;
     }
-    for (size_t k = 0; k < count; k++) {
-      size_t at = k * trp_field_size(field);
-      if (compare_values(field, was + at, is + at, ignore) != 0) {
-        return 1;
-      }
+    const char *items = NULL;
+    memcpy(&items, was, sizeof items);
+    was = items;
+    memcpy(&items, is, sizeof items);
+    is = items;
+  }
+  for (size_t k = 0; k < count; k++) {
+    size_t at = k * trp_field_size(field);
+    if (compare_values(field, was + at, is + at, ignore) != 0) {
+      return 1;
     }
   }
   return 0;
@@ -271,7 +280,7 @@ static void explain_payload(trp_text_t *text, trp_said_t expected, trp_said_t go
 
 /// Names the first field that is not the same.
 static void explain_detail(trp_text_t *text, const ProtobufCMessage *expected,
-                           const ProtobufCMessage *got) {
+                           const ProtobufCMessage *got, const char *const *ignore) {
   if (expected == NULL || got == NULL || expected->descriptor != got->descriptor) {
     return;
   }
@@ -287,7 +296,7 @@ static void explain_detail(trp_text_t *text, const ProtobufCMessage *expected,
     trp_text_init(&is, is_bytes, sizeof is_bytes);
     trp_print_field(&was, expected, i);
     trp_print_field(&is, got, i);
-    if (strcmp(was_bytes, is_bytes) != 0) {
+    if (strcmp(was_bytes, is_bytes) != 0 && compare_field(expected, got, i, ignore) != 0) {
       trp_text_add(text, "  `%s` is %s instead of %s.\n", expected->descriptor->fields[i].name,
                    is_bytes, was_bytes);
       return;

@@ -29,8 +29,9 @@ trp_difference_t trp_compare(trp_said_t expected, trp_said_t got, const char *co
 /// Whether a field of that name is in any message that could be compared.
 bool trp_compare_knows(const char *field);
 
-/// Says what differs, over several lines, each ended and indented by two spaces.
-void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected,
-                 trp_said_t got);
+/// Says what differs, over several lines, each ended and indented by two spaces. `ignore` as it was
+/// compared with.
+void trp_explain(trp_text_t *text, trp_difference_t difference, trp_said_t expected, trp_said_t got,
+                 const char *const *ignore);
 
 #endif

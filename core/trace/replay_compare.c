@@ -437,7 +437,8 @@ static void tell_command(trp_replay_t *replay, trp_stream_t *stream, trp_said_t 
     } else if (expected_is_next) {
       trp_text_add(text, "  What is expected comes next: what was got is too much.\n");
     } else {
-      trp_explain(text, trp_compare(expected, got, replay->options.ignore), expected, got);
+      const char *const *ignore = replay->options.ignore;
+      trp_explain(text, trp_compare(expected, got, ignore), expected, got, ignore);
     }
   }
   trp_cause_t cause = {.subject = expected.message != NULL ? expected.message->subject

@@ -20,6 +20,8 @@ typedef enum {
   IN_PIECES, // the same bytes in smaller pieces
   ONE_BYTE,  // one byte is another one
   NO_DELAY,  // another option
+  BACKLOG,   // two others
+  ELSEWHERE, // the same, from another line
   CLOCK,     // answers with something that is not the same each time
   TOO_MUCH,  // says good bye
 } manner_t;
@@ -71,12 +73,24 @@ static void on_end(troupe_socket_t socket, void *context) {
   }
 }
 
+static int listen_here(const troupe_server_options_t *options) {
+  troupe_server_t server;
+  int error = troupe_server_new(options, NULL, NULL, &server);
+  if (error == 0) {
+    error = troupe_server_listen_port(server, 0, "127.0.0.1", manner == BACKLOG ? 99 : 0);
+  }
+  return error != 0 ? error : troupe_server_listen_wait(server, -1);
+}
+
 static int shouter_main(void *argument) {
   static const troupe_socket_handlers_t handlers = {.on_data = on_data, .on_end = on_end};
-  troupe_server_options_t options = {.socket_handlers = &handlers,
-                                     .no_delay = manner == NO_DELAY ? TROUPE_ON : TROUPE_DEFAULT};
+  troupe_server_options_t options = {
+      .socket_handlers = &handlers,
+      .no_delay = manner == NO_DELAY || manner == BACKLOG ? TROUPE_ON : TROUPE_DEFAULT};
   (void)argument;
-  int error = test_listen(&options, NULL, NULL, NULL, &port);
+  int error = manner == ELSEWHERE || manner == BACKLOG
+                  ? listen_here(&options)
+                  : test_listen(&options, NULL, NULL, NULL, &port);
   return error != 0 ? error : troupe_actor_run();
 }
 
@@ -217,6 +231,27 @@ static void fields_that_are_ignored_are_not_compared(void **state) {
   assert_int_equal(replay(SAME, (troupe_replay_options_t){.ignore = nothing}, &report),
                    TROUPE_EINVAL);
   says(&report, "pay_load");
+}
+
+static void where_a_handle_is_made_makes_no_difference_whatever_is_ignored(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  const char *const ignore[] = {"through", NULL};
+  record_service();
+  assert_int_equal(replay(ELSEWHERE, exact, &report), 0);
+  assert_int_equal(replay(ELSEWHERE, (troupe_replay_options_t){.ignore = ignore}, &report), 0);
+}
+
+static void a_field_that_is_ignored_is_not_told_as_the_difference(void **state) {
+  (void)state;
+  troupe_replay_report_t report;
+  const char *const ignore[] = {"backlog", NULL};
+  record_service();
+  assert_int_equal(replay(BACKLOG, exact, &report), TROUPE_EDIFFERS);
+  says(&report, "`backlog` is 99");
+  assert_int_equal(replay(BACKLOG, (troupe_replay_options_t){.ignore = ignore}, &report),
+                   TROUPE_EDIFFERS);
+  says(&report, "`options` is");
 }
 
 static void what_is_accepted_is_the_new_truth(void **state) {
@@ -397,6 +432,8 @@ int main(void) {
       trp_test_that_leaves_nothing(a_stream_with_more_or_less_differs),
       trp_test_that_leaves_nothing(batches_split_and_merged_at_random_change_no_stream),
       trp_test_that_leaves_nothing(fields_that_are_ignored_are_not_compared),
+      trp_test_that_leaves_nothing(where_a_handle_is_made_makes_no_difference_whatever_is_ignored),
+      trp_test_that_leaves_nothing(a_field_that_is_ignored_is_not_told_as_the_difference),
       trp_test_that_leaves_nothing(what_is_accepted_is_the_new_truth),
       trp_test_that_leaves_nothing(an_actor_that_is_not_deterministic_is_told_so),
       trp_test_that_leaves_nothing(misuse_is_refused),
