@@ -115,6 +115,9 @@ void progress_end(progress_t *progress) {
 
 int end_output(int code) {
   if (fflush(stdout) != 0 || ferror(stdout)) {
+    if (errno == EPIPE) {
+      return END_FAILED; /* who read it has had enough, as `head` has */
+    }
     complain("the output cannot be written: %s", strerror(errno));
     return END_FAILED;
   }

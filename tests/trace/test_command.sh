@@ -187,6 +187,15 @@ if [ -w /dev/full ]; then
   [ $ended -eq 5 ] || fail "a full disk ended it with $ended"
 fi
 
+# Who reads no further, as head, is nothing to complain of.
+mkfifo unread
+exec 4<>unread 5>unread 4<&-
+ended=0
+"$troupe" trace dump traces >&5 2>err || ended=$?
+exec 5>&-
+[ $ended -eq 5 ] || fail "an output that nobody reads ended it with $ended"
+[ ! -s err ] || fail "it complains of a reader that has had enough"
+
 # Filters that nothing can pass are told, whichever command has them.
 for command in dump stat json; do
   ends 2 trace $command --kind foo traces
@@ -289,7 +298,17 @@ compile -shared -fPIC handlers.c -o libhandlers.so
 ends 0 trace replay --library ./libhandlers.so --main shout handled/shout-0.trace
 says 'shout-0.trace: the same, [0-9]+ events'
 ends 0 trace replay --library ./libhandlers.so --main shout --argument given handled/shout-0.trace
+# A line that was moved makes no difference to diff, either.
+mkdir moved
+(echo && cat handlers.c) >moved/handlers.c
+compile -DSERVES moved/handlers.c -o moved/serve
+(cd moved && ./serve) || fail "the moved service did not run"
+ends 0 trace diff --kind listen handled/shout-0.trace moved/handled/shout-0.trace
 sed -i 's/"127.0.0.1", 0/"127.0.0.2", 0/' handlers.c
+compile -DSERVES handlers.c -o moved/serve
+(cd moved && ./serve) || fail "the other service did not run"
+ends 1 trace diff --kind listen handled/shout-0.trace moved/handled/shout-0.trace
+says 'host="127.0.0.2"'
 compile -shared -fPIC handlers.c -o libother.so
 ends 1 trace replay --library ./libother.so --main shout handled/shout-0.trace
 says 'does not do what it did'
@@ -298,6 +317,7 @@ ends 0 trace replay --library ./libother.so --main shout --ignore host --ignore 
 ends 0 trace replay --library ./libother.so --main shout --stream handled/shout-0.trace
 ends 2 trace replay --library ./libother.so --main shout --ignore hots handled/shout-0.trace
 complains 'There is no field "hots"'
+[ "$(wc -l <err)" -eq 2 ] || fail "a complaint has an empty line"
 cp handled/shout-0.trace accepted.trace
 ends 0 trace replay --library ./libother.so --main shout --accept accepted.trace
 says 'accepted.trace: accepted'

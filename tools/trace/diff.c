@@ -13,15 +13,17 @@
 enum { LINE_SIZE = 4096, CONTEXT = 5 };
 
 static void help(void) {
-  puts("usage: troupe trace diff [OPTION]... FILE FILE\n"
-       "Tells the first event and the first command that is not the same in two traces, with what\n"
-       "came before it. Times, and where batches end, play no part.\n\n"
-       "  --stream            compare the bytes of each connection, the first with the first and\n"
-       "                      so on, whatever the pieces in which they came and the order between\n"
-       "                      connections\n"
-       "  --actor NAME, --connection ID, --kind KIND, --from S, --to S   as for dump\n"
-       "  --help              this text\n\n"
-       "Ends with 0 when they are the same, 1 when they differ.");
+  puts(
+      "usage: troupe trace diff [OPTION]... FILE FILE\n"
+      "Tells the first event and the first command that is not the same in two traces, with what\n"
+      "came before it. Times, where batches end, and where in the program something was made, play\n"
+      "no part.\n\n"
+      "  --stream            compare the bytes of each connection, the first with the first and\n"
+      "                      so on, whatever the pieces in which they came and the order between\n"
+      "                      connections\n"
+      "  --actor NAME, --connection ID, --kind KIND, --from S, --to S   as for dump\n"
+      "  --help              this text\n\n"
+      "Ends with 0 when they are the same, 1 when they differ.");
 }
 
 /* The next entry of one of two types; NULL at the end. */
@@ -34,11 +36,30 @@ static const troupe_trace_entry_t *next_of(source_t *source, troupe_entry_type_t
   return entry;
 }
 
+/* A line of the program that was moved makes no difference: where a handle was made is left out. */
+static void leave_out_place(char *text) {
+  static const char field[] = "made_at=\"";
+  char *from = strstr(text, field);
+  if (from == NULL || from == text) {
+    return;
+  }
+  char *to = from + strlen(field);
+  while (*to != '\0' && *to != '"') {
+    to += to[0] == '\\' && to[1] != '\0' ? 2 : 1;
+  }
+  to += *to == '"' ? 1 : 0;
+  from -= from[-1] == ' ' ? 1 : 0;
+  memmove(from, to, strlen(to) + 1);
+}
+
 static void say(const troupe_trace_entry_t *entry, char *text) {
   if (entry == NULL) {
     snprintf(text, LINE_SIZE, "nothing more");
-  } else {
-    troupe_trace_text(entry, text, LINE_SIZE);
+    return;
+  }
+  troupe_trace_text(entry, text, LINE_SIZE);
+  if (!entry->has_payload) { /* else what is found is the application's own */
+    leave_out_place(text);
   }
 }
 

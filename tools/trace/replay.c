@@ -61,8 +61,8 @@ static int replay(void *context, const char *path) {
     return END_FINE;
   }
   if (result == TROUPE_EINVAL) {
-    usage_error("--ignore needs a field as dumps and differences show it, such as through: %s",
-                report.text);
+    usage_error("--ignore needs a field as dumps and differences show it, such as through: %.*s",
+                (int)strcspn(report.text, "\n"), report.text);
   }
   printf("%s: %s (%s)\n%s", path, troupe_error_message(result), troupe_error_name(result),
          report.text);
