@@ -21,7 +21,7 @@ static trp_inbox_t *inbox_of_tap(trp_entry_t *entry) {
   return entry->tap_inbox;
 }
 
-void trp_entry_set_tap(trp_entry_t *entry, bool late) {
+void trp_entry_set_tap(trp_entry_t *entry, bool late, int64_t now_ns) {
   troupe_system_t *system = entry->system;
   trp_recorder_t *recorder = system->recorder;
   if (recorder != NULL && !trp_recorder_wants(recorder, entry->start.name)) {
@@ -41,16 +41,16 @@ void trp_entry_set_tap(trp_entry_t *entry, bool late) {
   if (!keeps) {
     trp_tap_end_record(entry->tap);
     if (recorder != NULL) {
-      (void)trp_tap_record(entry->tap, recorder, &entry->start, late);
+      (void)trp_tap_record(entry->tap, recorder, &entry->start, late, now_ns);
     }
   }
   trp_tap_fly(entry->tap, system->flight, &entry->start);
 }
 
-trp_tap_t *trp_entry_look_at_recording(void *context) {
+trp_tap_t *trp_entry_look_at_recording(void *context, int64_t now_ns) {
   trp_entry_t *entry = context;
   pthread_mutex_lock(&entry->system->mutex);
-  trp_entry_set_tap(entry, true);
+  trp_entry_set_tap(entry, true, now_ns);
   pthread_mutex_unlock(&entry->system->mutex);
   return entry->tap;
 }

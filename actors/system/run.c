@@ -52,7 +52,7 @@ int trp_entry_open(trp_entry_t *entry) {
   }
   entry->start.clock_ns = trp_inbox_now(entry->inbox);
   pthread_mutex_lock(&system->mutex);
-  trp_entry_set_tap(entry, false);
+  trp_entry_set_tap(entry, false, entry->start.clock_ns);
   unsigned recording = atomic_load(&system->recording);
   pthread_mutex_unlock(&system->mutex);
   entry->execution = (trp_execution_t){

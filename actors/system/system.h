@@ -152,11 +152,12 @@ void trp_entry_taken(void *context, Troupe__Wire__Kind kind, size_t length);
 
 // record.c
 
-/// Makes the actor's tap what it is to be now. `late`: the actor runs already. In its thread, with
-/// the mutex held, so that recording does not stop in between. An actor whose trace cannot be begun
-/// runs all the same; the recorder's report tells.
-void trp_entry_set_tap(trp_entry_t *entry, bool late);
-/// Recording began or ended while the actor runs: in its thread. The context is its entry.
-trp_tap_t *trp_entry_look_at_recording(void *context);
+/// Makes the actor's tap what it is to be now. `late`: the actor runs already; `now_ns`: the clock's
+/// value of what it takes next. In its thread, with the mutex held, so that recording does not stop
+/// in between. An actor whose trace cannot be begun runs all the same; the recorder's report tells.
+void trp_entry_set_tap(trp_entry_t *entry, bool late, int64_t now_ns);
+/// Recording began or ended while the actor runs: in its thread, before a batch with that clock's
+/// value. The context is its entry.
+trp_tap_t *trp_entry_look_at_recording(void *context, int64_t now_ns);
 
 #endif

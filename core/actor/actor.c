@@ -342,7 +342,7 @@ void trp_actor_record_in(trp_actor_t *actor, const trp_in_t *in) {
     unsigned now = atomic_load_explicit(execution->recording, memory_order_acquire);
     if (now != actor->recording_seen) {
       actor->recording_seen = now;
-      actor->tap = execution->on_recording(execution->context);
+      actor->tap = execution->on_recording(execution->context, in->received_ns);
       actor->recorded = actor->tap != NULL && trp_tap_records(actor->tap);
       trp_calls_tell_again(actor);
     }

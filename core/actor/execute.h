@@ -18,11 +18,11 @@ typedef struct trp_execution {
   const trp_start_t *start; // borrowed
   trp_inbox_t *inbox;       // borrowed
   trp_tap_t *tap;           // borrowed; NULL: not recorded
-  // Changes when recording begins or ends: then on_recording gives the tap from there on. NULL: it
-  // never does.
+  // Changes when recording begins or ends: then on_recording gives the tap for a batch with that
+  // clock's value and what comes after it. NULL: it never does.
   const atomic_uint *recording;
   unsigned recording_seen; // its value when `tap` was made
-  trp_tap_t *(*on_recording)(void *context);
+  trp_tap_t *(*on_recording)(void *context, int64_t now_ns);
   struct troupe_system *system;  // NULL in a replay
   struct trp_defaults *defaults; // the system's; borrowed. NULL, as in a replay: what the start
                                  // says

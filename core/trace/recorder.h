@@ -36,8 +36,10 @@ bool trp_recorder_wants_running(const trp_recorder_t *recorder);
 trp_tap_t *trp_tap_new(trp_inbox_t *inbox);
 
 /// Begins the trace of an actor: called in its thread, `late` unless nothing has crossed the inbox
-/// yet. Returns 0 or an error, which the recorder's report then tells, too.
-int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *start, bool late);
+/// yet. `now_ns`: the clock's value of what is recorded next. Returns 0 or an error, which the
+/// recorder's report then tells, too.
+int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *start, bool late,
+                   int64_t now_ns);
 
 /// The last record is handed over. In the actor's thread; does nothing when nothing is recorded.
 void trp_tap_end_record(trp_tap_t *tap);

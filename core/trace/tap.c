@@ -48,14 +48,15 @@ trp_tap_t *trp_tap_new(trp_inbox_t *inbox) {
   return tap;
 }
 
-int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *start, bool late) {
+int trp_tap_record(trp_tap_t *tap, trp_recorder_t *recorder, const trp_start_t *start, bool late,
+                   int64_t now_ns) {
   trp_backlog_t *backlog = trp_recorder_backlog(recorder);
   atomic_fetch_add(&backlog->users, 1);
   tap->backlog = backlog;
   tap->number = atomic_fetch_add(&backlog->next_tap, 1);
   tap->tape = ++last_tape;
   tap->sequence = 0;
-  tap->clock_ns = late ? trp_inbox_now(tap->inbox) : start->clock_ns;
+  tap->clock_ns = now_ns;
   tap->lost_records = tap->lost_bytes = 0;
   tap->begins_late = late;
   int error = record_start(tap, start, late);
@@ -91,7 +92,7 @@ int trp_tap_open(trp_recorder_t *recorder, const trp_start_t *start, trp_inbox_t
     atomic_compare_exchange_strong(&trp_recorder_backlog(recorder)->error, &none, TROUPE_ENOMEM);
     return TROUPE_ENOMEM;
   }
-  int error = trp_tap_record(made, recorder, start, false);
+  int error = trp_tap_record(made, recorder, start, false, start->clock_ns);
   if (error != 0) {
     trp_tap_close(&made);
     return error;

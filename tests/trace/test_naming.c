@@ -242,7 +242,7 @@ static void what_came_before_recording_began_is_written(void **state) {
   trp_recorder_stop(&recorder, NULL);
   const troupe_record_options_t options = {.directory = trp_test_folder()};
   assert_int_equal(trp_recorder_start(hub, trp_id_actor(2000), &options, &recorder), 0);
-  assert_int_equal(trp_tap_record(tap, recorder, &start, true), 0);
+  assert_int_equal(trp_tap_record(tap, recorder, &start, true, 1000), 0);
   trp_frame_release(come(tap, 2, SIZE));
   pass_on(tap, &frame, 1);
   trp_frame_release(frame);

@@ -343,9 +343,12 @@ static uint64_t count_entries(const char *name, const char *kind, troupe_trace_i
   troupe_trace_t *trace = NULL;
   troupe_trace_entry_t entry;
   uint64_t count = 0;
+  int64_t clock_ns = 0;
   assert_int_equal(troupe_trace_open(trace_of(name), &trace), 0);
   troupe_trace_info(trace, info);
   while (troupe_trace_next(trace, &entry) == 1) {
+    assert_true(entry.clock_ns >= clock_ns);
+    clock_ns = entry.clock_ns;
     count += strcmp(entry.kind, kind) == 0;
   }
   troupe_trace_free(&trace);
