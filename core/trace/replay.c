@@ -74,6 +74,14 @@ int trp_replay_close(trp_replay_t **replay, int status) {
   *replay = NULL;
   int verdict = r->stopped ? r->verdict : finish(r, status);
   r->report->status = status;
+  if (verdict == 0 && r->read_result == TROUPE_EBADTRACE) {
+    trp_text_add(&r->text,
+                 "The file is damaged at byte %" PRIu64
+                 ": what came then is not known, and was not "
+                 "compared.\n",
+                 r->read_position);
+    verdict = TROUPE_EBADTRACE;
+  }
   trp_queue_free(&r->batches);
   trp_queue_free(&r->calls);
   trp_recent_free(&r->recent);

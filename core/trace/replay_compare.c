@@ -483,7 +483,7 @@ void trp_replay_tell_cut(trp_replay_t *replay) {
   trp_text_add(&replay->text, " did the same up to where the recording ends%s.\n",
                replay->read_result == 0            ? ", before the actor did"
                : replay->read_result == TROUPE_EOF ? ", in the middle of a record"
-                                                   : ", since the file is damaged there");
+                                                   : "");
 }
 
 static void print_piece(trp_text_t *text, const char *label, const trp_piece_t *piece) {

@@ -179,7 +179,8 @@ typedef struct troupe_replay_report {
 ///            TROUPE_EDIFFERS         it did not; `report->text` says what,
 ///            TROUPE_EINCOMPLETE      the trace does not begin with the actor, or has a gap, and no
 ///                connection in it is whole,
-///            TROUPE_EBADTRACE        the file is no trace or is damaged before its first event,
+///            TROUPE_EBADTRACE        the file is no trace, or is damaged: up to there it did the
+///                same. (One that is cut off in the middle of a record is replayed up to there.)
 ///            TROUPE_ETRACEVERSION    it was written by a later version,
 ///            TROUPE_EWRONGTHREAD     called in an actor,
 ///            TROUPE_ENOENT, TROUPE_EACCES, TROUPE_EIO, TROUPE_ENOMEM, …   it cannot be read.

@@ -327,5 +327,10 @@ ends 5 trace replay --library ./libmissing.so --main shout handled/shout-0.trace
 ends 5 trace replay --library ./libhandlers.so --main nobody handled/shout-0.trace
 complains "has no 'nobody'"
 ends 3 trace replay --library ./libhandlers.so --main shout text.trace
+cp handled/shout-0.trace bad.trace
+printf 'X' | dd of=bad.trace bs=1 seek=$(($(stat -c %s bad.trace) - 3)) conv=notrunc status=none
+ends 3 trace replay --library ./libhandlers.so --main shout bad.trace
+says 'The file is damaged at byte [0-9]+'
+ends 3 trace replay --library ./libother.so --main shout --ignore host --ignore bytes --accept bad.trace
 ends 3 trace replay --library ./libhandlers.so --main shout flight
 says "it is a flight recorder's file"

@@ -477,7 +477,7 @@ static void a_trace_cut_at_any_byte_replays_as_far_as_it_goes(void **state) {
   free(bytes);
 }
 
-static void a_trace_with_any_byte_wrong_replays_up_to_it_or_not_at_all(void **state) {
+static void a_trace_with_any_byte_wrong_replays_up_to_it_and_fails(void **state) {
   (void)state;
   troupe_replay_report_t report;
   uint8_t *bytes = NULL;
@@ -491,6 +491,12 @@ static void a_trace_with_any_byte_wrong_replays_up_to_it_or_not_at_all(void **st
         !(result == TROUPE_ETRACEVERSION && at < TRP_TRACE_HEADER_SIZE)) {
       print_error("byte %zu: %d, %s\n", at, result, report.text);
       fail();
+    }
+    if (result == 0) {
+      expect_text(&report, "in the middle of a record"); // it was the length of one
+    } else if (report.events > 0) {
+      expect_text(&report, "did the same up to where the recording ends");
+      expect_text(&report, "The file is damaged at byte");
     }
     assert_true(strlen(report.text) > 20);
     bytes[at] ^= (uint8_t)(1 << at % 8);
@@ -597,7 +603,7 @@ int main(void) {
       trp_test_that_leaves_nothing(each_way_to_be_wrong_is_found_and_told),
       trp_test(a_change_of_any_command_of_the_recording_is_found),
       trp_test(a_trace_cut_at_any_byte_replays_as_far_as_it_goes),
-      trp_test(a_trace_with_any_byte_wrong_replays_up_to_it_or_not_at_all),
+      trp_test(a_trace_with_any_byte_wrong_replays_up_to_it_and_fails),
       trp_test_that_leaves_nothing(a_trace_whose_batches_are_garbage_is_refused),
       trp_test(a_trace_that_lost_something_is_not_replayed),
       trp_test(records_of_a_later_minor_version_are_skipped),
