@@ -25,6 +25,7 @@
 #include "core/message/frame_zmq.h"
 #include "core/support/array.h"
 #include "core/support/map.h"
+#include "core/trace/earlier.h"
 #include "core/trace/keep.h"
 #include "core/trace/line.h"
 #include "core/trace/writer.h"
@@ -82,7 +83,8 @@ struct trp_recorder {
   void *on_stopped_context;
   trp_backlog_t *backlog;
   int directory;
-  int wake; // an eventfd: written to when all is to end
+  trp_earlier_t earlier; // before the thread runs the caller's, then the thread's
+  int wake;              // an eventfd: written to when all is to end
   pthread_t thread;
   sem_t opened;
   int open_error;
@@ -151,6 +153,9 @@ int trp_recorder_start(trp_hub_t *hub, uint64_t self, const troupe_record_option
                                                              : options->backlog_bytes;
     atomic_init(&made->backlog->users, 1);
     error = open_directory(options->directory, &made->directory);
+  }
+  if (error == 0) {
+    error = trp_earlier_read(&made->earlier, made->directory);
   }
   if (error == 0) {
     made->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -298,6 +303,7 @@ static void release(trp_recorder_t *recorder) {
     close(recorder->wake);
   }
   trp_keep_free(&recorder->keep);
+  trp_earlier_free(&recorder->earlier);
   free(recorder->used);
   free(recorder);
 }
@@ -448,6 +454,9 @@ static file_t *begin(trp_recorder_t *recorder, const trp_line_t *line, const trp
     file->flags = trp_keep_flags(&recorder->keep) | (late ? (uint32_t)TRP_TRACE_LATE : 0);
     file->flags |= file->flags == 0 ? (uint32_t)TRP_TRACE_COMPLETE : 0;
     error = name_file(recorder, &start, file);
+  }
+  if (error == 0) {
+    trp_earlier_remove(&recorder->earlier, recorder->directory, file->name);
   }
   if (error == 0 && recorder->file_count > 0) {
     file->start = trp_frame_copy(body->bytes, body->size);

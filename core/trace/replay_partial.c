@@ -95,8 +95,8 @@ void trp_partial_tell_doubt(trp_replay_t *replay) {
   trp_text_add(&replay->text, "The trace is not complete");
   tell_reason(replay);
   trp_text_add(&replay->text,
-               ": where the actor goes by what it remembers of something that is left out, it does "
-               "something else without being broken.\n");
+               ": where the actor goes by what it remembers of something that is left out, or by "
+               "random numbers, it does something else without being broken.\n");
 }
 
 /// What is about connections that are not whole is not given, nor what is about something that the

@@ -268,7 +268,7 @@ void trp_whole_tell_others(const trp_whole_t *whole, trp_text_t *text) {
   } reasons[] = {
       {NOT_BEGUN, "whose beginning is missing"},
       {LOST, "open where something is missing"},
-      {CUT, "with a payload that is cut"},
+      {CUT, "with a payload that is cut or redacted"},
       {MOVED, "moved by something that is left out"},
       {UNCLEAR, "made by the actor, the trace does not say after which event"},
       {UNREACHED, "accepted by a server that the actor does not make without what is left out"}};

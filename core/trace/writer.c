@@ -27,8 +27,10 @@ static int put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t 
 static int look_for_hole(trp_writer_t *writer, const trp_record_head_t *head);
 static int put_gap(trp_writer_t *writer, const trp_record_head_t *next);
 static int mark_incomplete(trp_writer_t *writer);
+static int count(trp_writer_t *writer, uint64_t bytes, int error);
 static int append(trp_writer_t *writer, const void *bytes, size_t length);
 static int write_out(trp_writer_t *writer, const void *bytes, size_t length);
+static uint64_t count_out(const trp_writer_t *writer, uint64_t from, size_t length);
 static int fail(trp_writer_t *writer, int error);
 
 int trp_writer_open(trp_writer_t *writer, int fd, uint32_t flags) {
@@ -90,8 +92,7 @@ int trp_writer_put_body(trp_writer_t *writer, trp_record_head_t head, const uint
   if (error == 0) {
     error = append(writer, body, length);
   }
-  writer->records++;
-  writer->bytes += sizeof bytes + length;
+  error = count(writer, sizeof bytes + length, error);
   return error == 0 ? 0 : fail(writer, error);
 }
 
@@ -169,9 +170,7 @@ static int put(trp_writer_t *writer, trp_record_head_t head, trp_frame_t *const 
   for (size_t i = 0; i < frame_count && error == 0; i++) {
     error = append(writer, frames[i]->bytes, frames[i]->size);
   }
-  writer->records++;
-  writer->bytes += sizeof bytes + head.length;
-  return error;
+  return count(writer, sizeof bytes + head.length, error);
 }
 
 /// How far back a frame's bytes stand in the file, when a reader may be sent there; else 0. `*named`
@@ -223,9 +222,7 @@ static int put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t 
       error = append(writer, frames[i]->bytes, frames[i]->size);
     }
   }
-  writer->records++;
-  writer->bytes += sizeof head_bytes + head.length;
-  return error;
+  return count(writer, sizeof head_bytes + head.length, error);
 }
 
 static int look_for_hole(trp_writer_t *writer, const trp_record_head_t *head) {
@@ -247,13 +244,14 @@ static int put_gap(trp_writer_t *writer, const trp_record_head_t *next) {
   uint8_t bytes[TRP_RECORD_HEAD_SIZE];
   trp_format_head(bytes, &head);
   writer->gaps++;
-  writer->records++;
-  writer->bytes += sizeof bytes + sizeof unknown;
   int error = mark_incomplete(writer);
   if (error == 0) {
     error = append(writer, bytes, sizeof bytes);
   }
-  return error == 0 ? append(writer, unknown, sizeof unknown) : error;
+  if (error == 0) {
+    error = append(writer, unknown, sizeof unknown);
+  }
+  return count(writer, sizeof bytes + sizeof unknown, error);
 }
 
 /// In the header, so that a reader knows before it begins; the gap's own record tells where.
@@ -266,6 +264,20 @@ static int mark_incomplete(trp_writer_t *writer) {
   trp_format_header(header, writer->flags, 0);
   ssize_t written = pwrite(writer->fd, header, sizeof header, 0);
   return written < 0 ? -errno : written != (ssize_t)sizeof header ? TROUPE_EIO : 0;
+}
+
+/// A record of so many bytes was appended, unless there is an error, which is returned.
+static int count(trp_writer_t *writer, uint64_t bytes, int error) {
+  if (error == 0) {
+    writer->records++;
+    writer->bytes += bytes;
+    if (writer->used == 0) {
+      writer->out_records = writer->records;
+    } else if (writer->records == writer->out_records + 1) {
+      writer->first_end = writer->bytes;
+    }
+  }
+  return error;
 }
 
 static int append(trp_writer_t *writer, const void *bytes, size_t length) {
@@ -302,7 +314,9 @@ static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
   struct iovec parts[2] = {{.iov_base = writer->buffer, .iov_len = writer->used},
                            {.iov_len = length}};
   memcpy(&parts[1].iov_base, &bytes, sizeof bytes); // iovec knows no const
-  writer->position += writer->used + length;
+  const uint64_t from = writer->out_bytes;
+  const size_t used = writer->used;
+  writer->position += used + length;
   writer->used = 0;
   while (parts[0].iov_len + parts[1].iov_len > 0) {
     ssize_t written = writev(writer->fd, parts, 2);
@@ -310,9 +324,12 @@ static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
       if (errno == EINTR) {
         continue;
       }
-      return -errno;
+      int error = -errno;
+      writer->out_records += count_out(writer, from, used);
+      return error;
     }
     size_t left = (size_t)written;
+    writer->out_bytes += left;
     for (size_t i = 0; i < 2; i++) {
       size_t part = left < parts[i].iov_len ? left : parts[i].iov_len;
       if (part > 0) {
@@ -322,7 +339,26 @@ static int write_out(trp_writer_t *writer, const void *bytes, size_t length) {
       }
     }
   }
+  writer->out_records = writer->records;
   return 0;
+}
+
+/// Of a write that failed: how many records are in the file since the one before. It began `from`
+/// there, with `length` bytes of the buffer.
+static uint64_t count_out(const trp_writer_t *writer, uint64_t from, size_t length) {
+  uint64_t count = 0;
+  uint64_t end = writer->records > writer->out_records ? writer->first_end : UINT64_MAX;
+  while (end <= writer->out_bytes) {
+    count++;
+    uint64_t at = end - from;
+    if (writer->records == writer->out_records + count || at + TRP_RECORD_HEAD_SIZE > length) {
+      break;
+    }
+    trp_record_head_t head;
+    trp_parse_head(writer->buffer + at, &head);
+    end += TRP_RECORD_HEAD_SIZE + head.length;
+  }
+  return count;
 }
 
 static int fail(trp_writer_t *writer, int error) {
@@ -334,6 +370,8 @@ static int fail(trp_writer_t *writer, int error) {
     close(writer->fd);
     writer->fd = -1;
   }
+  writer->records = writer->out_records;
+  writer->bytes = writer->out_bytes;
   free(writer->buffer);
   writer->buffer = NULL;
   writer->used = 0;

@@ -22,8 +22,11 @@ typedef struct trp_writer {
   uint8_t *buffer;   // NULL while nothing is in it
   size_t used;
   uint64_t position;             // in the file, of the buffer
-  uint64_t records, bytes, gaps; // written
-  uint64_t named;                // how many bytes were written as a name
+  uint64_t records, bytes, gaps; // written, or in the buffer; after an error those in the file
+  uint64_t out_records;          // of these, records that are in the file to their last byte
+  uint64_t out_bytes;
+  uint64_t first_end; // where the first record ends that was not out with the last write
+  uint64_t named;     // how many bytes were written as a name
   struct {
     uint64_t sequence, position; // of a record that has what came; by the sequence
   } came[TRP_WRITER_CAME];

@@ -25,7 +25,9 @@ typedef void (*troupe_redact_fn)(const troupe_redact_t *what, void *bytes, size_
 /// What is recorded, and where. Right when zeroed, but for `directory`.
 typedef struct troupe_record_options {
   const char *directory;    ///< borrowed; made if it is missing. One file for each actor:
-                            ///< NAME-INDEX.trace
+                            ///< NAME-INDEX.trace, of the second with the same name and index
+                            ///< NAME-INDEX.2.trace and so on. Those that an earlier recording has
+                            ///< left under these names are replaced
   const char *const *names; ///< borrowed; the actors' names, ended by NULL. NULL: all actors
   size_t backlog_bytes; ///< how much may wait to be written before a gap is recorded instead; 0: 64
                         ///< MiB
@@ -71,6 +73,7 @@ typedef struct troupe_record_report {
   uint64_t bytes;   ///< written
   uint64_t gaps;    ///< how often the backlog was full and something is missing
   int error;        ///< the first error of writing, 0 for none; recording went on without that file
+                    ///< (what could not be written is in none of these numbers)
 } troupe_record_report_t;
 
 /// Ends recording. Actors that still run go on; their traces end here, and replay up to here.
@@ -168,7 +171,8 @@ typedef struct troupe_replay_report {
 /// connections that are whole are replayed: those that began while it was recorded (accepted, handed
 /// over, or made by the actor itself), of which nothing is missing, and on which nothing acts that is
 /// left out: of a proxy both sides or none. What is about others is left out, and the text says which
-/// were taken. What the actor remembers of those that are left out is not there.
+/// were taken. What the actor remembers of those that are left out is not there; and where it draws
+/// from troupe_random() for them, too, it gets other numbers than it got.
 ///
 /// Ownership: everything is borrowed until the call returns. `argument` as it was given to
 /// troupe_spawn() (NULL with `argument_size` set there: the trace's

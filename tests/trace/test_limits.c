@@ -1,6 +1,8 @@
 #include "tests/harness/harness.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <troupe/error.h>
 #include <troupe/trace_file.h>
@@ -332,6 +334,69 @@ static void files_end_at_their_size_and_the_last_ones_stay(void **state) {
   assert_int_equal(next, RECORDS);
 }
 
+static bool is_there(const char *name) {
+  struct stat status;
+  return stat(path_of(name), &status) == 0;
+}
+
+static void make(const char *name) {
+  FILE *file = fopen(path_of(name), "wb");
+  assert_non_null(file);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void a_new_trace_has_no_parts_of_an_earlier_one_beside_it(void **state) {
+  (void)state;
+  static const char *const others[] = {"again-1.part2.trace",   "again-0.part2.trace.bak",
+                                       "again-0.part.trace",    "again-0.partx2.trace",
+                                       "again-0.2.part2.trace", "an_again-0.part2.trace"};
+  make("again-0.trace");
+  make("again-0.part2.trace");
+  make("again-0.part31.trace");
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    make(others[i]);
+  }
+  trp_tap_t *tap = begin((troupe_record_options_t){.file_bytes = 4000, .files = 3}, "again", false);
+  record_in(tap, 1, &(said_t){TRP_KIND(EVENT_DATA), 7, "x", 0}, 1);
+  assert_int_equal(end(&tap, 0).error, 0);
+  assert_true(is_there("again-0.trace"));
+  assert_false(is_there("again-0.part2.trace"));
+  assert_false(is_there("again-0.part31.trace"));
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    assert_true(is_there(others[i]));
+  }
+}
+
+static void what_could_not_be_written_is_not_counted(void **state) {
+  (void)state;
+  enum { LIMIT = 64 * 1024, RECORDS = 3000 };
+  struct rlimit before;
+  struct stat status;
+  uint64_t records = 0;
+  trp_record_t record;
+  trp_reader_t *reader = NULL;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const struct rlimit limit = {.rlim_cur = LIMIT, .rlim_max = before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  trp_tap_t *tap = begin((troupe_record_options_t){0}, "full", false);
+  for (int i = 0; i < RECORDS; i++) {
+    record_in(tap, i, &(said_t){TRP_KIND(EVENT_DATA), 7, "some bytes, to fill the file", 0}, 1);
+  }
+  troupe_record_report_t report = end(&tap, 0);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_int_equal(report.error, TROUPE_EFBIG);
+  assert_int_equal(stat(path_of("full-0.trace"), &status), 0);
+  assert_int_equal(report.bytes, status.st_size);
+  assert_int_equal(trp_reader_open(path_of("full-0.trace"), &reader), 0);
+  while (trp_reader_next(reader, &record) == 1) {
+    records++;
+  }
+  trp_reader_close(&reader);
+  assert_in_range(records, 1, RECORDS - 1);
+  assert_int_equal(report.records, records);
+}
+
 static void files_end_after_their_time_by_the_actors_clock(void **state) {
   (void)state;
   trp_tap_t *tap = begin((troupe_record_options_t){.file_ms = 10, .files = 100}, "time", false);
@@ -416,6 +481,9 @@ int main(void) {
       trp_test_with(one_connection_is_recorded_with_what_is_nobodys, begin_to_count, tear_down),
       trp_test_with(a_share_of_connections_is_about_that_share, begin_to_count, tear_down),
       trp_test_with(files_end_at_their_size_and_the_last_ones_stay, begin_to_count, tear_down),
+      trp_test_with(a_new_trace_has_no_parts_of_an_earlier_one_beside_it, begin_to_count,
+                    tear_down),
+      trp_test_with(what_could_not_be_written_is_not_counted, begin_to_count, tear_down),
       trp_test_with(files_end_after_their_time_by_the_actors_clock, begin_to_count, tear_down),
       trp_test_with(without_rotation_the_limit_ends_a_trace_that_is_good_so_far, begin_to_count,
                     tear_down),

@@ -376,13 +376,14 @@ static void connections_with_cut_payloads_are_left_out(void **state) {
   assert_int_equal(replay(SAME, exact, &report), 0);
   assert_int_equal(report.connections, 6); // the last one says more
   assert_int_equal(report.left_out, 2);
-  says(&report,
-       "\nLeft out: 1/1 (whose beginning is missing), 1/8 (with a payload that is cut).\n");
+  says(
+      &report,
+      "\nLeft out: 1/1 (whose beginning is missing), 1/8 (with a payload that is cut or redacted).\n");
   record_late((troupe_record_options_t){.cut_payloads = true});
   assert_int_equal(replay(SAME, exact, &report), TROUPE_EINCOMPLETE);
   says(&report, "(recording began after the actor; payloads are cut or redacted)");
   says(&report, "none of its connections is whole");
-  says(&report, "1/2, 1/3, 1/4, 1/5, 1/6, 1/7, 1/8 (with a payload that is cut).\n");
+  says(&report, "1/2, 1/3, 1/4, 1/5, 1/6, 1/7, 1/8 (with a payload that is cut or redacted).\n");
 }
 
 static void a_gap_spoils_what_was_open_then_and_nothing_else(void **state) {
