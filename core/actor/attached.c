@@ -77,7 +77,10 @@ int troupe_dispatch(void) {
   if (error != 0) {
     return error;
   }
-  return ended && actor->status < 0 ? actor->status : trp_actor_goes_on(actor);
+  if (ended) {
+    return actor->status < 0 ? actor->status : 0;
+  }
+  return trp_actor_goes_on(actor);
 }
 
 int troupe_attach_look(void) {

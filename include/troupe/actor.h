@@ -71,7 +71,8 @@ TROUPE_API int troupe_spawn_at(const char *made_at, troupe_system_t *system,
 ///            TROUPE_EBUSY          called inside a callback.
 TROUPE_API int troupe_actor_run(void);
 
-/// Makes troupe_actor_run() return `status` after the current callback.
+/// Makes troupe_actor_run() return `status` after the current callback. (What it makes of
+/// troupe_dispatch(): <troupe/attach.h>.)
 ///
 /// Thread:    owner.
 /// Blocks:    never.

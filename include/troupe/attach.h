@@ -53,12 +53,12 @@ TROUPE_API int troupe_attach_fd(void);
 
 /// Sends what was called since the last time, and dispatches what has come. Returns after a while
 /// even when more comes; the descriptor is readable then. troupe_actor_end() makes it return after
-/// the current callback.
+/// the current callback, and say that the loop ends; what is left comes if it is called again.
 ///
 /// Thread:    owner; not inside a callback.
 /// Blocks:    never.
-/// Returns:   1: something holds the actor; 0: nothing does, or it was stopped and nothing is open
-///            any more; or
+/// Returns:   1: something holds the actor; 0: nothing does, it was stopped and nothing is open any
+///            more, or troupe_actor_end() was given 0 or more; or
 ///            a status below 0        troupe_actor_end() was given it,
 ///            TROUPE_ENOMEM           there is no memory; try again,
 ///            TROUPE_EBUSY            called inside a callback,

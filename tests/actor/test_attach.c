@@ -325,6 +325,28 @@ static void a_callback_can_leave_the_dispatch(void **state) {
   assert_int_equal(troupe_detach(0), 0);
 }
 
+static void end_well(troupe_timer_t timer, void *context) {
+  (void)timer;
+  assert_int_equal(troupe_actor_end(*(const int *)context), 0);
+}
+
+static void an_end_without_an_error_ends_the_loop_too(void **state) {
+  (void)state;
+  static const int statuses[] = {0, 7};
+  attach("ends well");
+  troupe_server_t server; // holds the actor
+  assert_int_equal(troupe_server_new(NULL, NULL, NULL, &server), 0);
+  assert_int_equal(troupe_server_listen_port(server, 0, "127.0.0.1", 0), 0);
+  assert_int_equal(troupe_server_listen_wait(server, SCENE_LIMIT_MS * trp_test_slow()), 0);
+  for (size_t i = 0; i < 2; i++) {
+    int status = statuses[i];
+    assert_int_equal(troupe_timer_start(NULL, 0, 0, end_well, &status), 0);
+    run_by_poll();
+    assert_int_equal(troupe_dispatch(), 1); // it may go on
+  }
+  assert_int_equal(troupe_detach(0), 0);
+}
+
 static void note_stop(void *context) {
   ++*(int *)context;
 }
@@ -474,6 +496,7 @@ int main(void) {
       in_scene(a_loop_may_look_before_it_sleeps),
       in_scene(an_attached_thread_may_run_as_a_spawned_one),
       in_scene(a_callback_can_leave_the_dispatch),
+      in_scene(an_end_without_an_error_ends_the_loop_too),
       in_scene(an_attached_thread_is_stopped_like_any_actor),
       in_scene(what_an_attached_thread_owned_is_closed_when_it_detaches),
       in_scene(no_batch_is_slept_on),
