@@ -91,7 +91,9 @@ void trp_member_forget(trp_member_t *member) {
   }
   trp_list_remove(&member->in_owner);
   trp_list_remove(&member->in_list);
-  member->net->counters.servers--;
+  if (member->owner != NULL) {
+    member->net->counters.servers--;
+  }
   trp_subject_bury(member->net, &member->subject);
 }
 
@@ -103,8 +105,10 @@ void trp_member_drop(trp_member_t *member) {
   member->closing = false;
   trp_list_remove(&member->in_owner);
   trp_list_remove(&member->in_list);
-  // Nobody can name it any more, but connections that were given away still count in it.
+  // Nobody can name it any more, and it is in no list or count of servers; but connections that were
+  // given away, or that others are still to tell the end of, still count in it.
   trp_map_remove(&member->net->subjects, member->subject.id);
+  member->net->counters.servers--;
   member->owner = NULL;
   trp_member_forget(member);
 }

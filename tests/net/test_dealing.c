@@ -287,13 +287,14 @@ static void a_connection_for_an_actor_that_ended_meanwhile_is_closed(void **stat
   assert_int_equal(fake_counters(cluster->worlds[FIRST])->servers, 0);
 }
 
-static void a_server_that_ended_counts_until_its_connections_are_gone(void **state) {
+static void a_server_whose_actor_ended_does_not_count_while_its_connections_end(void **state) {
   fake_cluster_t *cluster = *state;
   fake_cluster_hello(cluster, 2, 0);
   listen_at(cluster, 2, 1, 80);
   knock(cluster, 3, "9.9.9.9");
-  fake_cluster_bye(cluster, 2, 0, FIRST);
   assert_int_equal(fake_counters(cluster->worlds[FIRST])->servers, 1);
+  fake_cluster_bye(cluster, 2, 0, FIRST);
+  assert_int_equal(fake_counters(cluster->worlds[FIRST])->servers, 0);
   fake_cluster_settle(cluster);
   fake_cluster_bye(cluster, 2, 0, SECOND);
   fake_cluster_bye(cluster, 2, 0, THIRD);
@@ -539,7 +540,7 @@ int main(void) {
       in_a_cluster(those_in_doubt_are_closed_with_the_server),
       in_a_cluster(a_server_is_closed_when_the_last_of_its_connections_is_gone_elsewhere),
       in_a_cluster(a_connection_for_an_actor_that_ended_meanwhile_is_closed),
-      in_a_cluster(a_server_that_ended_counts_until_its_connections_are_gone),
+      in_a_cluster(a_server_whose_actor_ended_does_not_count_while_its_connections_end),
       in_a_cluster(a_connection_that_cannot_be_taken_was_never_there),
       in_a_cluster(batches_that_cannot_be_sent_are_kept),
       trp_test(what_could_not_be_sent_is_closed_in_the_end),
