@@ -1,7 +1,13 @@
 /// Servers: they listen on an address and get the connections that come. Node: net.Server.
 ///
 /// Servers of one system that listen on the same address share it, and connections are dealt out
-/// among them: start the same actor N times, and it is served by N threads.
+/// among them: start the same actor N times, and it is served by N threads. The backlog is that of
+/// the first one, and the last one to close closes the address. An actor cannot listen on one address
+/// twice: TROUPE_EADDRINUSE.
+///
+/// A server is dealt 128 connections at most that its actor has not dispatched yet. Then its actor
+/// is behind, and the others get what comes, under each policy; when all are behind, connections wait
+/// in the kernel, `backlog` of them.
 #ifndef TROUPE_SERVER_H_INCLUDED
 #define TROUPE_SERVER_H_INCLUDED
 
@@ -44,7 +50,9 @@ typedef struct troupe_server_handlers {
   void (*on_unparked)(troupe_server_t server, void *context);
 } troupe_server_handlers_t;
 
-/// How connections are dealt out among servers that share an address.
+/// How connections are dealt out among servers that share an address: as the first one says. For a
+/// rule of the application's own, one actor listens with `pause_on_connect` and gives each connection
+/// away in on_connection (<troupe/handoff.h>).
 typedef enum troupe_policy {
   TROUPE_POLICY_ROUND_ROBIN = 0,
   TROUPE_POLICY_LEAST_CONNECTIONS = 1,
