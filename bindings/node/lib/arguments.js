@@ -15,10 +15,7 @@ function isPath(value) {
 
 // (options[, callback]), (path[, …][, callback]), (port[, host][, …][, callback]): [options, callback
 // or null].
-function normalize(args) {
-  if (Array.isArray(args[0]) && args[0][kNormalized]) {
-    return args[0];
-  }
+function normalizeArgs(args) {
   let options = {};
   const [first, second] = args;
   if (args.length > 0) {
@@ -39,4 +36,9 @@ function normalize(args) {
   return result;
 }
 
-module.exports = { isPath, normalize, toNumber };
+// What was made so already, by net.connect().
+function isNormalized(args) {
+  return Array.isArray(args[0]) && args[0][kNormalized] === true;
+}
+
+module.exports = { isNormalized, isPath, normalize: normalizeArgs, toNumber };

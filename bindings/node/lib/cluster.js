@@ -13,7 +13,7 @@ class Door extends Handle {
   }
 
   close() {
-    this.door.close();
+    net.Server.prototype.close.call(this.door);
   }
 
   hold(holds) {
@@ -53,12 +53,14 @@ function listen(server, listeners, where, backlog, options, opened, failed) {
   handle.options = options;
   door.on('connection', (given) => receive(handle, given));
   door.on('drop', (data) => server.emit('drop', data));
-  // A worker that disconnects closes its servers.
-  door.on('close', () => {
+  // A worker that disconnects closes its servers, and waits for their connections.
+  door.close = (callback) => {
     if (server._handle === handle) {
-      server.close();
+      server.close(callback);
+    } else {
+      net.Server.prototype.close.call(door, callback);
     }
-  });
+  };
   door.once('error', failed);
   door.listen({ ...where, backlog }, () => {
     door.removeListener('error', failed);

@@ -6,6 +6,7 @@ const { deprecate } = require('node:util');
 const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
+const listing = require('./listing');
 const sending = require('./sending');
 const { Server, createServerHandle } = require('./server');
 const { Socket } = require('./socket');
@@ -13,6 +14,7 @@ const { isIP } = require('./socket/lookup');
 const { SocketAddress } = require('./socket_address');
 
 sending.watchAll();
+listing.listAll();
 
 const clientSockets = channel('net.client.socket');
 
@@ -49,6 +51,7 @@ const {
 } = defaults;
 
 const _setSimultaneousAccepts = deprecate(() => {}, 'net._setSimultaneousAccepts() is deprecated and will be removed.', 'DEP0121');
+Object.defineProperty(_setSimultaneousAccepts, 'name', { value: '_setSimultaneousAccepts', configurable: true });
 
 // Names alone, so that import { … } finds them.
 module.exports = {

@@ -2,6 +2,7 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
+const fs = require('node:fs');
 const { markAsUntransferable } = require('node:worker_threads');
 const native = require('./load');
 
@@ -18,6 +19,7 @@ const HANDLED = ROOM; // how many events were handled, for the addon
 const events = new Int32Array(ROOM + 1);
 const extras = [];
 const handles = []; // by index
+const copies = new Set(); // descriptors that handles have open for others
 let slab = null;
 let round = 0;
 let batch = 0;
@@ -47,8 +49,37 @@ class Handle extends AsyncResource {
     this.limit = 0; // bytes that may wait before a write does
   }
 
+  // A copy of it, which is open as long as this is: only the library has its own.
   get fd() {
-    return -1;
+    if (this.copy < 0 && this.index >= 0) {
+      this.copy = this.descriptor();
+      copies.add(this.copy);
+    }
+    return this.copy;
+  }
+
+  descriptor() {
+    return native.socketDescriptor(this.index);
+  }
+
+  closeCopy() {
+    if (this.copy >= 0) {
+      copies.delete(this.copy);
+      fs.closeSync(this.copy);
+      this.copy = -1;
+    }
+  }
+
+  ref() {
+    this.owner.ref();
+  }
+
+  unref() {
+    this.owner.unref();
+  }
+
+  get resource() {
+    return this.isPipe ? 'PipeWrap' : 'TCPSocketWrap';
   }
 
   // What http asks of Node's own handles.
@@ -104,6 +135,7 @@ class Handle extends AsyncResource {
   }
 
   forget() {
+    this.closeCopy();
     this.emitDestroy();
     if (this.index >= 0) {
       handles[this.index] = undefined;
@@ -122,6 +154,7 @@ Object.assign(Handle.prototype, {
   path: undefined, // what it connects to, if it is one
   first: null, // what it connects to first
   bound: false, // from an address or a port of its own
+  copy: -1, // its descriptor, if somebody asked for it
   several: false, // addresses are tried
   trying: null, // the address of the attempt that was told last
   attempted: false, // the next attempt to connect was told already
@@ -268,4 +301,13 @@ native.start(run, events, extras, {}, runLate);
 // What was written before process.exit() reaches the kernel, as with Node.
 process.on('exit', native.exiting);
 
-module.exports = { Handle, native };
+function isCopy(fd) {
+  return copies.has(fd);
+}
+
+// Those of this thread that are open.
+function openHandles() {
+  return handles.filter((handle) => handle !== undefined);
+}
+
+module.exports = { Handle, isCopy, native, openHandles };

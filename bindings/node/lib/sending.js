@@ -7,7 +7,7 @@ const { ChildProcess } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const { receive } = require('./cluster');
-const { Handle, native } = require('./native');
+const { Handle } = require('./native');
 const { Server } = require('./server');
 const { Socket, kServer } = require('./socket');
 const { letGo } = require('./socket/leaving');
@@ -22,7 +22,7 @@ function descriptorOf(given) {
   if (!(handle instanceof Handle) || handle.index < 0 || given.connecting) {
     return -1;
   }
-  return Server.prototype.isPrototypeOf(given) ? native.serverDescriptor(handle.index) : native.socketDescriptor(handle.index);
+  return handle.descriptor();
 }
 
 // What Node sends for it, and what to do when it was sent; null: Node shall say why not.
@@ -31,7 +31,7 @@ function standIn(given, options) {
     return { done() {} }; // the message goes without it
   }
   const isServer = Server.prototype.isPrototypeOf(given);
-  const fd = isServer && require('node:cluster').isWorker ? -1 : descriptorOf(given);
+  const fd = descriptorOf(given);
   if (fd < 0) {
     return null;
   }
@@ -51,7 +51,7 @@ function socketFor(socket, fd, keepOpen) {
 function serverFor(handle, fd) {
   const other = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   other.on('connection', (socket) => receive(handle, socket));
-  other.listen({ fd });
+  other.listen({ fd, exclusive: true }); // in a worker of a cluster, too
   return { other, done: () => other.close() };
 }
 
@@ -83,7 +83,7 @@ function watch(sender) {
 // Descriptors in place of sockets and servers; `copies` are to be closed.
 function inherited(stdio, copies) {
   return stdio.map((one) => {
-    const fd = isOurs(one) ? descriptorOf(one) : -1;
+    const fd = isOurs(one) ? descriptorOf(one) : one instanceof Handle ? one.descriptor() : -1;
     if (fd < 0) {
       return one;
     }

@@ -12,7 +12,7 @@ const { coded, fromNative, invalidType, invalidValue } = require('./errors');
 const check = require('./validate');
 const cluster = require('./cluster');
 const { isPath, normalize, toNumber } = require('./arguments');
-const { Handle, native } = require('./native');
+const { Handle, isCopy, native } = require('./native');
 const { Socket, kAccepted, kServer } = require('./socket');
 const { drop } = require('./socket/leaving');
 
@@ -95,12 +95,13 @@ Server.prototype.listen = function(...args) {
     share(this, handle);
     return this;
   }
-  if (handle !== null && typeof handle === 'object') {
-    options = handle; // a descriptor in a handle of somebody else's
+  const isElses = handle !== null && typeof handle === 'object'; // a descriptor in a handle of somebody else's, who keeps it
+  if (isElses) {
+    options = handle;
   }
   heed(this, options);
   if (typeof options.fd === 'number' && options.fd >= 0) {
-    listen(this, { fd: options.fd }, backlogArgument);
+    listen(this, { fd: options.fd, copy: isElses || isCopy(options.fd), exclusive: isElses }, backlogArgument);
     return this;
   }
   const [first] = args;
@@ -142,6 +143,7 @@ function share(server, handle) {
   server._address = handle.owner._address;
   server._handle = handle;
   handle.owner = server;
+  publish(listening, { server });
   process.nextTick(tellListening, server, handle);
 }
 
@@ -190,6 +192,7 @@ function listen(server, where, backlog) {
     cluster.listen(server, listeners, where, usable, options, (handle, address) => {
       if (server[kListen] === number) {
         opened(server, handle, address);
+        publish(listening, { server });
         tellListening(server, handle);
       } else {
         handle.close();
@@ -221,6 +224,7 @@ function listen(server, where, backlog) {
   handle.isPipe = said.address === undefined || said.address[2] === 1;
   handle.path = where.path;
   opened(server, handle, said.address);
+  publish(listening, { server });
   process.nextTick(tellListening, server, handle);
 }
 
@@ -257,8 +261,17 @@ function keyOf({ path, fd, host = '::', port }) {
 class Listener extends Handle {
   close() {
     if (this.index >= 0) {
+      this.closeCopy();
       native.serverClose(this.index);
     }
+  }
+
+  descriptor() {
+    return native.serverDescriptor(this.index);
+  }
+
+  get resource() {
+    return this.isPipe ? 'PipeWrap' : 'TCPServerWrap';
   }
 
   hold(holds) {
@@ -278,7 +291,6 @@ function opened(server, handle, address) {
 
 function tellListening(server, handle) {
   if (server._handle === handle) {
-    publish(listening, { server });
     server.emit('listening');
   }
 }

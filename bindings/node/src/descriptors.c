@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -49,7 +50,9 @@ void descriptor_names(int fd, names_t *names) {
 
 typedef struct wanted {
   names_t names;
-  const troupe_address_t *path; // of a server on one; otherwise NULL
+  const troupe_address_t *path;   // its own, if it has one; otherwise NULL
+  const troupe_address_t *remote; // the peer's path, likewise
+  bool is_unix;
   bool listens;
 } wanted_t;
 
@@ -59,13 +62,17 @@ static bool same(const brief_t *a, const brief_t *b) {
 }
 
 // The kernel counts the NUL at the end of a path, which an abstract name has not.
-static bool has_path(int fd, const troupe_address_t *path) {
+static bool has_path(int fd, bool remote, const troupe_address_t *path) {
   struct sockaddr_un name = {0};
   socklen_t length = sizeof name;
-  if (getsockname(fd, (struct sockaddr *)&name, &length) != 0 || name.sun_family != AF_UNIX) {
+  if ((remote ? getpeername : getsockname)(fd, (struct sockaddr *)&name, &length) != 0 ||
+      name.sun_family != AF_UNIX) {
     return false;
   }
   size_t used = length - offsetof(struct sockaddr_un, sun_path);
+  if (path == NULL) {
+    return used == 0;
+  }
   bool is_long_enough = used == path->path_length ||
                         (name.sun_path[0] != '\0' && used == path->path_length + (size_t)1);
   return is_long_enough && memcmp(name.sun_path, path->path, path->path_length) == 0;
@@ -83,8 +90,9 @@ static bool is_wanted(int fd, const wanted_t *wanted) {
       (listens != 0) != wanted->listens) {
     return false;
   }
-  if (wanted->path != NULL) {
-    return has_path(fd, wanted->path);
+  if (wanted->is_unix) {
+    return has_path(fd, false, wanted->path) &&
+           (wanted->listens || has_path(fd, true, wanted->remote));
   }
   names_t names = {0};
   descriptor_names(fd, &names);
@@ -101,16 +109,40 @@ static int copy_if_wanted(int fd, const wanted_t *wanted) {
   return copy;
 }
 
+static bool is_same_file(int a, int b) {
+  struct stat first;
+  struct stat second;
+  return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_ino == second.st_ino;
+}
+
+// Of Unix sockets many may have the same names: then nobody knows which.
 static int copy_of(const wanted_t *wanted) {
   DIR *folder = opendir("/proc/self/fd");
   int copy = -1;
-  if (folder != NULL) {
-    for (const struct dirent *one = readdir(folder); one != NULL && copy < 0;
-         one = readdir(folder)) {
-      copy = copy_if_wanted(atoi(one->d_name), wanted);
-    }
-    (void)closedir(folder);
+  if (folder == NULL) {
+    return -1;
   }
+  for (const struct dirent *one = readdir(folder); one != NULL; one = readdir(folder)) {
+    int other = copy_if_wanted(atoi(one->d_name), wanted);
+    if (other < 0) {
+      continue;
+    }
+    if (copy < 0) {
+      copy = other;
+      if (!wanted->is_unix) {
+        break;
+      }
+      continue;
+    }
+    bool is_another = !is_same_file(copy, other);
+    (void)close(other);
+    if (is_another) {
+      (void)close(copy);
+      copy = -1;
+      break;
+    }
+  }
+  (void)closedir(folder);
   return copy;
 }
 
@@ -118,14 +150,31 @@ static bool is_ip(const brief_t *brief) {
   return brief->family == TROUPE_FAMILY_IPV4 || brief->family == TROUPE_FAMILY_IPV6;
 }
 
-// socketDescriptor(index): a copy of it, or -1: it is no TCP connection. Of Unix sockets many have the same names.
+// The addresses of a Unix socket, of which one side mostly has none.
+static bool has_paths(const entry_t *entry, troupe_address_t *local, troupe_address_t *remote,
+                      wanted_t *wanted) {
+  troupe_socket_t socket = {.id = entry->handle};
+  bool has_local = troupe_socket_local_address(socket, local) == 0 && local->path_length > 0;
+  bool has_remote = troupe_socket_remote_address(socket, remote) == 0 && remote->path_length > 0;
+  wanted->is_unix = true;
+  wanted->path = has_local ? local : NULL;
+  wanted->remote = has_remote ? remote : NULL;
+  return has_local || has_remote;
+}
+
+// socketDescriptor(index): a copy of it, or -1: it is not connected, or cannot be told from others.
 static napi_value socket_descriptor(napi_env env, napi_callback_info info) {
   napi_value argument[1];
   arguments_of(env, info, 1, argument);
   const entry_t *entry = entry_at(binding_of(env), index_argument(env, argument[0]));
   wanted_t wanted = {0};
-  if (entry == NULL || !socket_names(entry, &wanted.names) || !is_ip(&wanted.names.local) ||
-      !is_ip(&wanted.names.remote)) {
+  troupe_address_t local = {0};
+  troupe_address_t remote = {0};
+  if (entry == NULL || entry->handle == 0 || !socket_names(entry, &wanted.names)) {
+    return value_of_int(env, -1);
+  }
+  if ((!is_ip(&wanted.names.local) || !is_ip(&wanted.names.remote)) &&
+      !has_paths(entry, &local, &remote, &wanted)) {
     return value_of_int(env, -1);
   }
   thread_wait_for_io(); // what was written before is on its way
@@ -143,7 +192,8 @@ static napi_value server_descriptor(napi_env env, napi_callback_info info) {
     return value_of_int(env, -1);
   }
   wanted_t wanted = {.names.local = brief_of_address(&address), .listens = true};
-  wanted.path = is_ip(&wanted.names.local) ? NULL : &address;
+  wanted.is_unix = !is_ip(&wanted.names.local);
+  wanted.path = wanted.is_unix ? &address : NULL;
   return value_of_int(env, copy_of(&wanted));
 }
 

@@ -63,9 +63,10 @@ static napi_value listening(napi_env env, const entry_t *entry) {
   return result;
 }
 
-// Node does not close the standard streams: the library gets a copy.
-static int own_descriptor(int fd) {
-  int copy = fd >= 0 && fd <= STDERR_FILENO ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+// Node does not close the standard streams, nor what is in somebody else's handle: the library gets a copy.
+static int own_descriptor(int fd, bool is_elses) {
+  bool copies = fd >= 0 && (is_elses || fd <= STDERR_FILENO);
+  int copy = copies ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   return copy < 0 ? fd : copy;
 }
 
@@ -84,7 +85,7 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
   char *path = text_property(env, object, "path", &path_length);
   char *host = text_property(env, object, "host", &length);
   int given = (int)int_property(env, object, "fd", -1);
-  int fd = own_descriptor(given);
+  int fd = own_descriptor(given, bool_property(env, object, "copy"));
   troupe_server_options_t options = {
       .allow_half_open = true,
       .pause_on_connect = bool_property(env, object, "pauseOnConnect"),

@@ -457,6 +457,14 @@ static napi_value call(napi_env env, napi_callback_info info, socket_call_t func
   return value_of_int(env, result);
 }
 
+// What has ended is to reach the peer as an end, before the reset.
+static int reset_after_end(troupe_socket_t socket, bool ended) {
+  if (ended) {
+    thread_wait_for_io();
+  }
+  return troupe_socket_reset_and_destroy(socket);
+}
+
 #define CALL(name, body)                                                                           \
   static int name##_call(troupe_socket_t socket, int32_t number, int32_t other) {                  \
     (void)number;                                                                                  \
@@ -469,7 +477,7 @@ static napi_value call(napi_env env, napi_callback_info info, socket_call_t func
 
 CALL(socket_destroy, troupe_socket_destroy(socket, 0))
 CALL(socket_destroy_soon, troupe_socket_destroy_soon(socket))
-CALL(socket_reset, troupe_socket_reset_and_destroy(socket))
+CALL(socket_reset, reset_after_end(socket, number != 0))
 CALL(socket_pause, troupe_socket_pause(socket))
 CALL(socket_resume, troupe_socket_resume(socket))
 CALL(socket_ref, troupe_socket_ref(socket))

@@ -5,6 +5,7 @@ const assert = require('node:assert');
 const { spawn } = require('node:child_process');
 const path = require('node:path');
 const test = require('node:test');
+const { same } = require('./same');
 
 const program = `
 const cluster = require('node:cluster');
@@ -108,3 +109,51 @@ for (const policy of ['dealt', 'shared']) {
     });
   }
 }
+
+const together = "const cluster = require('node:cluster'); const { once } = require('node:events');";
+
+same('a worker that disconnects waits for its connections', `${together}
+if (cluster.isPrimary) {
+  const worker = cluster.fork();
+  worker.once('listening', async ({ port }) => {
+    const client = net.connect(port, '127.0.0.1');
+    await once(client, 'data');
+    worker.disconnect();
+    await once(worker, 'message');
+    console.log(worker.isConnected(), client.destroyed);
+    worker.on('exit', (code) => console.log('exit', code));
+    client.end('last');
+    client.on('data', (data) => console.log(String(data)));
+  });
+} else {
+  const server = net.createServer((socket) => {
+    socket.on('data', (data) => socket.end('heard ' + data));
+    socket.write('here');
+    const timer = setInterval(() => {
+      if (!server.listening) {
+        clearInterval(timer);
+        process.send('closed');
+      }
+    }, 1);
+  }).listen(0, '127.0.0.1');
+}`);
+
+same('a worker listens with a server that it was sent', `${together}
+if (cluster.isPrimary) {
+  const server = require('node:net').createServer().listen(0, '127.0.0.1', async () => {
+    const worker = cluster.fork();
+    worker.send('here', server);
+    const { port } = server.address();
+    console.log((await once(worker, 'message'))[0]);
+    server.close();
+    console.log(String((await net.connect(port, '127.0.0.1').toArray())[0]));
+    worker.disconnect();
+  });
+} else {
+  process.once('message', (message, given) => {
+    net.createServer((socket) => socket.end('worker')).listen(given, function() {
+      process.once('disconnect', () => this.close());
+      process.send('listening');
+    });
+  });
+}`);

@@ -46,6 +46,65 @@ compare('details', {
     client.on('close', (hadError) => note('close', hadError));
     await closed(client);
   },
+  async 'onread: a callback that pauses gets the rest before the end'({ note, net, listen }) {
+    const { server, port } = await listen({}, (socket) => socket.end('hello world'));
+    const client = net.connect({ port, host: '127.0.0.1', onread: { buffer: Buffer.alloc(3), callback(length, bytes) {
+      note(bytes.toString('latin1', 0, length));
+      client.pause();
+      setImmediate(() => client.resume());
+    } } });
+    client.on('end', () => note('end'));
+    await closed(client);
+    server.close();
+  },
+  async 'connect() takes what net.connect() made of its arguments, and nobody else does'({ note, net }) {
+    const normalized = net._normalizeArgs([{ port: 1, host: '127.0.0.1' }]);
+    note(net._normalizeArgs([normalized]) === normalized, net._normalizeArgs.name, net._setSimultaneousAccepts.name);
+    const client = new net.Socket().connect(normalized);
+    note((await once(client, 'error').catch((failure) => [failure]))[0]);
+    try {
+      net.connect(normalized);
+    } catch (failure) {
+      note(failure);
+    }
+  },
+  async 'an end that is reset reaches the peer as an end'({ note, pair, watch }) {
+    const { client, socket } = await pair();
+    watch('server', socket.resume(), 'end', 'error', 'close');
+    client.end();
+    await once(client, 'finish');
+    client.resetAndDestroy();
+    await closed(socket);
+  },
+  async 'descriptors of handles'({ note, net, pair }) {
+    const { client, socket } = await pair();
+    note(client._handle.fd > 2, socket._handle.fd > 2, client._handle.fd === client._handle.fd, client._handle.hasRef());
+    client._handle.unref();
+    note(client._handle.hasRef());
+    client.end();
+    await Promise.all([closed(client.resume()), closed(socket.resume())]);
+    note(client._handle, socket._handle);
+    const server = net.createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address();
+    note(server._handle.fd > 2);
+    server.close();
+    server.listen(port, '127.0.0.1'); // which is free
+    await once(server, 'listening');
+    server.close();
+  },
+  async 'handles that are active'({ note, pair }) {
+    const { client, socket } = await pair();
+    const names = () => process.getActiveResourcesInfo().includes('TCPSocketWrap');
+    const listed = (one) => process._getActiveHandles().includes(one);
+    note(listed(client), listed(socket), names());
+    client.unref();
+    note(listed(client), listed(socket));
+    socket.destroy();
+    client.ref().resume();
+    await closed(client);
+    note(listed(client));
+  },
   async 'connect() while it is connected'({ note, listen, net }) {
     const { server, port } = await listen({}, (socket) => socket.resume());
     const client = net.connect(port, '127.0.0.1');

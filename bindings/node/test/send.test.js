@@ -139,6 +139,21 @@ program('sockets as the standard streams of a child', `
     server.close();
   });
   console.log(await ask(server, 'said by a client'));`);
+program('a socket on a path', `
+  const path = '\\0troupe-send-' + process.pid;
+  const other = child("process.once('message', (message, socket) => { socket.end('child'); process.disconnect(); });");
+  const server = net.createServer((socket) => { other.send('yours', socket); server.close(); }).listen(path);
+  await once(server, 'listening');
+  console.log(await text(net.connect(path)));`);
+program('a handle in the place of a stream of a child', `
+  const source = "require('net').createServer((socket) => socket.end('child')).listen({ fd: 3 }, () => process.send('ready'))";
+  const server = await listening({}, (socket) => socket.end('parent'));
+  const { port } = server.address();
+  const other = spawn(process.execPath, ['-e', source], { stdio: ['inherit', 'inherit', 'inherit', server._handle, 'ipc'] });
+  await once(other, 'message');
+  await new Promise((resolve) => server.close(resolve));
+  console.log(await text(net.connect(port, '127.0.0.1')));
+  other.kill();`);
 program('who hears of a channel that is closed', `
   const other = child("");
   await once(other, 'exit');

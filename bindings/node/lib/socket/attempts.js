@@ -38,10 +38,12 @@ function onAttempt(socket, handle, event, said) {
     ...(error === undefined ? [] : [fromNative(error, handle.path)]));
 }
 
-// The system refused before there was an attempt: Node has the local address in the message alone then, unless a port of its
-// own was asked for.
+// Of a port of its own, all others are answers of the peer, or of those between.
+const AT_ONCE = ['EADDRNOTAVAIL', 'EADDRINUSE', 'EINVAL', 'ENETUNREACH'];
+
+// The system refused before there was an attempt: Node has the local address in the message alone then.
 function failedAtOnce(handle, said) {
-  return said !== undefined && said.localAddress !== undefined && !handle.bound;
+  return said !== undefined && said.localAddress !== undefined && (!handle.bound || AT_ONCE.includes(said.code));
 }
 
 // One of several attempts was told, and had no outcome when the socket was destroyed.

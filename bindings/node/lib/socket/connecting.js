@@ -4,7 +4,7 @@
 const { getSystemErrorMap } = require('node:util');
 const { coded, system } = require('../errors');
 const check = require('../validate');
-const { normalize } = require('../arguments');
+const { isNormalized, normalize } = require('../arguments');
 const { Handle, native } = require('../native');
 const { onAttempt, tellFirst } = require('./attempts');
 const { lookUp } = require('./lookup');
@@ -41,7 +41,7 @@ function begin(socket) {
 // Socket.prototype.connect
 function makeConnect(listeners) {
   return function connect(...args) {
-    const [options, callback] = normalize(args);
+    const [options, callback] = isNormalized(args) ? args[0] : normalize(args);
     if (options.port === undefined && (options.path === null || options.path === undefined)) {
       throw coded(TypeError, 'ERR_MISSING_ARGS', 'The "options" or "port" or "path" argument must be specified');
     }

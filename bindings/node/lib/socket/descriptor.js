@@ -4,7 +4,7 @@
 const fs = require('node:fs');
 const { coded, invalidType, system } = require('../errors');
 const check = require('../validate');
-const { Handle, native } = require('../native');
+const { Handle, isCopy, native } = require('../native');
 const { settle } = require('./holding');
 const { atOnce, nativeOptions } = require('./options');
 const { nextBuffer, pauseNative } = require('./reading');
@@ -33,11 +33,13 @@ function kindOfDescriptor(fd) {
 
 function adopt(socket, fd, kind, options, listeners) {
   // Node does not close the standard streams.
-  const copy = fd <= 2;
+  const copy = fd <= 2 || isCopy(fd);
   const handle = new Handle(kind === 'pipe' ? 'PIPEWRAP' : 'TCPWRAP', socket, listeners);
   const readable = options.readable !== false;
   const writable = options.writable !== false;
-  const index = native.socketAdopt(fd, readable, writable, nativeOptions(socket), copy);
+  const neither = !readable && !writable; // it is open all the same
+  const index = native.socketAdopt(fd, readable || neither, writable || neither,
+    { ...nativeOptions(socket), paused: neither }, copy);
   if (index < 0) {
     throw system(index, 'EINVAL', 'open', 'open EINVAL');
   }
@@ -48,6 +50,7 @@ function adopt(socket, fd, kind, options, listeners) {
   handle.limit = atOnce(socket);
   if (!readable) {
     handle.ended = true;
+    handle.paused = neither;
     settle(socket, handle);
   }
   if (options.pauseOnCreate) {

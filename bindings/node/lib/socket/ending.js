@@ -85,10 +85,11 @@ const methods = {
       process.nextTick(callBack, handle, null, true); // nothing more is heard of what was written
       handle.backlog = null;
       handle.reading = false;
+      handle.closeCopy();
       if (handle.index >= 0 && !handle.closed) {
         native.socketRef(handle.index);
         if (this[kReset]) {
-          native.socketReset(handle.index);
+          native.socketReset(handle.index, handle.finishing ? 1 : 0);
         } else if (handle.finishing) {
           native.socketDestroySoon(handle.index);
         } else {

@@ -43,7 +43,7 @@ function takeBacklog(socket, handle) {
     handle.backlog = null;
     for (let i = 0; i < backlog.length; i++) {
       if (!handle.reading) {
-        handle.backlog = backlog.slice(i).concat(handle.backlog ?? []);
+        handle.backlog = (handle.backlog ?? []).concat(backlog.slice(i)); // what is left of the last one comes first
         return;
       }
       if (backlog[i] === END) {
@@ -101,6 +101,22 @@ function nextBuffer(socket) {
   }
 }
 
+// Whether to go on. A callback that throws misses nothing: the rest comes to it in a turn of its own.
+function ask(socket, handle, length, rest) {
+  const { callback, buffer } = socket[kOnread];
+  let threw = true;
+  try {
+    const answer = Reflect.apply(callback, socket, [length, buffer]);
+    threw = false;
+    return answer;
+  } finally {
+    if (threw && socket._handle === handle && rest.length > 0) {
+      handle.backlog = [rest, ...(handle.backlog ?? [])];
+      setImmediate(takeBacklogLater, socket, handle);
+    }
+  }
+}
+
 // Into the buffers of the `onread` option.
 function fill(socket, handle, bytes) {
   const onread = socket[kOnread];
@@ -111,7 +127,7 @@ function fill(socket, handle, bytes) {
     bytes.copy(buffer, 0, at, at + length);
     at += length;
     socket[kBytesRead] += length;
-    const goOn = Reflect.apply(onread.callback, socket, [length, buffer]);
+    const goOn = ask(socket, handle, length, bytes.subarray(at));
     if (socket._handle !== handle) {
       return;
     }
