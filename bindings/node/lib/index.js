@@ -7,6 +7,7 @@ const { normalize } = require('./arguments');
 const { BlockList } = require('./block_list');
 const defaults = require('./defaults');
 const listing = require('./listing');
+const observing = require('./observing');
 const sending = require('./sending');
 const { Server, createServerHandle } = require('./server');
 const { Socket } = require('./socket');
@@ -15,6 +16,7 @@ const { SocketAddress } = require('./socket_address');
 
 sending.watchAll();
 listing.listAll();
+observing.observeAll();
 
 const clientSockets = channel('net.client.socket');
 

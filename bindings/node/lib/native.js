@@ -154,6 +154,7 @@ Object.assign(Handle.prototype, {
   path: undefined, // what it connects to, if it is one
   first: null, // what it connects to first
   bound: false, // from an address or a port of its own
+  started: 0, // connecting, if an observer wants to know
   copy: -1, // its descriptor, if somebody asked for it
   several: false, // addresses are tried
   trying: null, // the address of the attempt that was told last

@@ -29,7 +29,6 @@ function publish(where, message) {
 
 const kListen = Symbol('which listen');
 const kAbort = Symbol('stops listening to a signal');
-const kElsewhere = Symbol('connections in other processes');
 
 function Server(options, connectionListener) {
   if (!(this instanceof Server)) {
@@ -55,6 +54,8 @@ function Server(options, connectionListener) {
   }
   this._connections = 0;
   this._handle = null;
+  this._usingWorkers = false; // other processes have connections of it:
+  this._workers = []; // these
   this._unref = false;
   this._address = undefined;
   this[kListen] = 0;
@@ -122,13 +123,14 @@ Server.prototype.listen = function(...args) {
     return this;
   }
   if (options.path && isPath(options.path)) {
-    this._pipeName = options.path;
-    listen(this, {
-      path: options.path,
-      exclusive,
-      readableAll: options.readableAll === true,
-      writableAll: options.writableAll === true,
-    }, backlog);
+    const { path } = options;
+    const readableAll = options.readableAll === true;
+    const writableAll = options.writableAll === true;
+    this._pipeName = path;
+    if (path.startsWith('\0') && (readableAll || writableAll)) {
+      throw invalidValue('options', options, 'can not set readableAll or writableAllt to true when path is abstract unix socket');
+    }
+    listen(this, { path, exclusive, readableAll, writableAll }, backlog);
     return this;
   }
   if (!('port' in options) && !('path' in options)) {
@@ -352,19 +354,20 @@ function onConnection(server, handle) {
 
 // Node has a list for each process that got connections of this server, and asks there.
 Server.prototype._setupWorker = function(list) {
-  this[kElsewhere] ??= new Set();
-  this[kElsewhere].add(list);
-  list.once('exit', () => this[kElsewhere].delete(list));
+  this._usingWorkers = true;
+  this._workers.push(list);
+  list.once('exit', () => {
+    this._workers = this._workers.filter((one) => one !== list);
+  });
 };
 
 Server.prototype.getConnections = function(callback) {
   check.aFunction(callback, 'callback');
-  const lists = [...this[kElsewhere] ?? []];
-  if (lists.length === 0) {
+  if (!this._usingWorkers) {
     process.nextTick(callback, null, this._connections);
     return this;
   }
-  const counts = lists.map((list) => promisify(list.getConnections).call(list));
+  const counts = this._workers.map((list) => promisify(list.getConnections).call(list));
   Promise.all(counts).then((found) => found.reduce((sum, count) => sum + count, this._connections)).then(
     (sum) => process.nextTick(callback, null, sum), (error) => process.nextTick(callback, error));
   return this;
@@ -408,7 +411,7 @@ function removeFile({ path }) {
 
 // A process that has connections of this server counts as one of them until it has none.
 function closeElsewhere(server) {
-  for (const list of server[kElsewhere] ?? []) {
+  for (const list of server._workers) {
     server._connections++;
     list.close(() => {
       server._connections--;

@@ -105,6 +105,36 @@ compare('details', {
     await closed(client);
     note(listed(client));
   },
+  async 'an observer of connections'({ note, pair }) {
+    const { PerformanceEntry, PerformanceObserver } = require('node:perf_hooks');
+    const { host, port } = await new Promise((resolve) => {
+      const observer = new PerformanceObserver(async (list, self) => {
+        const { client, socket } = await made;
+        const [entry] = list.getEntriesByName('connect', 'net').filter(({ detail }) => detail.port === client.remotePort);
+        if (entry !== undefined) {
+          note(self === observer, entry instanceof PerformanceEntry, entry.name, entry.entryType, entry.startTime > 0, entry.duration > 0);
+          note(Object.keys(entry.toJSON()));
+          observer.disconnect();
+          client.destroy();
+          socket.destroy();
+          resolve(entry.detail);
+        }
+      });
+      observer.observe({ type: 'net' });
+      const made = pair();
+    });
+    note(host, port > 0);
+  },
+  async 'an abstract path has no rights'({ note, net }) {
+    for (const rights of [{ readableAll: true }, { writableAll: true }]) {
+      const server = net.createServer();
+      try {
+        server.listen({ path: '\0troupe-details-rights', ...rights });
+      } catch (failure) {
+        note(failure, server.listening);
+      }
+    }
+  },
   async 'connect() while it is connected'({ note, listen, net }) {
     const { server, port } = await listen({}, (socket) => socket.resume());
     const client = net.connect(port, '127.0.0.1');

@@ -5,6 +5,7 @@ const assert = require('node:assert');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
+const http2 = require('node:http2');
 const https = require('node:https');
 const test = require('node:test');
 const tls = require('node:tls');
@@ -141,6 +142,18 @@ test('an upgrade', async () => {
   const [, socket] = await once(outgoing, 'upgrade');
   socket.end('after the upgrade');
   assert.strictEqual(String(await read(socket)), 'after the upgrade');
+  listener.close();
+  await once(listener, 'close');
+});
+
+test('HTTP/2, with the addresses', async () => {
+  const { listener, createConnection } = await serve(http2.createServer((incoming, outgoing) => {
+    outgoing.end(`${incoming.socket.remoteAddress} ${incoming.socket.localPort}`);
+  }));
+  const session = http2.connect('http://localhost', { createConnection });
+  const said = String(await read(session.request({ ':path': '/' })));
+  assert.strictEqual(said, `127.0.0.1 ${listener.address().port}`);
+  session.close();
   listener.close();
   await once(listener, 'close');
 });

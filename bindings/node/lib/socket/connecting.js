@@ -6,6 +6,7 @@ const { coded, system } = require('../errors');
 const check = require('../validate');
 const { isNormalized, normalize } = require('../arguments');
 const { Handle, native } = require('../native');
+const observing = require('../observing');
 const { onAttempt, tellFirst } = require('./attempts');
 const { lookUp } = require('./lookup');
 const { atOnce, nativeOptions } = require('./options');
@@ -135,6 +136,9 @@ function connectTo(socket, handle, to) {
     process.nextTick(fail, socket, handle, error);
     return;
   }
+  if (observing.isObserved() && !handle.isPipe) {
+    handle.started = performance.now();
+  }
   handle.paused = socket.isPaused(); // not a byte is read then, and it does not hold the loop
   let result = native.socketNew({ ...nativeOptions(socket), paused: handle.paused });
   if (result >= 0) {
@@ -155,6 +159,9 @@ function onConnect(socket, handle) {
   handle.trying = null;
   socket._sockname = undefined;
   handle.limit = atOnce(socket);
+  if (handle.started > 0) {
+    observing.connected(socket.remoteAddress, socket.remotePort, handle.started);
+  }
   if (socket[kReset]) {
     socket.once('connect', () => socket.destroy());
   }

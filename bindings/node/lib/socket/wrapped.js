@@ -1,6 +1,7 @@
 // A socket that Node's TLS (or HTTP/2) wraps, as it does with any stream whose handle is not one of Node's own.
 'use strict';
 
+const net = require('node:net');
 const { Duplex } = require('node:stream');
 const { kWrapped } = require('./symbols');
 
@@ -43,18 +44,24 @@ function wrap(socket) {
 }
 
 // A TLS socket asks the handle under it for the addresses, which for a wrapped stream has none: it asks the stream instead.
+// So does the wrapper itself, which HTTP/2 shows as its socket.
 function lendNames() {
   const { TLSSocket } = require('node:tls');
-  for (const [method, kept] of [['_getpeername', '_peername'], ['_getsockname', '_sockname']]) {
-    const inherited = TLSSocket.prototype[method];
-    TLSSocket.prototype[method] = function() {
-      const under = this._handle?._parentWrap?.stream;
-      if (!under?.[kWrapped]) {
-        return inherited.call(this);
-      }
-      this[kept] = under[method]();
-      return this[kept];
-    };
+  for (const [prototype, below] of [
+    [net.Socket.prototype, (wrapper) => wrapper.stream],
+    [TLSSocket.prototype, (socket) => socket._handle?._parentWrap?.stream],
+  ]) {
+    for (const [method, kept] of [['_getpeername', '_peername'], ['_getsockname', '_sockname']]) {
+      const inherited = prototype[method];
+      prototype[method] = function() {
+        const under = below(this);
+        if (!under?.[kWrapped]) {
+          return inherited.call(this);
+        }
+        this[kept] = under[method]();
+        return this[kept];
+      };
+    }
   }
 }
 
