@@ -1,6 +1,16 @@
 // Finds the addon: where an installation built it, or where TROUPE_NET_ADDON says.
 'use strict';
 
+const fs = require('node:fs');
 const path = require('node:path');
 
-module.exports = require(process.env.TROUPE_NET_ADDON || path.join(__dirname, '..', 'build', 'troupe_net.node'));
+function load() {
+  const file = process.env.TROUPE_NET_ADDON || path.join(__dirname, '..', 'build', 'troupe_net.node');
+  if (!fs.existsSync(file)) {
+    throw new Error(`troupe-net was not built: ${file} is missing. Where npm runs no scripts of packages, this builds it:
+  node ${path.join(__dirname, '..', 'scripts', 'build.js')}`);
+  }
+  return require(file);
+}
+
+module.exports = load();

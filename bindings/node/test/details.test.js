@@ -264,6 +264,32 @@ compare('details', {
       note(String(net.createServer({ highWaterMark }).highWaterMark));
     }
   },
+  async 'a socket of the handle of another one'({ note, pair, watch }) {
+    const { client, socket, server } = await pair({ pauseOnConnect: true });
+    const other = new socket.constructor({ handle: socket._handle, allowHalfOpen: true });
+    note(other._handle === socket._handle, other.readyState, other.remotePort === client.localPort, other.connecting);
+    watch('other', other, 'data', 'end', 'close');
+    watch('socket', socket, 'data', 'end');
+    watch('client', client, 'data');
+    client.end('question');
+    await once(other, 'end');
+    other.end('answer');
+    await Promise.all([closed(client), closed(other)]);
+    note(socket.destroyed, server._connections);
+    socket.destroy();
+    note(server._connections);
+  },
+  async 'a socket of a handle of Node\'s own'({ note, net, watch }) {
+    const server = require('node:net').createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = net.connect(server.address().port, '127.0.0.1');
+    const [given] = await once(server, 'connection');
+    const socket = new net.Socket({ handle: given._handle });
+    watch('socket', socket, 'data', 'end', 'close');
+    client.end('said');
+    await closed(socket);
+    server.close();
+  },
   async 'a handle that is no handle'({ note, net }) {
     for (const handle of [5, 'x', true]) {
       try {

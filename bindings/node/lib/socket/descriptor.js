@@ -31,9 +31,9 @@ function kindOfDescriptor(fd) {
   throw coded(TypeError, 'ERR_INVALID_FD_TYPE', `Unsupported fd type: ${type}`);
 }
 
-function adopt(socket, fd, kind, options, listeners) {
+function adopt(socket, fd, kind, options, listeners, isElses = false) {
   // Node does not close the standard streams.
-  const copy = fd <= 2 || isCopy(fd);
+  const copy = isElses || fd <= 2 || isCopy(fd);
   const handle = new Handle(kind === 'pipe' ? 'PIPEWRAP' : 'TCPWRAP', socket, listeners);
   const readable = options.readable !== false;
   const writable = options.writable !== false;

@@ -75,7 +75,7 @@ const methods = {
     }
     restore(this, kArmed);
     clearTimeout(this[kIdle]);
-    const handle = this._handle;
+    const handle = this._handle?.owner === this ? this._handle : null; // another socket may have got it
     this._handle = null;
     this._sockname = undefined;
     if (handle === null) {

@@ -6,6 +6,7 @@ const { Duplex } = require('node:stream');
 const { invalidValue } = require('../errors');
 const check = require('../validate');
 const { adopt, kindOfDescriptor } = require('./descriptor');
+const { Handle } = require('../native');
 const connecting = require('./connecting');
 const ending = require('./ending');
 const { settle } = require('./holding');
@@ -67,6 +68,7 @@ function Socket(options) {
 
   const accepted = options?.[kAccepted];
   const given = accepted !== undefined ? options : optionsOf(options);
+  const connection = accepted ?? (handle instanceof Handle ? handle : undefined);
   const kind = given.fd !== undefined ? kindOfDescriptor(given.fd) : null;
   Duplex.call(this, given);
 
@@ -86,8 +88,10 @@ function Socket(options) {
     this[kOnread] = { next, buffer: next === null ? onread.buffer : null, callback: onread.callback };
   }
   this.on('end', writing.afterEnd);
-  if (accepted !== undefined) {
-    take(this, accepted, given);
+  if (connection !== undefined) {
+    take(this, connection, given);
+  } else if (handle && Number.isInteger(handle.fd) && handle.fd >= 0) {
+    takeOver(this, handle, given);
   } else if (kind !== null) {
     adopt(this, given.fd, kind, given, listeners);
   }
@@ -119,7 +123,7 @@ function optionsOf(options) {
   return given;
 }
 
-// A connection that a server got.
+// A connection that a server got, or that another socket has had until now.
 function take(socket, handle, options) {
   reading.nextBuffer(socket);
   socket._handle = handle;
@@ -130,9 +134,15 @@ function take(socket, handle, options) {
     handle.paused = true;
     settle(socket, handle);
     socket.readableFlowing = false;
-  } else if (!options.manualStart) {
+  } else if (!options.manualStart && options.readable !== false) {
     socket.read(0);
   }
+}
+
+// One of Node's own handles: the library gets its descriptor, and nobody else has it any more.
+function takeOver(socket, handle, options) {
+  adopt(socket, handle.fd, kindOfDescriptor(handle.fd), options, listeners, true);
+  handle.close?.();
 }
 
 module.exports = { Socket, kAccepted, kServer };
