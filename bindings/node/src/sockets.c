@@ -378,7 +378,8 @@ enum {
 };
 
 // socketWrite(index, bytes, limit, tell): one of these, or an error value. `limit` is how many bytes may wait, as far as is known
-// here, before it is asked for an answer; with `tell` it is in any case.
+// here, before it is asked for an answer; with `tell` it is in any case. Below 0: the kernel has no room for so much, whatever
+// a peer in this process may take of it until the answer has come.
 static napi_value socket_write(napi_env env, napi_callback_info info) {
   napi_value argument[4];
   arguments_of(env, info, 4, argument);
@@ -395,13 +396,18 @@ static napi_value socket_write(napi_env env, napi_callback_info info) {
   troupe_socket_t socket = {.id = entry->handle};
   static const char nothing[1];
   const void *source = length == 0 ? nothing : bytes;
-  size_t limit = (size_t)int_argument(env, argument[2]);
-  bool wait = troupe_socket_writable_length(socket) + length >= limit;
-  bool tell = wait || bool_argument(env, argument[3]);
+  int32_t limit = int_argument(env, argument[2]);
+  bool fits = limit >= 0;
+  bool wait = fits && troupe_socket_writable_length(socket) + length >= (size_t)limit;
+  bool tell = wait || !fits || bool_argument(env, argument[3]);
   int result = troupe_socket_write(socket, source, length, tell ? on_written : NULL, entry);
   thread_wrote(binding->thread);
   if (result >= 0 && !tell) {
     result = WRITE_DONE;
+  } else if (result >= 0 && !fits) {
+    entry->unanswered++;
+    thread_wait_for_io(); // it takes what there is room for now
+    result = WRITE_WAITS;
   } else if (result >= 0) {
     entry->unanswered++;
     answer_to_write_t answer = answer_of(entry, wait);

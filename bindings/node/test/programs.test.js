@@ -211,6 +211,23 @@ const programs = {
     await turn();
     socket.destroy();
   },
+  async 'a write that the kernel has no room for, and a destroy'({ note, net, pair, folder, watch }) {
+    const server = net.createServer({ pauseOnConnect: true }).listen(`${folder}/socket`);
+    await once(server, 'listening');
+    const client = net.connect(`${folder}/socket`);
+    const [[held]] = await Promise.all([once(server, 'connection'), once(client, 'connect')]);
+    server.close();
+    const { client: other, socket } = await pair({ pauseOnConnect: true });
+    for (const [one, size] of [[client, 1024 * 1024], [other, 8 * 1024 * 1024]]) {
+      watch('one', one, 'error', 'close', 'drain');
+      note(one.write(Buffer.alloc(size), (failure) => note('first', failure?.code ?? null)), one.writableLength);
+      note(one.write('second', (failure) => note('second', failure?.code ?? null)));
+      one.destroy();
+      await closed(one);
+    }
+    held.destroy();
+    socket.destroy();
+  },
   async 'resetAndDestroy'({ note, pair, watch }) {
     const { client, socket } = await pair();
     watch('client', client, 'error', 'close');

@@ -2,6 +2,7 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
+const fs = require('node:fs');
 const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
 const { native } = require('../native');
@@ -14,6 +15,17 @@ const { refuse } = require('./wrapped');
 const WRITE = { WAITS: 0, DONE: 1, GOES_ON: 2, FAILED: 3, TAKEN: 4 };
 // To ask takes time: a peer that takes much is asked less often.
 const LIMIT_MAX = 512 * 1024;
+
+// More than that no single write gives to the kernel, which has no room for it.
+function limitOf(file, otherwise) {
+  try {
+    return Number(fs.readFileSync(`/proc/sys/net/${file}`, 'utf8').trim().split(/\s+/).at(-1)) || otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+const ROOM_TCP = limitOf('ipv4/tcp_wmem', 4 * 1024 * 1024);
+const ROOM_UNIX = limitOf('core/wmem_default', 212992);
 
 function bytesOf(chunk, encoding) {
   if (encoding === 'buffer' && typeof chunk === 'string') {
@@ -33,7 +45,8 @@ function dispatch(socket, handle, data, encoding, callback) {
   }
   const bytes = bytesOf(data, encoding);
   const told = socket[kAwaited] > 0 && isDeaf(handle);
-  const result = native.socketWrite(handle.index, bytes, handle.limit, told);
+  const fits = bytes.length < (handle.isPipe ? ROOM_UNIX : ROOM_TCP);
+  const result = native.socketWrite(handle.index, bytes, fits ? handle.limit : -1, told);
   if (result !== WRITE.FAILED) {
     socket[kDispatched] += bytes.length;
   }
