@@ -51,7 +51,8 @@ enum {
 };
 
 /// Bits of the header's flags. COMPLETE: the trace began with its actor and lost nothing. Set when
-/// it begins, taken away at the first gap. (That it was cut off before the actor's end is seen from
+/// it begins, taken away at the first gap; of one of which some was to be left out, and nothing was,
+/// set when it ends. (That it was cut off before the actor's end is seen from
 /// the missing END.) Where it is not set the others say why.
 enum {
   TRP_TRACE_COMPLETE = 1,

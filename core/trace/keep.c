@@ -59,6 +59,7 @@ int trp_keep_some(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_frame_t *
                   size_t frame_count) {
   trp_wire_batch_t *batch = NULL;
   keep->length = 0;
+  keep->left_out = false;
   trp_arena_reset(&keep->arena);
   int error = frame_count == 0
                   ? (int)TROUPE_EBADMESSAGE
@@ -138,6 +139,7 @@ static int choose(trp_keep_t *keep, uint16_t type, uint64_t actor, trp_wire_batc
       kept = i + 1;
       continue;
     }
+    keep->left_out = true;
     const trp_message_t none = TROUPE__WIRE__MESSAGE__INIT;
     uint64_t subject = message->subject;
     Troupe__Wire__Kind kind = makes(message) ? message->kind : none.kind;
@@ -271,6 +273,7 @@ static int add_payload(trp_keep_t *keep, uint16_t type, uint64_t actor,
   }
   uint64_t hash = 0;
   if (kept < message->length || flags != 0) {
+    keep->left_out = true;
     flags |= TRP_CUT_HASHED;
     hash = trp_payload_hash(bytes, message->length);
   }

@@ -41,6 +41,7 @@ typedef struct trp_keep {
   trp_arena_t arena;
   uint8_t *body;
   size_t capacity, length;
+  bool left_out; // of the batch that came last: something is not there as it was
 } trp_keep_t;
 
 void trp_keep_init(trp_keep_t *keep, const troupe_record_options_t *options);

@@ -109,7 +109,7 @@ static int read_on(trp_prefix_t *prefix) {
   if (result != 1) {
     return result;
   }
-  bool is_batch = record.head.type == TRP_RECORD_IN;
+  bool is_batch = record.head.type == TRP_RECORD_IN || record.head.type == TRP_RECORD_IN_CUT;
   if (!is_batch && record.head.type != TRP_RECORD_CALL) {
     return 1; // what it sent then plays no part: it does so again
   }

@@ -59,6 +59,7 @@ typedef struct file {
   size_t call_count, call_capacity;
   bool has_batches;      // no more of those come
   uint32_t flags;        // of its header
+  bool left_out;         // something of it was not recorded, as was asked for
   uint32_t part;         // from 1
   int64_t part_began_ns; // by the actor's clock
   bool done;             // its limit is reached, or it failed
@@ -116,6 +117,7 @@ static int open_part(trp_recorder_t *recorder, file_t *file);
 static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line, const trp_in_t *in);
 static bool is_full(const trp_recorder_t *recorder, const file_t *file, int64_t clock_ns);
 static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint64_t sequence);
+static int close_part(file_t *file);
 static int keep_call(file_t *file, uint64_t call, const trp_frame_t *value);
 static void add_up(trp_recorder_t *recorder, file_t *file);
 static void fail_file(trp_recorder_t *recorder, file_t *file, int error);
@@ -497,6 +499,7 @@ static void put(trp_recorder_t *recorder, file_t *file, const trp_line_t *line,
   if (error == 0 && batch && trp_keep_is_less(&recorder->keep)) {
     uint16_t type = naming ? TRP_RECORD_OUT : line->type;
     int result = trp_keep_some(&recorder->keep, type, file->actor, frames, frame_count);
+    file->left_out = file->left_out || recorder->keep.left_out;
     if (result == 1) {
       trp_frame_t body = {.bytes = recorder->keep.body, .size = recorder->keep.length};
       trp_frame_t *only = &body;
@@ -535,7 +538,7 @@ static bool is_full(const trp_recorder_t *recorder, const file_t *file, int64_t 
 
 /// Goes on in another file, or is done. The oldest part that is too many is removed.
 static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint64_t sequence) {
-  int error = trp_writer_close(&file->writer);
+  int error = close_part(file);
   add_up(recorder, file);
   if (error != 0 || recorder->file_count == 0) {
     file->done = error == 0;
@@ -568,6 +571,20 @@ static int rotate(trp_recorder_t *recorder, file_t *file, int64_t clock_ns, uint
     error = trp_writer_put(&file->writer, head, &file->calls[i].value, 1);
   }
   return error;
+}
+
+/// Of a trace from which nothing was left out, though it was asked for, this is known only now.
+static int close_part(file_t *file) {
+  const uint32_t asked_for = TRP_TRACE_CHOSEN | TRP_TRACE_CUT;
+  uint32_t flags = file->writer.flags;
+  if (file->writer.fd >= 0 && !file->left_out && (flags & asked_for) != 0 &&
+      (flags & ~asked_for) == 0) {
+    int error = trp_writer_set_flags(&file->writer, TRP_TRACE_COMPLETE);
+    if (error != 0) {
+      return error;
+    }
+  }
+  return trp_writer_close(&file->writer);
 }
 
 /// A later part is replayed from main's beginning on, too.
@@ -694,7 +711,7 @@ static void flush(trp_recorder_t *recorder, file_t *file) {
 
 static void end_file(trp_recorder_t *recorder, uint64_t key, file_t *file) {
   flush(recorder, file);
-  note(recorder, trp_writer_close(&file->writer));
+  note(recorder, close_part(file));
   add_up(recorder, file);
   for (file_t **link = &recorder->dirty; *link != NULL; link = &(*link)->next_dirty) {
     if (*link == file) {

@@ -27,6 +27,7 @@ static int put_naming(trp_writer_t *writer, trp_record_head_t head, trp_frame_t 
 static int look_for_hole(trp_writer_t *writer, const trp_record_head_t *head);
 static int put_gap(trp_writer_t *writer, const trp_record_head_t *next);
 static int mark_incomplete(trp_writer_t *writer);
+static int put_header(trp_writer_t *writer);
 static int count(trp_writer_t *writer, uint64_t bytes, int error);
 static int append(trp_writer_t *writer, const void *bytes, size_t length);
 static int write_out(trp_writer_t *writer, const void *bytes, size_t length);
@@ -109,6 +110,12 @@ int trp_writer_flush(trp_writer_t *writer) {
   free(writer->buffer);
   writer->buffer = NULL;
   return 0;
+}
+
+int trp_writer_set_flags(trp_writer_t *writer, uint32_t flags) {
+  writer->flags = flags;
+  int error = put_header(writer);
+  return error == 0 ? 0 : fail(writer, error);
 }
 
 int trp_writer_close(trp_writer_t *writer) {
@@ -260,6 +267,11 @@ static int mark_incomplete(trp_writer_t *writer) {
     return 0;
   }
   writer->flags = (writer->flags & ~(uint32_t)TRP_TRACE_COMPLETE) | TRP_TRACE_LOST;
+  return put_header(writer);
+}
+
+/// Over the one that is there.
+static int put_header(trp_writer_t *writer) {
   uint8_t header[TRP_TRACE_HEADER_SIZE];
   trp_format_header(header, writer->flags, 0);
   ssize_t written = pwrite(writer->fd, header, sizeof header, 0);

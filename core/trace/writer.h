@@ -58,6 +58,9 @@ int trp_writer_skip(trp_writer_t *writer, const trp_record_head_t *head);
 /// What is in the buffer goes out, and the buffer's memory is given back.
 int trp_writer_flush(trp_writer_t *writer);
 
+/// The header says so from here on.
+int trp_writer_set_flags(trp_writer_t *writer, uint32_t flags);
+
 /// Does nothing when it is not open.
 int trp_writer_close(trp_writer_t *writer);
 

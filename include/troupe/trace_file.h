@@ -20,13 +20,16 @@ typedef struct troupe_trace_info {
   uint64_t actor;                      ///< its id
   unsigned format_major, format_minor; ///< of the file
   unsigned version[3];                 ///< of the troupe that wrote it
-  bool complete; ///< it began with the actor and lost nothing: all of it can be replayed
-  bool late;     ///< recording began when the actor ran already
-  bool chosen;   ///< some of its connections only
-  bool cut;      ///< payloads are cut or redacted
-  bool rotated;  ///< an earlier file holds what came before
-  bool lost;     ///< something is missing, or was when it was last written to
-  bool flight;   ///< a flight recorder's file
+  bool
+      complete; ///< it began with the actor and lost nothing: all of it can be replayed. Of one that
+                ///< was to have some connections only, or a part of payloads, that is known at its
+                ///< end
+  bool late;    ///< recording began when the actor ran already
+  bool chosen;  ///< some of its connections only
+  bool cut;     ///< payloads are cut or redacted
+  bool rotated; ///< an earlier file holds what came before
+  bool lost;    ///< something is missing, or was when it was last written to
+  bool flight;  ///< a flight recorder's file
   int stopped; ///< the error because of which recording of it ended (TROUPE_ENOSPC, …); 0: none, or
                ///< not even that could be written
   int64_t clock_ns;    ///< when the actor began

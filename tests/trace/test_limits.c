@@ -214,6 +214,39 @@ static void the_application_changes_what_must_not_be_written(void **state) {
   troupe_trace_free(&trace);
 }
 
+static void what_had_to_leave_nothing_out_is_complete(void **state) {
+  (void)state;
+  const troupe_record_options_t options[] = {
+      {.connection = trp_id_make(1, 1, 7)},
+      {.one_connection_in = 1000000},
+      {.cut_payloads = true, .payload_bytes = 5},
+      {.redact = blank_digits, .redact_context = &(int){0}},
+      {.connection = trp_id_make(1, 1, 7), .file_bytes = 1, .files = 2},
+  };
+  const said_t all[] = {{TRP_KIND(EVENT_MESSAGE), 0, "short", 0}};
+  const said_t less[] = {{TRP_KIND(EVENT_DATA), trp_id_make(1, 1, 9), "a number: 9", 0}};
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+    for (int leaves_out = 0; leaves_out < 2; leaves_out++) {
+      troupe_trace_info_t info;
+      troupe_trace_entry_t entry;
+      trp_tap_t *tap = begin(options[i], "less", false);
+      record_in(tap, 1, all, 1);
+      record_in(tap, 2, leaves_out ? less : all, 1);
+      assert_int_equal(end(&tap, 0).error, 0);
+      bool rotates = options[i].files > 0;
+      troupe_trace_t *trace = open_trace(rotates ? "less-0.part2.trace" : "less-0.trace", &info);
+      assert_int_equal(info.complete, !leaves_out && !rotates);
+      assert_int_equal(info.chosen || info.cut, leaves_out || rotates);
+      read_next(trace, &entry);
+      if (!rotates) {
+        read_message(trace, "message", 0, &entry);
+        check_payload(&entry, "short", "short", false);
+      }
+      troupe_trace_free(&trace);
+    }
+  }
+}
+
 static void one_connection_is_recorded_with_what_is_nobodys(void **state) {
   (void)state;
   const uint64_t server = trp_id_make(1, ACTOR, 1);
@@ -478,6 +511,7 @@ int main(void) {
       trp_test_with(payloads_are_cut_and_keep_length_and_hash, begin_to_count, tear_down),
       trp_test_with(no_byte_of_a_payload_is_in_a_file_without_payloads, begin_to_count, tear_down),
       trp_test_with(the_application_changes_what_must_not_be_written, begin_to_count, tear_down),
+      trp_test_with(what_had_to_leave_nothing_out_is_complete, begin_to_count, tear_down),
       trp_test_with(one_connection_is_recorded_with_what_is_nobodys, begin_to_count, tear_down),
       trp_test_with(a_share_of_connections_is_about_that_share, begin_to_count, tear_down),
       trp_test_with(files_end_at_their_size_and_the_last_ones_stay, begin_to_count, tear_down),
