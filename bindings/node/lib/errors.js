@@ -17,9 +17,9 @@ const prototypes = new Map([Error, RangeError, TypeError].map((Base) => [Base, O
 // An Error of Node's own kind: its stack begins with "TypeError [ERR_…]: …".
 function coded(Base, code, message) {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
+  Reflect.set(Error, 'stackTraceLimit', 0);
   const error = Object.setPrototypeOf(new Base(message), prototypes.get(Base));
-  Error.stackTraceLimit = limit;
+  Reflect.set(Error, 'stackTraceLimit', limit);
   const { name } = error;
   Object.defineProperty(error, 'name', {
     value: `${name} [${code}]`, configurable: true, enumerable: false, writable: true,

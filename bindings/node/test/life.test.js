@@ -145,6 +145,14 @@ same('what is said of an error that nobody listens for', `
     const made = lines.findIndex((line) => line.startsWith("    at "));
     console.log(code, lines.slice(0, made), lines.slice(lines.findIndex((line) => line.startsWith("Emitted"))));
   });`);
+same('errors where what is built in is frozen', `
+for (const where of [{}, { port: -1 }, { port: {} }]) {
+  try {
+    net.connect(where);
+  } catch (error) {
+    console.log(error.name, error.code, error.message, error.stack.split('\\n')[0]);
+  }
+}`, ['--frozen-intrinsics', '--no-warnings']);
 same('promises and ticks run between two events of a socket', `${pair}pair((client, socket) => {
   client.on("data", (data) => {
     console.log(String(data));

@@ -22,10 +22,10 @@ methods.addListener = methods.on;
 // Who is above `callee` in the stack.
 function isAskedBy(file, callee) {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 3; // a class made of ours may have an on() of its own
+  Reflect.set(Error, 'stackTraceLimit', 3); // a class made of ours may have an on() of its own
   const place = {};
   Error.captureStackTrace(place, callee);
-  Error.stackTraceLimit = limit;
+  Reflect.set(Error, 'stackTraceLimit', limit);
   return String(place.stack).includes(file);
 }
 
