@@ -36,25 +36,28 @@ static const int64_t ms_ns = 1000000;
 static const int64_t resolver_idle_ns = 10 * second_ns;
 
 struct trp_handle {
-  uv_poll_t poll;
+  uv_poll_t poll; // its data is whom to tell
   trp_uv_transport_t *transport;
   union {
-    void *owner;             // until it is closed,
-    int64_t linger_until_ns; // and in the transport's list of those that linger
-  } by;
-  trp_path_t *path;     // a listener's file
-  trp_link_t unsettled; // in the transport's list while `armed` may have to change
-  trp_link_t lingering; // in the transport's list after close, while the peer takes the rest
-  int fd;               // -1: closed
-  uint8_t type;         // of trp_fd_type_t
-  uint8_t wanted;       // TRP_READ, TRP_WRITE, TRP_HANGUP
-  uint8_t armed;        // what libuv watches; may be more than is wanted
-  bool watched : 1;     // `poll` was made
-  bool exact : 1;       // something came that is not wanted: watch no more than is wanted
-  bool hung : 1;        // TRP_HANGUP has come
+    trp_path_t *path; // a listener's file
+    struct {
+      int linger_ms;     // after close, for the peer to take the rest and to close; 0: not at all
+      int connect_error; // of the attempt; the kernel tells it once
+    } socket;
+    int64_t linger_until_ns; // while it lingers
+  } has;
+  trp_link_t unsettled;    // in the transport's list while `armed` may have to change
+  trp_link_t in_transport; // in its list of those that are open, or, after close, that linger
+  int fd;                  // -1: closed
+  uint8_t type;            // of trp_fd_type_t
+  uint8_t wanted;          // TRP_READ, TRP_WRITE, TRP_HANGUP
+  uint8_t armed;           // what libuv watches; may be more than is wanted
+  bool watched : 1;        // `poll` was made
+  bool listens : 1;
+  bool lingers : 1;
+  bool exact : 1; // something came that is not wanted: watch no more than is wanted
+  bool hung : 1;  // TRP_HANGUP has come
   bool connecting : 1;
-  int linger_ms;     // after close, for the peer to take the rest and to close, too; 0: not at all
-  int connect_error; // of the attempt; the kernel tells it once
 };
 
 struct trp_uv_transport {
@@ -63,10 +66,10 @@ struct trp_uv_transport {
   uv_timer_t timer, linger_timer;
   uv_async_t resolved;
   trp_resolver_t *resolver;
-  trp_link_t unsettled, lingering, spare; // lists
+  trp_link_t open, unsettled, lingering, spare; // lists
   size_t spare_count;
-  trp_handle_t **by_fd; // all that are open
-  size_t by_fd_size;
+  uint64_t *ours; // a bit for each descriptor that a handle here has
+  size_t ours_words;
   int64_t now_ns; // of this turn; 0: to be asked
   uint64_t activity;
   int has_ipv6; // -1: to be tried
@@ -83,10 +86,15 @@ static void tell_resolved(void *context, void *owner, const trp_resolved_t *resu
 static void wake_for_resolved(void *context);
 static void drain(trp_handle_t *handle);
 static void shut(trp_handle_t *handle, bool reset);
+static void shut_all(trp_link_t *list);
 
 /// The first of a list, or NULL.
 static trp_link_t *first_of(trp_link_t *list) {
   return trp_list_empty(list) ? NULL : list->next;
+}
+
+static trp_handle_t *handle_of(uv_poll_t *poll) {
+  return (trp_handle_t *)(void *)poll;
 }
 
 static trp_uv_transport_t *self_of(trp_transport_t *transport) {
@@ -103,6 +111,7 @@ int trp_uv_transport_new(uv_loop_t *loop, trp_uv_transport_t **transport) {
   made->base.ops = &uv_ops;
   made->loop = loop;
   made->has_ipv6 = -1;
+  trp_list_init(&made->open);
   trp_list_init(&made->unsettled);
   trp_list_init(&made->lingering);
   trp_list_init(&made->spare);
@@ -141,11 +150,8 @@ uint64_t trp_uv_transport_activity(const trp_uv_transport_t *transport) {
 
 int trp_uv_transport_close(trp_uv_transport_t *transport, int64_t deadline_ns) {
   transport->closed = true;
-  for (size_t i = 0; i < transport->by_fd_size; i++) {
-    if (transport->by_fd[i] != NULL) {
-      shut(transport->by_fd[i], false);
-    }
-  }
+  shut_all(&transport->open);
+  shut_all(&transport->lingering);
   int error = trp_resolver_free(&transport->resolver, deadline_ns);
   uv_close((uv_handle_t *)&transport->resolved, NULL);
   uv_close((uv_handle_t *)&transport->timer, NULL);
@@ -165,7 +171,7 @@ void trp_uv_transport_free(trp_uv_transport_t **transport) {
     free(TRP_LIST_ENTRY(link, trp_handle_t, unsettled));
     link = next;
   }
-  free(gone->by_fd);
+  free(gone->ours);
   free(gone);
 }
 
@@ -227,7 +233,7 @@ static trp_handle_t *take_handle(trp_uv_transport_t *self) {
     handle->transport = self;
     handle->fd = -1;
     trp_list_init(&handle->unsettled);
-    trp_list_init(&handle->lingering);
+    trp_list_init(&handle->in_transport);
   }
   return handle;
 }
@@ -243,28 +249,36 @@ static void give_handle_back(trp_handle_t *handle) {
 }
 
 static void on_closed(uv_handle_t *poll) {
-  give_handle_back(poll->data);
+  give_handle_back(handle_of((uv_poll_t *)poll));
+}
+
+/// The word of `ours` with the descriptor's bit; NULL: there is none yet.
+static uint64_t *word_of(const trp_uv_transport_t *self, int fd) {
+  size_t word = (size_t)fd / 64;
+  return word < self->ours_words ? &self->ours[word] : NULL;
+}
+
+static uint64_t bit_of(int fd) {
+  return UINT64_C(1) << ((unsigned)fd % 64);
 }
 
 /// Gives the handle its descriptor. TROUPE_ENOMEM: it was not given.
 static int attach(trp_handle_t *handle, int fd, trp_fd_type_t type) {
   trp_uv_transport_t *self = handle->transport;
-  if ((size_t)fd >= self->by_fd_size) {
-    size_t size = self->by_fd_size == 0 ? 64 : self->by_fd_size * 2;
-    while (size <= (size_t)fd) {
-      size *= 2;
-    }
-    trp_handle_t **grown = realloc(self->by_fd, size * sizeof(trp_handle_t *));
+  if (word_of(self, fd) == NULL) {
+    size_t words = ((size_t)fd / 64 + 1) * 2;
+    uint64_t *grown = realloc(self->ours, words * sizeof *grown);
     if (grown == NULL) {
       return TROUPE_ENOMEM;
     }
-    memset(grown + self->by_fd_size, 0, (size - self->by_fd_size) * sizeof(trp_handle_t *));
-    self->by_fd = grown;
-    self->by_fd_size = size;
+    memset(grown + self->ours_words, 0, (words - self->ours_words) * sizeof *grown);
+    self->ours = grown;
+    self->ours_words = words;
   }
   handle->fd = fd;
   handle->type = (uint8_t)type;
-  self->by_fd[fd] = handle;
+  *word_of(self, fd) |= bit_of(fd);
+  trp_list_append(&self->open, &handle->in_transport);
   return 0;
 }
 
@@ -272,11 +286,11 @@ static int attach(trp_handle_t *handle, int fd, trp_fd_type_t type) {
 static void detach(trp_handle_t *handle) {
   trp_uv_transport_t *self = handle->transport;
   if (handle->fd >= 0) {
-    self->by_fd[handle->fd] = NULL;
+    *word_of(self, handle->fd) &= ~bit_of(handle->fd);
     handle->fd = -1;
   }
   trp_list_remove(&handle->unsettled);
-  trp_list_remove(&handle->lingering);
+  trp_list_remove(&handle->in_transport);
   if (handle->watched) {
     uv_close((uv_handle_t *)&handle->poll, on_closed);
   } else {
@@ -286,8 +300,7 @@ static void detach(trp_handle_t *handle) {
 
 static void shut(trp_handle_t *handle, bool reset) {
   int fd = handle->fd;
-  trp_path_t *path = handle->path;
-  handle->path = NULL;
+  trp_path_t *path = handle->listens ? handle->has.path : NULL;
   detach(handle);
   if (reset) {
     trp_fd_reset(fd);
@@ -297,13 +310,18 @@ static void shut(trp_handle_t *handle, bool reset) {
   trp_path_remove(&path);
 }
 
+static void shut_all(trp_link_t *list) {
+  for (trp_link_t *link; (link = trp_list_take(list)) != NULL;) {
+    shut(TRP_LIST_ENTRY(link, trp_handle_t, in_transport), false);
+  }
+}
+
 static int watch(trp_handle_t *handle) {
   if (handle->watched) {
     return 0;
   }
   int error = uv_poll_init(handle->transport->loop, &handle->poll, handle->fd);
   if (error == 0) {
-    handle->poll.data = handle;
     handle->watched = true;
   }
   return error;
@@ -375,7 +393,7 @@ static unsigned mask_of(int events) {
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
-  trp_handle_t *handle = poll->data;
+  trp_handle_t *handle = handle_of(poll);
   trp_uv_transport_t *self = handle->transport;
   unsigned came = mask_of(events);
   if (status < 0) {
@@ -395,10 +413,10 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     handle->hung = true;
   }
   self->activity++;
-  if (trp_list_holds(&handle->lingering)) {
+  if (handle->lingers) {
     drain(handle);
   } else {
-    self->base.callbacks.ready(self->base.context, handle->by.owner, told);
+    self->base.callbacks.ready(self->base.context, poll->data, told);
   }
 }
 
@@ -422,7 +440,8 @@ static int listen_on(trp_transport_t *transport, const trp_listen_spec_t *spec,
   if (error != 0) {
     goto no_memory;
   }
-  made->path = path;
+  made->listens = true;
+  made->has.path = path;
   *handle = made;
   return 0;
 no_memory:
@@ -468,7 +487,8 @@ static int adopt(trp_transport_t *transport, int fd, trp_fd_kind_t *kind, trp_ha
   if (fd < 0) {
     return TROUPE_EBADF;
   }
-  if ((size_t)fd < self->by_fd_size && self->by_fd[fd] != NULL) {
+  const uint64_t *word = word_of(self, fd);
+  if (word != NULL && (*word & bit_of(fd)) != 0) {
     return TROUPE_EEXIST;
   }
   int error = take_over(self, fd, kind, handle);
@@ -559,12 +579,13 @@ no_socket:
 static int connected(trp_transport_t *transport, trp_handle_t *handle) {
   (void)transport;
   if (!handle->connecting) {
-    return handle->connect_error;
+    return handle->has.socket.connect_error;
   }
-  int error = handle->connect_error != 0 ? handle->connect_error : trp_fd_connected(handle->fd);
+  int error = handle->has.socket.connect_error != 0 ? handle->has.socket.connect_error
+                                                    : trp_fd_connected(handle->fd);
   if (error != TROUPE_EALREADY) {
     handle->connecting = false;
-    handle->connect_error = error;
+    handle->has.socket.connect_error = error;
   }
   return error;
 }
@@ -593,7 +614,7 @@ static int pending_error(trp_transport_t *transport, trp_handle_t *handle) {
   (void)transport;
   int error = trp_fd_error(handle->fd);
   if (handle->connecting && error != 0) {
-    handle->connect_error = error; // connected() has still to tell it
+    handle->has.socket.connect_error = error; // connected() has still to tell it
   }
   return error;
 }
@@ -609,7 +630,7 @@ static int reset(trp_transport_t *transport, trp_handle_t *handle) {
 
 static void set_owner(trp_transport_t *transport, trp_handle_t *handle, void *owner) {
   (void)transport;
-  handle->by.owner = owner;
+  handle->poll.data = owner;
 }
 
 static bool is_tcp(trp_transport_t *transport, trp_handle_t *handle) {
@@ -634,7 +655,9 @@ static int set_option(trp_transport_t *transport, trp_handle_t *handle, trp_opti
                       int value) {
   (void)transport;
   if (option == TRP_OPTION_LINGER_CLOSE) {
-    handle->linger_ms = value;
+    if (!handle->listens) {
+      handle->has.socket.linger_ms = value;
+    }
     return 0;
   }
   return handle->type == TRP_FD_TCP ? trp_fd_set_option(handle->fd, option, value) : 0;
@@ -656,21 +679,24 @@ static void drain(trp_handle_t *handle) {
 
 static bool begin_to_linger(trp_handle_t *handle) {
   trp_uv_transport_t *self = handle->transport;
-  if (handle->linger_ms == 0 || handle->type == TRP_FD_PIPE || handle->connecting ||
-      shutdown(handle->fd, SHUT_WR) != 0 || want(&self->base, handle, TRP_READ) != 0) {
+  if (handle->listens || handle->has.socket.linger_ms == 0 || handle->type == TRP_FD_PIPE ||
+      handle->connecting || shutdown(handle->fd, SHUT_WR) != 0 ||
+      want(&self->base, handle, TRP_READ) != 0) {
     return false;
   }
-  handle->by.linger_until_ns = now(&self->base) + handle->linger_ms * ms_ns;
+  trp_list_remove(&handle->in_transport);
+  handle->lingers = true;
+  handle->has.linger_until_ns = now(&self->base) + handle->has.socket.linger_ms * ms_ns;
   // In the order of their times; they mostly have the same limit, so its place is near the end.
   trp_link_t *after = self->lingering.previous;
   while (after != &self->lingering &&
-         TRP_LIST_ENTRY(after, trp_handle_t, lingering)->by.linger_until_ns >
-             handle->by.linger_until_ns) {
+         TRP_LIST_ENTRY(after, trp_handle_t, in_transport)->has.linger_until_ns >
+             handle->has.linger_until_ns) {
     after = after->previous;
   }
-  trp_list_append(after->next, &handle->lingering);
-  if (self->lingering.next == &handle->lingering) {
-    start_timer(self, &self->linger_timer, on_linger_timer, handle->by.linger_until_ns);
+  trp_list_append(after->next, &handle->in_transport);
+  if (self->lingering.next == &handle->in_transport) {
+    start_timer(self, &self->linger_timer, on_linger_timer, handle->has.linger_until_ns);
   }
   return true;
 }
@@ -687,9 +713,9 @@ static void on_linger_timer(uv_timer_t *timer) {
   self->now_ns = 0;
   trp_link_t *link = self->lingering.next;
   while (link != &self->lingering) {
-    trp_handle_t *handle = TRP_LIST_ENTRY(link, trp_handle_t, lingering);
-    if (handle->by.linger_until_ns > now(&self->base)) {
-      start_timer(self, timer, on_linger_timer, handle->by.linger_until_ns);
+    trp_handle_t *handle = TRP_LIST_ENTRY(link, trp_handle_t, in_transport);
+    if (handle->has.linger_until_ns > now(&self->base)) {
+      start_timer(self, timer, on_linger_timer, handle->has.linger_until_ns);
       return;
     }
     link = link->next;
