@@ -3,6 +3,7 @@
 
 #include "actors/net/dealing.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <troupe/error.h>
@@ -14,9 +15,11 @@
 typedef struct {
   trp_member_t *member;
   trp_peer_t *peer;
-  uint8_t family, bytes[16]; // of its peer
+  uint8_t family;  // of its peer, and
+  uint8_t bytes[]; // as many as an address of that family has
 } dealt_t;
 
+static size_t address_size(uint8_t family);
 static dealt_t *remember(trp_member_t *member, uint64_t id, const troupe_address_t *remote);
 static void forget(trp_net_t *net, uint64_t id, dealt_t *dealt);
 static Troupe__Wire__Take *make_take(trp_member_t *member, trp_handle_t *handle,
@@ -67,15 +70,20 @@ bool trp_deal_known(trp_member_t *member, uint64_t id, const troupe_address_t *r
 }
 
 static dealt_t *remember(trp_member_t *member, uint64_t id, const troupe_address_t *remote) {
-  dealt_t *dealt = calloc(1, sizeof *dealt);
+  size_t size = address_size(remote->family);
+  dealt_t *dealt = calloc(1, offsetof(dealt_t, bytes) + size);
   if (dealt == NULL || trp_map_put(&member->net->dealt, id, dealt) != 0) {
     free(dealt);
     return NULL;
   }
   dealt->member = member;
   dealt->family = remote->family;
-  memcpy(dealt->bytes, remote->bytes, sizeof dealt->bytes);
+  memcpy(dealt->bytes, remote->bytes, size);
   return dealt;
+}
+
+static size_t address_size(uint8_t family) {
+  return family == TROUPE_FAMILY_IPV6 ? 16 : family == TROUPE_FAMILY_IPV4 ? 4 : 0;
 }
 
 static void forget(trp_net_t *net, uint64_t id, dealt_t *dealt) {
@@ -133,7 +141,7 @@ void trp_dealt_count_peers(trp_member_t *member) {
     dealt_t *dealt = value;
     if (dealt->member == member) {
       troupe_address_t remote = {.family = dealt->family};
-      memcpy(remote.bytes, dealt->bytes, sizeof remote.bytes);
+      memcpy(remote.bytes, dealt->bytes, address_size(dealt->family));
       trp_member_uncount_peer(member, &dealt->peer);
       // Without memory, this one goes uncounted.
       (void)trp_member_count_peer(member, &dealt->peer, &remote);
