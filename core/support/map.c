@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <troupe/error.h>
 
-enum { FIRST_CAPACITY_LOG2 = 4 };
+enum { FIRST_CAPACITY = 16 };
 
 static size_t home(const trp_map_t *map, uint64_t key);
+static size_t after(const trp_map_t *map, size_t index);
+static size_t distance(const trp_map_t *map, size_t from, size_t to);
 static int grow(trp_map_t *map);
 static void place(trp_map_t *map, uint64_t key, void *value);
 
@@ -26,7 +28,7 @@ void *trp_map_get(const trp_map_t *map, uint64_t key) {
   if (map->count == 0) {
     return NULL;
   }
-  for (size_t i = home(map, key); map->slots[i].value != NULL; i = (i + 1) & (map->capacity - 1)) {
+  for (size_t i = home(map, key); map->slots[i].value != NULL; i = after(map, i)) {
     if (map->slots[i].key == key) {
       return map->slots[i].value;
     }
@@ -36,8 +38,7 @@ void *trp_map_get(const trp_map_t *map, uint64_t key) {
 
 int trp_map_put(trp_map_t *map, uint64_t key, void *value) {
   if (map->count > 0) {
-    for (size_t i = home(map, key); map->slots[i].value != NULL;
-         i = (i + 1) & (map->capacity - 1)) {
+    for (size_t i = home(map, key); map->slots[i].value != NULL; i = after(map, i)) {
       if (map->slots[i].key == key) {
         map->slots[i].value = value;
         return 0;
@@ -60,19 +61,17 @@ void *trp_map_remove(trp_map_t *map, uint64_t key) {
   if (map->count == 0) {
     return NULL;
   }
-  size_t mask = map->capacity - 1;
   size_t hole = home(map, key);
   while (map->slots[hole].value != NULL && map->slots[hole].key != key) {
-    hole = (hole + 1) & mask;
+    hole = after(map, hole);
   }
   void *removed = map->slots[hole].value;
   if (removed == NULL) {
     return NULL;
   }
-  for (size_t i = (hole + 1) & mask; map->slots[i].value != NULL; i = (i + 1) & mask) {
+  for (size_t i = after(map, hole); map->slots[i].value != NULL; i = after(map, i)) {
     // An entry may move back into the hole if its home is not between the hole and itself.
-    size_t distance = (i - home(map, map->slots[i].key)) & mask;
-    if (distance >= ((i - hole) & mask)) {
+    if (distance(map, home(map, map->slots[i].key), i) >= distance(map, hole, i)) {
       map->slots[hole] = map->slots[i];
       hole = i;
     }
@@ -97,13 +96,29 @@ bool trp_map_iterate(const trp_map_t *map, size_t *cursor, uint64_t *key, void *
   return false;
 }
 
+/// The upper half of the product, as a fraction of the capacity.
 static size_t home(const trp_map_t *map, uint64_t key) {
-  return (size_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> map->shift);
+  uint64_t fraction = (key * UINT64_C(0x9E3779B97F4A7C15)) >> 32;
+  return (size_t)((fraction * map->capacity) >> 32);
 }
 
+static size_t after(const trp_map_t *map, size_t index) {
+  return index + 1 == map->capacity ? 0 : index + 1;
+}
+
+/// How many slots behind `from`, round the end.
+static size_t distance(const trp_map_t *map, size_t from, size_t to) {
+  return to >= from ? to - from : to + map->capacity - from;
+}
+
+/// By half: where each of many actors has a map of its sockets, and each of many I/O actors one of
+/// all of theirs, empty slots are a good part of what a connection costs.
 static int grow(trp_map_t *map) {
-  unsigned bits = map->capacity == 0 ? FIRST_CAPACITY_LOG2 : 64 - map->shift + 1;
-  trp_map_t larger = {.capacity = (size_t)1 << bits, .shift = 64 - bits, .count = map->count};
+  size_t capacity = map->capacity == 0 ? FIRST_CAPACITY : map->capacity + map->capacity / 2;
+  if (capacity > UINT32_MAX) {
+    return TROUPE_ENOMEM;
+  }
+  trp_map_t larger = {.capacity = capacity, .count = map->count};
   larger.slots = calloc(larger.capacity, sizeof *larger.slots);
   if (larger.slots == NULL) {
     return TROUPE_ENOMEM;
@@ -121,7 +136,7 @@ static int grow(trp_map_t *map) {
 static void place(trp_map_t *map, uint64_t key, void *value) {
   size_t i = home(map, key);
   while (map->slots[i].value != NULL) {
-    i = (i + 1) & (map->capacity - 1);
+    i = after(map, i);
   }
   map->slots[i] = (trp_map_slot_t){.key = key, .value = value};
 }

@@ -16,9 +16,8 @@ typedef struct trp_map_slot {
 
 typedef struct trp_map {
   trp_map_slot_t *slots;
-  size_t capacity; // a power of two, or 0 before the first put
+  size_t capacity; // 0 before the first put
   size_t count;
-  unsigned shift; // 64 - log2(capacity)
 } trp_map_t;
 
 /// Takes no memory. A zeroed map is an empty one, too.
