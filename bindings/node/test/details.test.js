@@ -105,6 +105,16 @@ compare('details', {
     await closed(client);
     note(listed(client));
   },
+  async 'connect() while it connects'({ note, net, listen }) {
+    const { server, port } = await listen({}, (socket) => socket.on('error', () => {}).resume());
+    const client = net.connect(port, '127.0.0.1');
+    client.on('connectionAttempt', (address, to, family) => note('attempt', address, to === port, family));
+    client.on('error', ({ code, syscall, address, port: to }) => note(code, syscall, address, to === port));
+    client.on('close', (hadError) => note('close', hadError));
+    client.connect(port, '127.0.0.1');
+    await closed(client);
+    server.close();
+  },
   async 'an observer of connections'({ note, pair }) {
     const { PerformanceEntry, PerformanceObserver } = require('node:perf_hooks');
     const { host, port } = await new Promise((resolve) => {

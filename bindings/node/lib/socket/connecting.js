@@ -85,15 +85,19 @@ function makeConnect(listeners) {
 
 // A second connect() while the first goes on fails, and takes the first along.
 function connectAgain(socket, options) {
-  if (socket.connecting) {
-    const host = options.path || `${options.host || 'localhost'}:${options.port}`;
-    const error = system(-114, 'EALREADY', 'connect', `connect EALREADY ${host} - Local (undefined:undefined)`);
-    error.address = options.path || options.host || 'localhost';
-    if (options.port) {
-      error.port = +options.port;
-    }
-    socket.destroy(error);
+  if (!socket.connecting) {
+    return;
   }
+  const { path, host = 'localhost', port } = options;
+  if (!path && native.isIP(`${host}`)) {
+    socket.emit('connectionAttempt', host, +port, native.isIP(`${host}`));
+  }
+  const error = system(-114, 'EALREADY', 'connect', `connect EALREADY ${path || `${host}:${port}`} - Local (undefined:undefined)`);
+  error.address = path || host;
+  if (port) {
+    error.port = +port;
+  }
+  socket.destroy(error);
 }
 
 function found(socket, handle, error, to) {
