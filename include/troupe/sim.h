@@ -90,8 +90,9 @@ typedef struct troupe_sim_recording {
   troupe_main_fn main; ///< of the actor that was recorded
   void *argument;      ///< as of troupe_replay(); NULL: the trace's copy, if it has one
   /// So many events are replayed: the lines with "<-" of `troupe trace dump`, which troupe_replay()
-  /// counts, too. 0: none, unless there is `until`. With more than the trace has, all. A socket's close that an
-  /// event brings about at once is not cut off from it.
+  /// counts, too. 0: none, unless there is `until`. With more than the trace has, all; where the actor has
+  /// ended before so many, nothing is left to go on, and the run fails. A socket's close that an event brings
+  /// about at once is not cut off from it.
   uint64_t events;
   /// True: the actor is replayed no further than to before this event. NULL: `events` alone decides.
   bool (*until)(const troupe_trace_entry_t *event, void *context);
