@@ -19,7 +19,7 @@
 
 static int64_t deadline_after(int limit_ms);
 static int wait_for(int fd, short events, int64_t deadline_ms);
-static int new_socket(int family);
+static int new_client_socket(int family);
 static int connect_to(int fd, const struct sockaddr *address, socklen_t size, int limit_ms);
 static int listen_on(const struct sockaddr *address, socklen_t size);
 static int port_of(int fd, int *port);
@@ -34,8 +34,8 @@ int trp_test_connect_tcp(const char *host, int port, int limit_ms) {
   socklen_t size;
   int error = tcp_address(host, port, &address, &size);
   return error != 0 ? error
-                    : connect_to(new_socket(address.ss_family), (const struct sockaddr *)&address,
-                                 size, limit_ms);
+                    : connect_to(new_client_socket(address.ss_family),
+                                 (const struct sockaddr *)&address, size, limit_ms);
 }
 
 int trp_test_connect_tcp_from(const char *from, const char *host, int port, int limit_ms) {
@@ -49,7 +49,7 @@ int trp_test_connect_tcp_from(const char *from, const char *host, int port, int 
   if (error != 0) {
     return error;
   }
-  int fd = new_socket(local.ss_family);
+  int fd = new_client_socket(local.ss_family);
   if (fd >= 0 && (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) != 0 ||
                   bind(fd, (const struct sockaddr *)&local, local_size) != 0)) {
     error = -errno;
@@ -63,9 +63,9 @@ int trp_test_connect_unix(const char *path, size_t length, int limit_ms) {
   struct sockaddr_un address;
   socklen_t size;
   int error = unix_address(path, length, &address, &size);
-  return error != 0
-             ? error
-             : connect_to(new_socket(AF_UNIX), (const struct sockaddr *)&address, size, limit_ms);
+  return error != 0 ? error
+                    : connect_to(new_client_socket(AF_UNIX), (const struct sockaddr *)&address,
+                                 size, limit_ms);
 }
 
 int trp_test_listen_tcp(const char *host, int *port) {
@@ -210,7 +210,7 @@ static int wait_for(int fd, short events, int64_t deadline_ms) {
   }
 }
 
-static int new_socket(int family) {
+static int new_client_socket(int family) {
   int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   return fd < 0 ? -errno : fd;
 }
