@@ -10,6 +10,7 @@
 
 #include "actors/net/owners.h"
 #include "actors/net/stream.h"
+#include "core/net/ip.h"
 
 /// What is known here of a connection that lives elsewhere.
 typedef struct {
@@ -19,7 +20,6 @@ typedef struct {
   uint8_t bytes[]; // as many as an address of that family has
 } dealt_t;
 
-static size_t address_size(uint8_t family);
 static dealt_t *remember(trp_member_t *member, uint64_t id, const troupe_address_t *remote);
 static void forget(trp_net_t *net, uint64_t id, dealt_t *dealt);
 static Troupe__Wire__Take *make_take(trp_member_t *member, trp_handle_t *handle,
@@ -70,7 +70,7 @@ bool trp_deal_known(trp_member_t *member, uint64_t id, const troupe_address_t *r
 }
 
 static dealt_t *remember(trp_member_t *member, uint64_t id, const troupe_address_t *remote) {
-  size_t size = address_size(remote->family);
+  size_t size = trp_ip_size(remote->family);
   dealt_t *dealt = calloc(1, offsetof(dealt_t, bytes) + size);
   if (dealt == NULL || trp_map_put(&member->net->dealt, id, dealt) != 0) {
     free(dealt);
@@ -80,10 +80,6 @@ static dealt_t *remember(trp_member_t *member, uint64_t id, const troupe_address
   dealt->family = remote->family;
   memcpy(dealt->bytes, remote->bytes, size);
   return dealt;
-}
-
-static size_t address_size(uint8_t family) {
-  return family == TROUPE_FAMILY_IPV6 ? 16 : family == TROUPE_FAMILY_IPV4 ? 4 : 0;
 }
 
 static void forget(trp_net_t *net, uint64_t id, dealt_t *dealt) {
@@ -141,7 +137,7 @@ void trp_dealt_count_peers(trp_member_t *member) {
     dealt_t *dealt = value;
     if (dealt->member == member) {
       troupe_address_t remote = {.family = dealt->family};
-      memcpy(remote.bytes, dealt->bytes, address_size(dealt->family));
+      memcpy(remote.bytes, dealt->bytes, trp_ip_size(dealt->family));
       trp_member_uncount_peer(member, &dealt->peer);
       // Without memory, this one goes uncounted.
       (void)trp_member_count_peer(member, &dealt->peer, &remote);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/net/ip.h"
+
 static const char *put_address_text(trp_out_t *out, const troupe_address_t *address);
 
 Troupe__Wire__Error *trp_put_error(trp_out_t *out, const trp_failure_t *failure) {
@@ -58,24 +60,8 @@ bool trp_same_address(const troupe_address_t *a, const troupe_address_t *b) {
   if (a->family == TROUPE_FAMILY_UNIX) {
     return a->path_length == b->path_length && memcmp(a->path, b->path, a->path_length) == 0;
   }
-  size_t length = a->family == TROUPE_FAMILY_IPV4 ? 4 : 16;
   return a->port == b->port && a->scope_id == b->scope_id &&
-         memcmp(a->bytes, b->bytes, length) == 0;
-}
-
-bool trp_ip_bytes(const troupe_address_t *address, uint8_t bytes[16]) {
-  static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-  switch (address->family) {
-  case TROUPE_FAMILY_IPV4:
-    memcpy(bytes, mapped, sizeof mapped);
-    memcpy(bytes + sizeof mapped, address->bytes, 4);
-    return true;
-  case TROUPE_FAMILY_IPV6:
-    memcpy(bytes, address->bytes, 16);
-    return true;
-  default:
-    return false;
-  }
+         memcmp(a->bytes, b->bytes, trp_ip_size(a->family)) == 0;
 }
 
 uint64_t trp_ip_hash(const uint8_t bytes[16]) {

@@ -31,9 +31,6 @@ troupe_address_t trp_any_address(uint8_t family, uint16_t port);
 /// Whether both name the same place to listen at: ports included, flow labels not.
 bool trp_same_address(const troupe_address_t *a, const troupe_address_t *b);
 
-/// The IP address alone in 16 bytes, IPv4 as ::ffff:a.b.c.d. False: it has none.
-bool trp_ip_bytes(const troupe_address_t *address, uint8_t bytes[16]);
-
 /// Spreads 16 bytes over 64 bits; not against an attacker, who gains nothing.
 uint64_t trp_ip_hash(const uint8_t bytes[16]);
 

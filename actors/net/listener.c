@@ -8,6 +8,7 @@
 #include "actors/net/details.h"
 #include "actors/net/member.h"
 #include "actors/net/owners.h"
+#include "core/net/ip.h"
 #include "core/support/array.h"
 #include "core/support/assert.h"
 
@@ -331,7 +332,7 @@ static bool accept_one(trp_listener_t *listener, int *error) {
 static void place(trp_listener_t *listener, trp_placement_verdict_t verdict, trp_handle_t *handle,
                   const troupe_address_t *remote, bool certain) {
   uint8_t bytes[16];
-  uint64_t hash = trp_ip_bytes(remote, bytes) ? trp_ip_hash(bytes) : 0;
+  uint64_t hash = trp_ip_from_address(remote, bytes) != 0 ? trp_ip_hash(bytes) : 0;
   size_t cursor = listener->cursor;
   trp_member_t *member = member_at(listener,
                                    trp_placement_pick(listener->policy, listener->places,

@@ -64,7 +64,7 @@ static bool is_unix(const troupe_address_t *address) {
 
 static bool is_wildcard(const troupe_address_t *address) {
   static const uint8_t zero[16];
-  return memcmp(address->bytes, zero, address->family == TROUPE_FAMILY_IPV6 ? 16 : 4) == 0;
+  return memcmp(address->bytes, zero, trp_ip_size(address->family)) == 0;
 }
 
 static bool same_path(const troupe_address_t *a, const troupe_address_t *b) {

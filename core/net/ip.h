@@ -6,6 +6,11 @@
 #include <troupe/address.h>
 #include <troupe/ip.h>
 
+/// How many bytes an address of `family` has: 4, 16, or 0 for one that is not IP.
+static inline size_t trp_ip_size(int family) {
+  return family == TROUPE_FAMILY_IPV6 ? 16 : family == TROUPE_FAMILY_IPV4 ? 4 : 0;
+}
+
 /// Reads what troupe_is_ip() takes; the zone is dropped. Does not block, unlike
 /// troupe_address_parse(), which asks the system for the number of the interface. Returns 6, 4, or
 /// 0 with `bytes` left as they were.

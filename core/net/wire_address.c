@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/net/ip.h"
+
 static size_t length_of(const troupe_address_t *address);
 
 bool trp_address_from_wire(troupe_address_t *address, const Troupe__Wire__Address *wire) {
@@ -14,7 +16,7 @@ bool trp_address_from_wire(troupe_address_t *address, const Troupe__Wire__Addres
   switch (wire->family) {
   case TROUPE_FAMILY_IPV4:
   case TROUPE_FAMILY_IPV6:
-    if (length != (wire->family == TROUPE_FAMILY_IPV4 ? 4U : 16U) || wire->port > UINT16_MAX) {
+    if (length != trp_ip_size((int)wire->family) || wire->port > UINT16_MAX) {
       return false;
     }
     memcpy(address->bytes, wire->bytes.data, length);
@@ -89,14 +91,6 @@ int trp_address_take(troupe_address_t *address, const troupe_address_t *given) {
 }
 
 static size_t length_of(const troupe_address_t *address) {
-  switch (address->family) {
-  case TROUPE_FAMILY_IPV4:
-    return 4;
-  case TROUPE_FAMILY_IPV6:
-    return 16;
-  case TROUPE_FAMILY_UNIX:
-    return address->path_length;
-  default:
-    return 0;
-  }
+  return address->family == TROUPE_FAMILY_UNIX ? address->path_length
+                                               : trp_ip_size(address->family);
 }

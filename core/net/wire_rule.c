@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/net/ip.h"
 #include "core/net/wire_address.h"
 
 /// A rule with its addresses, in one piece of memory.
@@ -46,7 +47,7 @@ static void fill_address(Troupe__Wire__Address *wire, uint8_t bytes[16], int fam
                          const uint8_t address[16]) {
   *wire = (Troupe__Wire__Address)TROUPE__WIRE__ADDRESS__INIT;
   wire->family = (uint32_t)family;
-  wire->bytes.len = family == TROUPE_FAMILY_IPV4 ? 4 : 16;
+  wire->bytes.len = trp_ip_size(family);
   memcpy(bytes, address + 16 - wire->bytes.len, wire->bytes.len);
   wire->bytes.data = bytes;
 }
