@@ -412,6 +412,9 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   if ((told & TRP_HANGUP) != 0) {
     handle->hung = true;
   }
+  if (status < 0 && (told & TRP_READ) != 0) {
+    told |= TRP_BROKEN;
+  }
   self->activity++;
   if (handle->lingers) {
     drain(handle);

@@ -30,6 +30,7 @@ void trp_options_merge(trp_socket_options_t *into, const Troupe__Wire__Options *
     into->write_stall_deadline_ms = from->write_stall_deadline_ms;
   }
   into->pause |= from->pause;
+  into->reset_ends |= from->reset_ends;
 }
 
 void trp_options_put(const trp_socket_options_t *from, Troupe__Wire__Options *into) {
@@ -45,6 +46,7 @@ void trp_options_put(const trp_socket_options_t *from, Troupe__Wire__Options *in
   into->first_byte_deadline_ms = from->first_byte_deadline_ms;
   into->write_stall_deadline_ms = from->write_stall_deadline_ms;
   into->pause = from->pause;
+  into->reset_ends = from->reset_ends;
 }
 
 void trp_options_apply(const trp_socket_options_t *options, trp_transport_t *transport,

@@ -8,7 +8,7 @@
 /// Zeroed: nothing set.
 typedef struct trp_socket_options {
   uint8_t no_delay, keep_alive, linger_close; // of Troupe__Wire__Choice
-  bool pause;
+  bool pause, reset_ends;
   uint32_t keep_alive_delay_s;
   uint32_t timeout_ms;
   uint32_t linger_ms;

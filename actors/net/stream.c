@@ -31,7 +31,7 @@ static bool tell_close(trp_stream_t *stream);
 static void start(trp_stream_t *stream, trp_handle_t *handle, unsigned wanted);
 static void pump(trp_stream_t *stream);
 static int write_queue(trp_stream_t *stream);
-static void read_some(trp_stream_t *stream);
+static void read_some(trp_stream_t *stream, bool broken);
 static void look_at_hangup(trp_stream_t *stream);
 static void update_want(trp_stream_t *stream);
 static void write_command(trp_stream_t *stream, const trp_command_t *command);
@@ -415,10 +415,11 @@ void trp_streams_flush(trp_net_t *net) {
 // ---- Events of the transport ----
 
 void trp_stream_ready(trp_stream_t *stream, unsigned mask) {
+  bool broken = (mask & TRP_BROKEN) != 0;
   mask &= stream->wanted;
   // Reading comes first: of a reset that meets a write that waits, Node tells "read ECONNRESET".
   if (mask & TRP_READ) {
-    read_some(stream);
+    read_some(stream, broken);
   }
   if (mask & TRP_HANGUP && stream->state != TRP_STREAM_CLOSED) {
     look_at_hangup(stream);
@@ -433,8 +434,8 @@ void trp_stream_ready(trp_stream_t *stream, unsigned mask) {
   }
 }
 
-/// One read, straight into the batch of the owner.
-static void read_some(trp_stream_t *stream) {
+/// One read, straight into the batch of the owner. `broken`: an error is behind what there is.
+static void read_some(trp_stream_t *stream, bool broken) {
   trp_net_t *net = stream->net;
   trp_owner_t *owner = stream->owner;
   if (trp_owner_window_is_full(owner)) {
@@ -467,7 +468,8 @@ static void read_some(trp_stream_t *stream) {
     trp_stream_fail_with(stream, TROUPE_ENOMEM, "read");
     return;
   }
-  ssize_t length = net->ops->read(net->transport, stream->handle, bytes, room < most ? room : most);
+  size_t asked = room < most ? room : most;
+  ssize_t length = net->ops->read(net->transport, stream->handle, bytes, asked);
   if (length <= 0) {
     trp_out_undo(&owner->out);
     if (length == 0) {
@@ -492,6 +494,10 @@ static void read_some(trp_stream_t *stream) {
   stream->sent_cost += cost;
   owner->sent_cost += cost;
   trp_stream_note_activity(stream);
+  if (broken && stream->options.reset_ends && (size_t)length < asked) {
+    step(stream, TRP_STREAM_FIN_RECEIVED, NULL); // that was all
+    return;
+  }
   if (trp_stream_credit_left(stream) < TRP_READ_MINIMUM + TRP_EVENT_COST) {
     stream->stopped = stream->grows = true;
   }
@@ -550,8 +556,8 @@ static void update_want(trp_stream_t *stream) {
   if (trp_stream_receives(stream->state) && !stream->frozen && !stream->held) {
     if (!stream->paused && !stream->stopped && !stream->stalled) {
       mask = TRP_READ;
-    } else if (!stream->hangup_seen) {
-      mask = TRP_HANGUP;
+    } else if (stream->paused && !stream->hangup_seen) {
+      mask = TRP_HANGUP; // of one that only waits for its actor, what the kernel has is read first
     }
   }
   if (!trp_writes_empty(&stream->writes)) {

@@ -23,6 +23,7 @@ enum {
                   // says how
   TRP_HANGUP = 4, // an error or the peer's FIN, for handles that are not read from. May come once
                   // only.
+  TRP_BROKEN = 8, // comes along with TRP_READ: behind what can be read there is an error
 };
 
 /// What a look-up found. `error` is 0 or TROUPE_ENOTFOUND, TROUPE_EAI_….

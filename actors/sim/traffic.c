@@ -229,6 +229,9 @@ unsigned trp_network_ready(const trp_handle_t *handle) {
     mask = (in->readable > 0 || ends ? TRP_READ : 0U) |
            (broken || out->length - out->readable < out->send_limit ? TRP_WRITE : 0U) |
            (ends && !handle->hangup_told ? TRP_HANGUP : 0U);
+    if (broken && (mask & handle->wanted & TRP_READ) != 0) {
+      return (mask & handle->wanted) | TRP_BROKEN;
+    }
   }
   return mask & handle->wanted;
 }

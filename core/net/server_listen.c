@@ -327,6 +327,7 @@ static Troupe__Wire__Options *make_options(const listening_t *listening, trp_out
   options->keep_alive_initial_delay_s = from->keep_alive_initial_delay_ms / 1000;
   options->allow_half_open = choice_of(from->allow_half_open ? TROUPE_ON : TROUPE_OFF);
   options->pause = from->pause_on_connect;
+  options->reset_ends = from->reset_ends;
   trp_listening_put_limits(listening, options);
   if (trp_deadlines_any(&from->deadlines)) {
     trp_deadlines_put(&from->deadlines, options);

@@ -108,6 +108,7 @@ int trp_socket_make(const troupe_socket_options_t *options,
   socket->context = context;
   socket->allow_half_open = options->allow_half_open;
   socket->paused = options->paused;
+  socket->reset_ends = options->reset_ends;
   socket->no_delay = options->no_delay;
   socket->keep_alive = options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;
@@ -168,6 +169,7 @@ trp_socket_t *trp_socket_accept(trp_actor_t *actor, const troupe_server_options_
   socket->context = options->socket_context;
   socket->allow_half_open = options->allow_half_open;
   socket->paused = socket->unheard = detail->paused;
+  socket->reset_ends = options->reset_ends;
   socket->no_delay = options->no_delay;
   socket->keep_alive = options->keep_alive;
   socket->keep_alive_delay_s = options->keep_alive_initial_delay_ms / 1000;

@@ -126,6 +126,7 @@ struct trp_socket {
   unsigned state : 8; // of trp_socket_state_t
   troupe_choice_t no_delay : 2, keep_alive : 2;
   bool allow_half_open : 1;
+  bool reset_ends : 1;
   bool made : 1;       // by troupe_socket_new(): stays after on_close
   bool freed : 1;      // by troupe_socket_free(): goes after on_close
   bool is_unix : 1;    // or a pipe: no TCP

@@ -106,6 +106,7 @@ Troupe__Wire__Options *trp_socket_options(const trp_socket_t *socket, trp_out_t 
   options->set_timeout = socket->timeout_ms > 0 && !socket->timeout_over;
   options->timeout_ms = socket->timeout_over ? 0 : socket->timeout_ms;
   options->pause = socket->paused;
+  options->reset_ends = socket->reset_ends;
   if (trp_deadlines_any(&socket->deadlines)) {
     put_deadlines(socket, options);
   }
@@ -131,6 +132,7 @@ void trp_socket_take_options(trp_socket_t *socket, const Troupe__Wire__Options *
   socket->allow_half_open = choice_from(options->allow_half_open) == TROUPE_ON;
   socket->timeout_ms = options->set_timeout ? options->timeout_ms : 0;
   socket->linger_ms = options->linger_ms;
+  socket->reset_ends = options->reset_ends;
   if (options->set_deadlines) {
     socket->deadlines = (troupe_deadlines_t){.connect_ms = options->connect_deadline_ms,
                                              .first_byte_ms = options->first_byte_deadline_ms,

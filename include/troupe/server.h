@@ -70,6 +70,7 @@ typedef struct troupe_server_options {
   troupe_choice_t keep_alive;           ///< of accepted sockets. Node: keepAlive
   unsigned keep_alive_initial_delay_ms; ///< Node: keepAliveInitialDelay
   unsigned linger_ms;                   ///< of accepted sockets, as troupe_socket_set_linger()
+  bool reset_ends;                      ///< of accepted sockets, as in troupe_socket_options_t
   troupe_deadlines_t deadlines; ///< of accepted sockets; `connect_ms` has no meaning for them until
                                 ///< they connect somewhere themselves
   int64_t max_connections;      ///< 0: unlimited; below 0: none at all. Node: server.maxConnections

@@ -146,7 +146,9 @@ typedef struct troupe_socket_options {
   troupe_deadlines_t deadlines;         ///< as troupe_socket_set_deadlines()
   unsigned linger_ms;                   ///< as troupe_socket_set_linger()
   bool paused;                          ///< as if troupe_socket_pause() had been called
-  const troupe_onread_t *onread;        ///< Node: onread
+  bool reset_ends; ///< a peer's reset that is there already when the last bytes before it are read
+                   ///< is told as its end, as Node does; otherwise as the error that it is
+  const troupe_onread_t *onread; ///< Node: onread
   troupe_abort_t signal; ///< destroys the socket with TROUPE_ABORT_ERR, at any time until its
                          ///< on_close. If it is aborted already: after the current callback, and
                          ///< nothing is connected (Node tells the error and the close, but does

@@ -382,7 +382,8 @@ static unsigned ready_of(trp_handle_t *handle) {
   default:
     break;
   }
-  return mask & handle->wanted;
+  mask &= handle->wanted;
+  return mask & TRP_READ && handle->read_error != 0 ? mask | TRP_BROKEN : mask;
 }
 
 void fake_network_turn(fake_network_t *network) {

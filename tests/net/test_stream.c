@@ -66,7 +66,7 @@ static void reading_stops_at_the_credit_and_goes_on_when_it_comes_back(void **st
   }
   assert_in_range(actor->data_cost, TRP_SOCKET_CREDIT - TRP_READ_MINIMUM - TRP_EVENT_COST,
                   TRP_SOCKET_CREDIT);
-  assert_int_equal(handle->wanted, TRP_HANGUP);
+  assert_int_equal(handle->wanted, 0); // what the kernel has comes before a reset
   size_t reads = world->network.reads;
   fake_turn(world);
   assert_int_equal(world->network.reads, reads);
@@ -186,6 +186,43 @@ static void a_reset_is_told_as_node_tells_it(void **state) {
   handle->read_error = TROUPE_ECONNRESET;
   fake_turn(world);
   fake_expect(world, 0, "s1 data last words\ns1 error read ECONNRESET\ns1 close had-error\n");
+}
+
+static void what_the_kernel_has_is_read_before_a_reset_is_told(void **state) {
+  fake_world_t *world = *state;
+  fake_actor_t *actor = &world->actors[0];
+  trp_handle_t *handle = fake_connected(world, 0, 1);
+  fake_arrives_much(handle, 200000);
+  handle->read_error = handle->pending_error = TROUPE_ECONNRESET;
+  for (int i = 0; i < 20; i++) { // its credit is used up again and again
+    fake_turn(world);
+    consume(world, actor->data_cost);
+  }
+  assert_int_equal(actor->data_bytes, 200000);
+  assert_int_equal(fake_last(world, TRP_KIND(EVENT_ERROR)).message->error->code, TROUPE_ECONNRESET);
+}
+
+static void a_reset_behind_the_last_bytes_is_an_end_to_who_wants_it_so(void **state) {
+  fake_world_t *world = *state;
+  trp_handle_t *handle = fake_connected(world, 0, 1);
+  set_options(world)->reset_ends = true;
+  fake_do(world, 0);
+  fake_arrives(handle, "last words");
+  handle->read_error = TROUPE_ECONNRESET;
+  fake_turn(world);
+  fake_expect(world, 0, "s1 data last words\ns1 end\n");
+  fake_turn(world);
+  fake_expect(world, 0, "");
+}
+
+static void a_reset_without_bytes_before_it_is_an_error_to_everybody(void **state) {
+  fake_world_t *world = *state;
+  trp_handle_t *handle = fake_connected(world, 0, 1);
+  set_options(world)->reset_ends = true;
+  fake_do(world, 0);
+  handle->read_error = TROUPE_ECONNRESET;
+  fake_turn(world);
+  fake_expect(world, 0, "s1 error read ECONNRESET\ns1 close had-error\n");
 }
 
 static void consumed_beyond_what_was_sent_is_not_believed(void **state) {
@@ -602,6 +639,9 @@ int main(void) {
       with_world(the_end_of_a_paused_socket_waits_for_resume),
       with_world(pause_and_resume_in_one_batch_cost_nothing),
       with_world(a_reset_is_told_as_node_tells_it),
+      with_world(what_the_kernel_has_is_read_before_a_reset_is_told),
+      with_world(a_reset_behind_the_last_bytes_is_an_end_to_who_wants_it_so),
+      with_world(a_reset_without_bytes_before_it_is_an_error_to_everybody),
       with_world(consumed_beyond_what_was_sent_is_not_believed),
       with_world(the_writes_of_a_batch_leave_in_one_call),
       with_world(what_the_kernel_does_not_take_waits_and_leaves_in_order),

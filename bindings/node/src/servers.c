@@ -91,6 +91,7 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
       .pause_on_connect = bool_property(env, object, "pauseOnConnect"),
       .high_water_mark = (size_t)int_property(env, object, "highWaterMark", 0),
       .write_limit = TROUPE_WRITE_LIMIT_NONE,
+      .reset_ends = true,
       .no_delay = bool_property(env, object, "noDelay") ? TROUPE_ON : TROUPE_DEFAULT,
       .keep_alive = bool_property(env, object, "keepAlive") ? TROUPE_ON : TROUPE_DEFAULT,
       .keep_alive_initial_delay_ms = (unsigned)int_property(env, object, "keepAliveDelay", 0),

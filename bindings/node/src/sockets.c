@@ -209,6 +209,7 @@ static troupe_socket_options_t options_of(napi_env env, napi_value object) {
       .allow_half_open = true, // the stream ends its own side
       .high_water_mark = (size_t)int_property(env, object, "highWaterMark", 0),
       .write_limit = TROUPE_WRITE_LIMIT_NONE,
+      .reset_ends = true,
       .no_delay = choice_property(env, object, "noDelay"),
       .keep_alive = choice_property(env, object, "keepAlive"),
       .keep_alive_initial_delay_ms = (unsigned)int_property(env, object, "keepAliveDelay", 0),

@@ -61,6 +61,18 @@ compare('order', {
     await closed(socket);
     note(text);
   },
+  async 'what was written before a reset arrives, and ends'({ note, pair, watch }) {
+    const { client, socket } = await pair();
+    watch('server', socket, 'end', 'error', 'close');
+    let received = 0;
+    socket.on('data', (data) => {
+      received += data.length;
+    });
+    client.write(Buffer.alloc(100000), (failure) => note('written', failure ?? null));
+    client.resetAndDestroy();
+    await closed(socket);
+    note(received, client.bytesWritten);
+  },
   async 'writes whose callbacks wait when the socket is destroyed'({ note, pair }) {
     const { client, socket } = await pair();
     socket.resume().on('error', () => {});
