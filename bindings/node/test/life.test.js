@@ -52,6 +52,15 @@ same('a half-open socket lets go when its peer has ended', `
     socket.resume().on('end', () => console.log('end', socket.writable)).on('close', () => console.log('close'));
   }).listen(0, () => net.connect(s.address().port).unref().end());
   process.on('exit', () => console.log('exit'));`);
+// Node never closes it, which would keep the process.
+same('a socket that is ending is not reset, and its peer may answer', `${pair}pair((client, socket) => {
+  client.on('error', (error) => console.log(error.message, error.code, error.errno, error.syscall, client.destroyed));
+  client.end('question', (failure) => console.log('ended', failure.code));
+  console.log(client.resetAndDestroy() === client);
+  socket.on('data', (data) => console.log(String(data))).on('error', console.log);
+  socket.on('end', () => socket.write('answer', (failure) => console.log('answered', failure ?? 'well')));
+  socket.on('close', (hadError) => { console.log('close', hadError); process.exit(); });
+});`);
 same('the standard streams stay open', `
   const s = new net.Socket({ fd: 1, readable: false });
   s.write('through a socket\\n', () => s.destroy());

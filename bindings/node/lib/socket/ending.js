@@ -1,11 +1,12 @@
 // Errors, and the end of a connection.
 'use strict';
 
-const { coded, fromNative } = require('../errors');
+const { coded, fromNative, system } = require('../errors');
 const { native } = require('../native');
 const { cancelAttempt, failedAtOnce } = require('./attempts');
+const { letEnd } = require('./leaving');
 const { callBack } = require('./writing');
-const { kArmed, kHadError, kIdle, kReset, kServer, kWritten, restore } = require('./symbols');
+const { kArmed, kFinal, kHadError, kIdle, kReset, kServer, kWritten, restore } = require('./symbols');
 
 function onError(socket, handle, said) {
   if (socket._handle !== handle) {
@@ -88,7 +89,10 @@ const methods = {
       handle.closeCopy();
       if (handle.index >= 0 && !handle.closed) {
         native.socketRef(handle.index);
-        if (this[kReset]) {
+        if (this[kReset] && this[kFinal] !== null) {
+          letEnd(handle); // what has begun to end cannot be reset any more, as in Node
+          this.emit('error', system(-22, 'EINVAL', 'reset', 'reset EINVAL'));
+        } else if (this[kReset]) {
           native.socketReset(handle.index, handle.finishing ? 1 : 0);
         } else if (handle.finishing) {
           native.socketDestroySoon(handle.index);

@@ -24,6 +24,14 @@ function drop(handle) {
   native.socketDestroy(handle.index);
 }
 
+// It is read until the peer has ended too, and nobody hears of that; but the socket's close is told.
+function letEnd(handle) {
+  const { onLeft } = handle.listeners;
+  handle.listeners = { ...listeners, onLeft };
+  native.socketResume(handle.index);
+  native.socketUnref(handle.index);
+}
+
 // The socket is without a connection from here on, and says nothing.
 function letGo(socket) {
   const handle = socket._handle;
@@ -33,4 +41,4 @@ function letGo(socket) {
   restore(socket, kServer);
 }
 
-module.exports = { drop, letGo };
+module.exports = { drop, letEnd, letGo };
