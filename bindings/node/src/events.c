@@ -177,8 +177,8 @@ void events_deliver_late(binding_t *binding, late_kind_t kind, uint32_t count) {
 void events_deliver(binding_t *binding) {
   napi_env env = binding->env;
   int32_t *handled = &binding->events[(size_t)(EVENTS_MAX + EVENTS_SPARE) * EVENT_NUMBERS];
-  uint32_t count =
-      binding->count; // what a call that waits adds meanwhile is told in the next turn of the loop
+  uint32_t count = binding->due;
+  binding->due = 0;
   *handled = 0;
   binding->round++;
   while ((uint32_t)*handled < count && !binding->ending) {

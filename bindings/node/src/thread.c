@@ -35,12 +35,13 @@ struct thread {
   unsigned unflushed;
   unsigned asked; // in this turn of the loop
   bool ended, dispatching, asking;
-  bool held;   // by the actor, which holds the loop
-  bool awaits; // something happened, so that more is likely to follow soon
-  bool called; // by JavaScript, since the last batch
-  bool leaves; // the leaver is closing
-  bool ends;   // there are late ends that were there when this turn of the loop polled
-  bool looked; // in this turn of the loop, before it polled
+  bool held;     // by the actor, which holds the loop
+  bool awaits;   // something happened, so that more is likely to follow soon
+  bool called;   // by JavaScript, since the last batch
+  bool answered; // JavaScript called something while it was given the last batch
+  bool leaves;   // the leaver is closing
+  bool ends;     // there are late ends that were there when this turn of the loop polled
+  bool looked;   // in this turn of the loop, before it polled
   bool timed_out;
   bool exiting; // nothing is sent later any more
 };
@@ -91,11 +92,18 @@ bool thread_dispatches(const thread_t *thread) {
   return thread->dispatching;
 }
 
-// Gives JavaScript what was written down.
+// What is written down from now on is not told before the next turn.
+static void mark(thread_t *thread) {
+  for (binding_t *one = thread->bindings; one != NULL; one = one->next) {
+    one->due = one->count;
+  }
+}
+
+// Gives JavaScript what was written down before the mark.
 static void deliver(thread_t *thread) {
   for (binding_t *one = thread->bindings; one != NULL; one = one->next) {
     napi_handle_scope scope = NULL;
-    if (one->count > 0 && !thread->ended && napi_open_handle_scope(one->env, &scope) == napi_ok) {
+    if (one->due > 0 && !thread->ended && napi_open_handle_scope(one->env, &scope) == napi_ok) {
       events_deliver(one);
       napi_close_handle_scope(one->env, scope);
     }
@@ -148,6 +156,14 @@ static void wait_turns(int turns) {
   }
 }
 
+// Those that were there when this turn of the loop began.
+static void tell_ends(thread_t *thread) {
+  if (thread->ends && !thread->ended) {
+    thread->ends = false;
+    tell_late(thread, LATE_END);
+  }
+}
+
 // Dispatches what has come.
 static void take_once(thread_t *thread) {
   napi_env env = thread->bindings->env;
@@ -158,12 +174,15 @@ static void take_once(thread_t *thread) {
   thread->dispatching = true;
   troupe_dispatch();
   thread->dispatching = false;
+  mark(thread);
+  tell_ends(thread); // they came before
   deliver(thread);
   napi_close_handle_scope(env, scope);
   thread->awaits = true;
   if (!thread->ended) {
     finish(thread);
     send_all(thread);
+    thread->answered = thread->called;
     thread->called = false;
   }
 }
@@ -182,8 +201,8 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
   thread_t *thread = poll->data;
-  if (thread->looked && thread->leaves) {
-    return; // what came of a close is heard of after it
+  if (thread->looked && (thread->leaves || (!thread->ends && is_late(thread, LATE_END)))) {
+    return; // what came of a close is heard of after it, and what came after an end as well
   }
   take(thread);
 }
@@ -191,9 +210,7 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
 static void on_check(uv_check_t *check) {
   thread_t *thread = check->data;
   thread->looked = false;
-  if (thread->ends && !thread->ended) {
-    tell_late(thread, LATE_END);
-  }
+  tell_ends(thread);
   if (!thread->ended) {
     finish(thread);
   }
@@ -220,7 +237,7 @@ static void look(thread_t *thread) {
       return;
     }
     uv_idle_stop(&thread->idle);
-    looks = uv_backend_timeout(thread->poll.loop) != 0;
+    looks = uv_backend_timeout(thread->poll.loop) != 0 && !is_late(thread, LATE_END);
     uv_idle_start(&thread->idle, on_idle); // descriptors have theirs, and then it looks again
   }
 }
@@ -232,6 +249,8 @@ static void on_prepare(uv_prepare_t *prepare) {
     return;
   }
   finish(thread);
+  bool leaves = thread->leaves;
+  mark(thread);
   deliver(thread); // of a call that waited
   finish(thread);
   if (thread->ended) {
@@ -240,12 +259,15 @@ static void on_prepare(uv_prepare_t *prepare) {
   send_all(thread);
   thread->asked = 0;
   thread->ends = is_late(thread, LATE_END);
-  if (thread->called && uv_backend_timeout(prepare->loop) == 0) {
+  thread->looked = !leaves && thread->leaves; // as if this had been the poll
+  if ((thread->called && !thread->looked && uv_backend_timeout(prepare->loop) == 0) ||
+      (thread->answered && thread->ends)) {
     // What timers and immediates call is done at once in Node, which then polls: what comes of it at a peer in this process
-    // is heard of before the immediates, and before a close is told.
+    // is heard of before the immediates, and before a close is told; and what comes of an answer to the last of the data, in
+    // the turn of the end.
     wait_turns(TURNS_ANSWERED);
   }
-  thread->called = false;
+  thread->called = thread->answered = false;
   look(thread);
   if (thread->ends || events_count(thread) > 0) {
     uv_idle_start(&thread->idle, on_idle);

@@ -72,6 +72,30 @@ compare('turns of the loop', {
     });
     await gone;
   },
+  async 'data with an end, echoed'(given) {
+    const { client, socket, gone } = await told(given);
+    socket.pipe(socket);
+    client.end('hello');
+    await gone;
+  },
+  async 'an end while an echo comes'(given) {
+    const { client, socket, gone } = await told(given);
+    socket.write('hello');
+    socket.pipe(socket);
+    client.once('data', () => client.end());
+    client.write('world!');
+    await gone;
+  },
+  async 'a close of what was told in the turn of a larger write'(given) {
+    const { client, socket } = await given.pair();
+    given.watch('server', socket, 'close');
+    client.on('error', () => {});
+    client.on('close', () => given.note('client close'));
+    socket.once('data', () => socket.destroy());
+    client.write('a');
+    client.write(Buffer.alloc(300000));
+    await Promise.all([closed(client), closed(socket)]);
+  },
   async 'a write that is larger than the limit'(given) {
     const { client, socket, gone } = await told(given);
     socket.removeAllListeners('data').resume();

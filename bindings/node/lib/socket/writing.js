@@ -149,6 +149,12 @@ function onWritten(socket, handle, error) {
   }
 }
 
+function sendEnd(handle, tells) {
+  const result = native.socketEnd(handle.index, tells);
+  handle.finishing = result >= 0;
+  return result;
+}
+
 function onFinished(socket, handle, error) {
   const callback = socket[kFinal];
   if (callback !== null && error === 0 && socket._handle === handle) {
@@ -211,14 +217,16 @@ const methods = {
     const waits = handle.told !== handle.asked;
     this[kFinal] = here('SHUTDOWNWRAP', callback);
     settle(this, handle);
-    if (native.socketEnd(handle.index, waits) < 0) {
+    if (!waits) {
+      handle.finishLate(() => {
+        if (this._handle === handle) {
+          sendEnd(handle, false);
+          onFinished(this, handle, 0);
+        }
+      });
+    } else if (sendEnd(handle, true) < 0) {
       this[kFinal] = null;
       callback();
-      return;
-    }
-    handle.finishing = true;
-    if (!waits) {
-      handle.finishLate(() => onFinished(this, handle, 0));
     }
   },
 
