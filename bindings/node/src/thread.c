@@ -12,6 +12,7 @@ enum {
   END_MS = 1000,      // for the actors of threads that have ended
   ASKED_AT_MOST = 32, // times in a turn of the loop without urgency
   FINISH_ROUNDS = 8,  // of what finishes because something has finished, in one turn of the loop
+  SPIN_US = 50,       // Node's turn takes longer than an actor's, and a peer answers after it
   TURNS_TAKEN = 2,    // of the I/O actor, after which it has taken what was sent,
   TURNS_ANSWERED = 4, // and told what came of it at another socket of this process
 };
@@ -52,12 +53,18 @@ static void on_closed(uv_handle_t *handle);
 
 // ---- The system ----
 
+// How long threads look for work before they sleep; below 0: not at all.
+static int spin_us(void) {
+  const char *text = getenv("TROUPE_NET_SPIN_US");
+  int us = text == NULL ? SPIN_US : atoi(text);
+  return us > 0 ? us : -1;
+}
+
 static int use_system(void) {
   pthread_mutex_lock(&shared.mutex);
   int error = 0;
   if (shared.system == NULL) {
-    const char *spin = getenv("TROUPE_NET_SPIN_US");
-    troupe_system_options_t options = {.spin_us = spin == NULL ? 0 : atoi(spin)};
+    troupe_system_options_t options = {.spin_us = spin_us()};
     error = troupe_system_new(&options, &shared.system);
   }
   shared.users += error == 0;

@@ -15,8 +15,10 @@ const { refuse } = require('./wrapped');
 const WRITE = { WAITS: 0, DONE: 1, GOES_ON: 2, FAILED: 3, TAKEN: 4 };
 // To ask takes time: a peer that takes much is asked less often.
 const LIMIT_MAX = 512 * 1024;
+const LARGE = 16 * 1024;
 
-// More than that no single write gives to the kernel, which has no room for it.
+// The most that the kernel takes of a single write, asked for by the first large one.
+const rooms = { tcp: 0, pipe: 0 };
 function limitOf(file, otherwise) {
   try {
     return Number(fs.readFileSync(`/proc/sys/net/${file}`, 'utf8').trim().split(/\s+/).at(-1)) || otherwise;
@@ -24,8 +26,11 @@ function limitOf(file, otherwise) {
     return otherwise;
   }
 }
-const ROOM_TCP = limitOf('ipv4/tcp_wmem', 4 * 1024 * 1024);
-const ROOM_UNIX = limitOf('core/wmem_default', 212992);
+function roomOf(handle) {
+  return handle.isPipe
+    ? (rooms.pipe ||= limitOf('core/wmem_default', 212992))
+    : (rooms.tcp ||= limitOf('ipv4/tcp_wmem', 4 * 1024 * 1024));
+}
 
 function bytesOf(chunk, encoding) {
   if (encoding === 'buffer' && typeof chunk === 'string') {
@@ -45,7 +50,7 @@ function dispatch(socket, handle, data, encoding, callback) {
   }
   const bytes = bytesOf(data, encoding);
   const told = socket[kAwaited] > 0 && isDeaf(handle);
-  const fits = bytes.length < (handle.isPipe ? ROOM_UNIX : ROOM_TCP);
+  const fits = bytes.length < LARGE || bytes.length < roomOf(handle);
   const result = native.socketWrite(handle.index, bytes, fits ? handle.limit : -1, told);
   if (result !== WRITE.FAILED) {
     socket[kDispatched] += bytes.length;
