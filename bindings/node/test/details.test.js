@@ -68,6 +68,27 @@ compare('details', {
       note(failure);
     }
   },
+  async 'a socket is connected again in the tick in which it is destroyed'({ note, net, listen, watch }) {
+    for (const failure of [undefined, new Error('mine')]) {
+      const { server, port } = await listen({}, (socket) => socket.on('error', () => {}).end('hello'));
+      const client = net.connect(port, '127.0.0.1');
+      let heard;
+      client.on('data', () => heard());
+      await new Promise((resolve) => {
+        heard = resolve;
+      });
+      watch('client', client, 'error', 'connect', 'ready');
+      client.destroy(failure);
+      client.connect(port, '127.0.0.1');
+      note(client.destroyed, client.readyState);
+      await new Promise((resolve) => {
+        heard = resolve;
+      });
+      client.destroy();
+      await closed(client);
+      server.close();
+    }
+  },
   async 'an end that is reset reaches the peer as an end'({ note, pair, watch }) {
     const { client, socket } = await pair();
     watch('server', socket.resume(), 'end', 'error', 'close');

@@ -178,7 +178,7 @@ function onConnect(socket, handle) {
     if (!handle.reading) {
       pauseNative(socket, handle);
     }
-  } else if (socket.readable) {
+  } else {
     socket.read(0);
   }
   settle(socket, handle);
