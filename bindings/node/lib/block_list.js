@@ -3,7 +3,7 @@
 'use strict';
 
 const { inspect } = require('node:util');
-const net = require('node:net');
+const net = require('./node_net');
 const { invalidAddress, invalidValue, outOfRange } = require('./errors');
 const check = require('./validate');
 const { native } = require('./native');

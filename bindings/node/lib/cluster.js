@@ -2,7 +2,7 @@
 // listens. Node's own server does that, and each connection comes over to the library as a descriptor.
 'use strict';
 
-const net = require('node:net');
+const net = require('./node_net');
 const { Handle, native } = require('./native');
 
 // What a Server has for a handle there.

@@ -1,7 +1,7 @@
 // The defaults of family autoselection.
 'use strict';
 
-const net = require('node:net');
+const net = require('./node_net');
 const check = require('./validate');
 
 // Those that Node was started with, on the command line or in NODE_OPTIONS.

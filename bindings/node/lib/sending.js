@@ -5,7 +5,7 @@
 
 const { ChildProcess } = require('node:child_process');
 const fs = require('node:fs');
-const net = require('node:net');
+const net = require('./node_net');
 const { receive } = require('./cluster');
 const { Handle } = require('./native');
 const { Server } = require('./server');

@@ -5,7 +5,7 @@ const { channel } = require('node:diagnostics_channel');
 const dns = require('node:dns');
 const EventEmitter = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
+const net = require('./node_net');
 const { getDefaultHighWaterMark } = require('node:stream');
 const { promisify } = require('node:util');
 const { coded, fromNative, invalidType, invalidValue } = require('./errors');
@@ -26,9 +26,6 @@ function publish(where, message) {
     where.publish(message);
   }
 }
-
-const kListen = Symbol('which listen');
-const kAbort = Symbol('stops listening to a signal');
 
 function Server(options, connectionListener) {
   if (!(this instanceof Server)) {
@@ -57,9 +54,7 @@ function Server(options, connectionListener) {
   this._usingWorkers = false; // other processes have connections of it:
   this._workers = []; // these
   this._unref = false;
-  this._address = undefined;
-  this[kListen] = 0;
-  this[kAbort] = null;
+  this._listeningId = 1; // which listen()
   this.allowHalfOpen = options.allowHalfOpen || false;
   this.pauseOnConnect = Boolean(options.pauseOnConnect);
   this.noDelay = Boolean(options.noDelay);
@@ -141,12 +136,11 @@ Server.prototype.listen = function(...args) {
 
 // Another server's handle: who takes it last gets what comes, and it ends for both when one of them closes.
 function share(server, handle) {
-  server[kListen]++;
-  server._address = handle.owner._address;
+  server._listeningId++;
   server._handle = handle;
   handle.owner = server;
   publish(listening, { server });
-  process.nextTick(tellListening, server, handle);
+  process.nextTick(tellListening, server);
 }
 
 // Until it is closed, the signal closes it.
@@ -166,9 +160,9 @@ function heed(server, options) {
 }
 
 function lookUp(server, where, host, backlog) {
-  const number = ++server[kListen];
+  const number = ++server._listeningId;
   dns.lookup(host, (error, address) => {
-    if (server[kListen] !== number) {
+    if (server._listeningId !== number) {
       return; // closed meanwhile, or asked to listen elsewhere
     }
     if (error) {
@@ -180,7 +174,7 @@ function lookUp(server, where, host, backlog) {
 }
 
 function listen(server, where, backlog) {
-  const number = ++server[kListen];
+  const number = ++server._listeningId;
   server._connectionKey = keyOf(where);
   const usable = typeof backlog === 'number' && backlog > 0 && backlog < 2 ** 31 ? Math.trunc(backlog) : 0;
   const options = {
@@ -192,15 +186,15 @@ function listen(server, where, backlog) {
   };
   if (cluster.isShared(where)) {
     cluster.listen(server, listeners, where, usable, options, (handle, address) => {
-      if (server[kListen] === number) {
+      if (server._listeningId === number) {
         opened(server, handle, address);
         publish(listening, { server });
-        tellListening(server, handle);
+        tellListening(server);
       } else {
         handle.close();
       }
     }, (error) => {
-      if (server[kListen] === number) {
+      if (server._listeningId === number) {
         publish(listenErrors, { server, error });
         server.emit('error', error);
       }
@@ -227,7 +221,7 @@ function listen(server, where, backlog) {
   handle.path = where.path;
   opened(server, handle, said.address);
   publish(listening, { server });
-  process.nextTick(tellListening, server, handle);
+  process.nextTick(tellListening, server);
 }
 
 // net._createServerHandle(): a handle that other servers may listen with, or an error value.
@@ -250,7 +244,7 @@ function createServerHandle(address, port, addressType, fd, flags) {
   handle.options = {};
   handle.isPipe = said.address === undefined || said.address[2] === 1;
   handle.path = where.path;
-  owner._address = said.address;
+  handle.address = said.address;
   return handle;
 }
 
@@ -285,21 +279,22 @@ class Listener extends Handle {
 
 function opened(server, handle, address) {
   server._handle = handle;
-  server._address = address;
+  handle.address = address;
   if (server._unref) {
     handle.hold(false);
   }
 }
 
-function tellListening(server, handle) {
-  if (server._handle === handle) {
+// Also of a listen() that was closed, if there has been another since.
+function tellListening(server) {
+  if (server._handle !== null) {
     server.emit('listening');
   }
 }
 
 Server.prototype.address = function() {
   if (this._handle !== null && !this._handle.isPipe) {
-    const [address, port, family] = this._address;
+    const [address, port, family] = this._handle.address;
     return { address, family: `IPv${family}`, port };
   }
   return this._pipeName ?? null;
@@ -385,7 +380,7 @@ Server.prototype.close = function(callback) {
       this.once('close', callback);
     }
   }
-  this[kListen]++;
+  this._listeningId++;
   if (this._handle !== null) {
     const handle = this._handle;
     this._handle = null;

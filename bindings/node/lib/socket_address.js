@@ -1,7 +1,7 @@
 // net.SocketAddress. It is one of Node's as well, so that it can be cloned and sent to another thread.
 'use strict';
 
-const net = require('node:net');
+const net = require('./node_net');
 const { inspect } = require('node:util');
 const { invalidAddress, invalidType, invalidValue, outOfRange } = require('./errors');
 const check = require('./validate');

@@ -41,7 +41,8 @@ compare('details', {
   },
   async 'an address that is not of the family which was said'({ note, net }) {
     const client = net.connect({ port: 9, host: 'some.name', autoSelectFamily: false, lookup: (host, options, callback) =>
-      callback(null, '127.0.0.1', 6) });
+      setImmediate(callback, null, '127.0.0.1', 6) });
+    client.on('connectionAttempt', (...values) => note(...values));
     client.on('error', (failure) => note(failure));
     client.on('close', (hadError) => note('close', hadError));
     await closed(client);
@@ -358,6 +359,27 @@ compare('details', {
     client.resume();
     server.close();
     await closed(server);
+  },
+  async 'listen() in the turn of a listen() that was closed'({ note, net, watch }) {
+    const server = net.createServer();
+    watch('server', server, 'listening', 'close');
+    server.listen(0);
+    server.close();
+    server.listen(0, () => note('at once', server.listening));
+    await once(server, 'close');
+    await new Promise(setImmediate);
+    server.close();
+    await once(server, 'close');
+  },
+  async 'what is no address at all'({ note, net }) {
+    for (const localAddress of [{}, [], { toString: 1 }, 5]) {
+      try {
+        net.connect({ port: 1, localAddress }).destroy();
+      } catch (failure) {
+        note(failure);
+      }
+    }
+    note(Object.keys(net.createServer()));
   },
   async 'the names of what there is'({ note, net }) {
     note(Object.keys(net));

@@ -327,3 +327,11 @@ test('sockets that are garbage leave nothing behind', async () => {
     });`, ['--expose-gc']);
   assert.strictEqual(output, 'true small true\nexit 0');
 });
+
+test('it may be what require(\'net\') gives', async () => {
+  assert.strictEqual(await run('node:module', `
+    const load = net._load;
+    net._load = (request, ...rest) => load(/^(node:)?net$/.test(request) ? ${JSON.stringify(ours)} : request, ...rest);
+    console.log(require('net').isIP('::1'), require('node:net') === require(${JSON.stringify(ours)}));
+  `), '6 true\nexit 0');
+});

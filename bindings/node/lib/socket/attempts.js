@@ -6,7 +6,7 @@ const { native } = require('../native');
 const { kSeveral } = require('./symbols');
 
 // The first attempt is told before the library begins it, as Node does: inside the call, if nothing had to be waited for.
-function tellFirst(socket, handle, address, port) {
+function tellFirst(socket, handle, address, port, family) {
   handle.attempted = true;
   handle.trying = address;
   handle.first = { address, port };
@@ -14,7 +14,7 @@ function tellFirst(socket, handle, address, port) {
     handle.several = true;
     socket.autoSelectFamilyAttemptedAddresses.push(`${address}:${port}`);
   }
-  socket.emit('connectionAttempt', address, ...(handle.isPipe ? [undefined, undefined] : [port, native.isIP(address)]));
+  socket.emit('connectionAttempt', address, ...(handle.isPipe ? [undefined, undefined] : [port, family ?? native.isIP(address)]));
 }
 
 function onAttempt(socket, handle, event, said) {

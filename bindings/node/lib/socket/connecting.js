@@ -128,7 +128,7 @@ function connectTo(socket, handle, to) {
   handle.bound = to.localPort !== undefined;
   // With an address of its own to bind to, which may fail before, the library tells of the first one too.
   if (!handle.bound && to.localAddress === undefined) {
-    tellFirst(socket, handle, handle.given ?? to.addresses[0], to.port);
+    tellFirst(socket, handle, handle.given ?? to.addresses[0], to.port, to.family);
     if (!socket.connecting || socket._handle !== handle) {
       return;
     }

@@ -1,7 +1,7 @@
 // net.Socket: a stream over a socket of the library.
 'use strict';
 
-const net = require('node:net');
+const net = require('../node_net');
 const { Duplex } = require('node:stream');
 const { invalidValue } = require('../errors');
 const check = require('../validate');

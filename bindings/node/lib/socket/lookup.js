@@ -2,6 +2,7 @@
 'use strict';
 
 const dns = require('node:dns');
+const { format } = require('node:util');
 const { coded, invalidType, system } = require('../errors');
 const check = require('../validate');
 const defaults = require('../defaults');
@@ -21,7 +22,7 @@ function read(options) {
   const { localAddress, localPort, lookup } = options;
   const host = options.host || 'localhost';
   if (localAddress && !isIP(localAddress)) {
-    throw coded(TypeError, 'ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${localAddress}`);
+    throw coded(TypeError, 'ERR_INVALID_IP_ADDRESS', format('Invalid IP address: %s', localAddress));
   }
   if (localPort) {
     check.aNumber(localPort, 'options.localPort');
@@ -91,7 +92,7 @@ function wanted(socket, handle) {
 
 function wrongAddress(address, family, host, port) {
   if (!isIP(address)) {
-    return coded(TypeError, 'ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${address}`);
+    return coded(TypeError, 'ERR_INVALID_IP_ADDRESS', format('Invalid IP address: %s', address));
   }
   if (family !== 4 && family !== 6) {
     const error = coded(RangeError, 'ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${family} ${host}:${port}`);

@@ -1,7 +1,7 @@
 // A socket that Node's TLS (or HTTP/2) wraps, as it does with any stream whose handle is not one of Node's own.
 'use strict';
 
-const net = require('node:net');
+const net = require('../node_net');
 const { Duplex } = require('node:stream');
 const { kWrapped } = require('./symbols');
 
