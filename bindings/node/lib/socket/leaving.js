@@ -27,6 +27,9 @@ function drop(handle) {
 // It is read until the peer has ended too, and nobody hears of that; but the socket's close is told.
 function letEnd(handle) {
   const { onLeft } = handle.listeners;
+  if (!handle.finishing) {
+    native.socketEnd(handle.index, false);
+  }
   handle.listeners = { ...listeners, onLeft };
   native.socketResume(handle.index);
   native.socketUnref(handle.index);
