@@ -111,7 +111,7 @@ function fromNative(said, path) {
   }
   // The library writes @ for the first byte of an abstract path.
   const abstract = path?.startsWith('\0');
-  const error = new Error(abstract ? said.message.replace(`@${path.slice(1)}`, path) : said.message);
+  const error = new Error(abstract ? said.message.replace(`@${path.slice(1)}`, path) : said.message + localOf(said));
   for (const name of said.syscall === 'listen' ? LISTEN_ERROR : ERROR) {
     if (said[name] !== undefined) {
       error[name] = said[name];
@@ -121,6 +121,11 @@ function fromNative(said, path) {
     error.address = path;
   }
   return error;
+}
+
+// Of a socket that could not even be made Node's message has an address, too.
+function localOf({ code, syscall, port }) {
+  return syscall === 'connect' && port !== undefined && (code === 'EMFILE' || code === 'ENFILE') ? ' - Local (undefined:undefined)' : '';
 }
 
 // A plain one, as of a system call that failed at once.

@@ -90,6 +90,39 @@ compare('details', {
       server.close();
     }
   },
+  async 'local ports that there are none of, and a second local address'({ note, net, listen }) {
+    const { server, port } = await listen({}, (socket) => socket.destroy());
+    for (const [localPort, localAddress] of [[65536], [70000, '127.0.0.1'], [Infinity], [2 ** 32, '::1']]) {
+      const client = net.connect({ port, host: '127.0.0.1', localPort, localAddress });
+      client.on('connectionAttempt', () => note('attempt'));
+      note((await once(client, 'error').catch((failure) => [failure]))[0], client.destroyed);
+    }
+    const client = net.connect({ port, host: '127.0.0.1', localAddress: '127.0.0.1' });
+    client.connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2', localPort: 0 });
+    note((await once(client, 'error').catch((failure) => [failure]))[0]);
+    server.close();
+  },
+  async 'look-ups that find nothing'({ note, net, listen }) {
+    const { server, port } = await listen({}, (socket) => socket.destroy());
+    const answers = [[], [null], [null, null], [null, []], [null, 5], [null, {}], [null, [null]], [null, [{}]], [false], [null, '']];
+    for (const autoSelectFamily of [true, false]) {
+      for (const answer of answers) {
+        const lookup = (host, options, found) => {
+          try {
+            found(...answer);
+          } catch (failure) {
+            note(answer.length, failure);
+          }
+        };
+        const client = net.connect({ port, host: 'some.host', autoSelectFamily, lookup });
+        client.on('error', (failure) => note(answer.length, failure));
+        await new Promise(setImmediate);
+        note(client.destroyed);
+        client.destroy();
+      }
+    }
+    server.close();
+  },
   async 'an end that is reset reaches the peer as an end'({ note, pair, watch }) {
     const { client, socket } = await pair();
     watch('server', socket.resume(), 'end', 'error', 'close');

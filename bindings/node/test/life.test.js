@@ -61,6 +61,20 @@ same('a socket that is ending is not reset, and its peer may answer', `${pair}pa
   socket.on('end', () => socket.write('answer', (failure) => console.log('answered', failure ?? 'well')));
   socket.on('close', (hadError) => { console.log('close', hadError); process.exit(); });
 });`);
+same('a connection for which there is no descriptor', `
+  if (process.env.FEW === undefined) {
+    const { spawnSync } = require('node:child_process');
+    const source = process.execArgv[process.execArgv.length - 1];
+    const program = 'ulimit -n 200; exec "$0" -e "$1"';
+    process.stdout.write(spawnSync('bash', ['-c', program, process.execPath, source], { env: { ...process.env, FEW: '1' } }).stdout);
+  } else {
+    try {
+      for (;;) {
+        require('node:fs').openSync('/dev/null');
+      }
+    } catch {}
+    net.connect(1, '127.0.0.1').on('error', (error) => console.log(error.message, error.port, error.syscall));
+  }`);
 same('the standard streams stay open', `
   const s = new net.Socket({ fd: 1, readable: false });
   s.write('through a socket\\n', () => s.destroy());

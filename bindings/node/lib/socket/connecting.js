@@ -64,8 +64,10 @@ function makeConnect(listeners) {
     const before = this.connecting;
     this.connecting = true;
     try {
-      if (busy) {
-        process.nextTick(connectAgain, this, options);
+      if (busy && path) {
+        process.nextTick(connectAgain, this, this._handle, null, { path });
+      } else if (busy) {
+        lookUp(this, this._handle, options, connectAgain);
       } else if (path) {
         this._handle.path = path;
         connectTo(this, this._handle, { path });
@@ -84,20 +86,39 @@ function makeConnect(listeners) {
 }
 
 // A second connect() while the first goes on fails, and takes the first along.
-function connectAgain(socket, options) {
-  if (!socket.connecting) {
+function connectAgain(socket, handle, error, to) {
+  if (!socket.connecting || socket._handle !== handle) {
     return;
   }
-  const { path, host = 'localhost', port } = options;
-  if (!path && native.isIP(`${host}`)) {
-    socket.emit('connectionAttempt', host, +port, native.isIP(`${host}`));
+  socket.destroy(error ?? refusal(socket, to));
+}
+
+function refusal(socket, { path, host, addresses, port, localAddress, localPort }) {
+  const address = path ?? addresses?.[0] ?? host;
+  if (localAddress !== undefined || localPort !== undefined) {
+    return bindError(-22, 'EINVAL', localAddress ?? anyOf(address), localPort); // it has an address already
   }
-  const error = system(-114, 'EALREADY', 'connect', `connect EALREADY ${path || `${host}:${port}`} - Local (undefined:undefined)`);
-  error.address = path || host;
+  if (!path) {
+    socket.emit('connectionAttempt', address, port, native.isIP(address));
+  }
+  return withAddress(system(-114, 'EALREADY', 'connect',
+    `connect EALREADY ${path ?? `${address}:${port}`} - Local (undefined:undefined)`), address, port);
+}
+
+function bindError(errno, code, address, port) {
+  return withAddress(system(errno, code, 'bind', `bind ${code} ${address}${port > 0 ? `:${port}` : ''}`), address, port);
+}
+
+function anyOf(address) {
+  return native.isIP(address) === 6 ? '::' : '0.0.0.0';
+}
+
+function withAddress(error, address, port) {
+  error.address = address;
   if (port) {
-    error.port = +port;
+    error.port = port;
   }
-  socket.destroy(error);
+  return error;
 }
 
 function found(socket, handle, error, to) {
@@ -124,6 +145,14 @@ function connectTo(socket, handle, to) {
     return;
   }
   clearTimeout(socket[kIdle]);
+  // The system takes 16 bits of it; that it was more is noticed when the socket has another one then.
+  const bits = to.localPort & 0xffff;
+  if (to.localPort > 0 && bits !== to.localPort) {
+    const address = to.localAddress ?? anyOf(to.addresses?.[0] ?? to.host);
+    const wrong = native.isIP(address) !== native.isIP(to.addresses?.[0] ?? to.host);
+    process.nextTick(fail, socket, handle, bindError(wrong ? -22 : -98, wrong ? 'EINVAL' : 'EADDRINUSE', address, to.localPort));
+    return;
+  }
   handle.given = to.path ?? (to.addresses === undefined ? to.host : undefined);
   handle.bound = to.localPort !== undefined;
   // With an address of its own to bind to, which may fail before, the library tells of the first one too.
@@ -134,10 +163,8 @@ function connectTo(socket, handle, to) {
     }
   }
   if (to.family !== undefined && to.family !== native.isIP(to.host)) {
-    const error = system(-22, 'EINVAL', 'connect', `connect EINVAL ${to.host}:${to.port} - Local (undefined:undefined)`);
-    error.address = to.host;
-    error.port = to.port;
-    process.nextTick(fail, socket, handle, error);
+    process.nextTick(fail, socket, handle, withAddress(
+      system(-22, 'EINVAL', 'connect', `connect EINVAL ${to.host}:${to.port} - Local (undefined:undefined)`), to.host, to.port));
     return;
   }
   if (observing.isObserved() && !handle.isPipe) {
@@ -147,7 +174,7 @@ function connectTo(socket, handle, to) {
   let result = native.socketNew({ ...nativeOptions(socket), paused: handle.paused });
   if (result >= 0) {
     handle.open(result);
-    result = native.socketConnect(result, to);
+    result = native.socketConnect(result, to.localPort === undefined ? to : { ...to, localPort: bits });
   }
   if (result < 0) {
     const [code] = getSystemErrorMap().get(result) ?? ['EINVAL'];

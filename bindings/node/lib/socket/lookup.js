@@ -3,7 +3,7 @@
 
 const dns = require('node:dns');
 const { format } = require('node:util');
-const { coded, invalidType, system } = require('../errors');
+const { coded, invalidType } = require('../errors');
 const check = require('../validate');
 const defaults = require('../defaults');
 const { native } = require('../native');
@@ -80,7 +80,7 @@ function lookUp(socket, handle, options, found) {
     ask(host, question, (error, address, family) => {
       if (wanted(socket, handle)) {
         socket.emit('lookup', error, address, family, host);
-        found(socket, handle, error ?? wrongAddress(address, family, host, options.port), { ...to, host: address, family });
+        found(socket, handle, error || wrongAddress(address, family, host, options.port), { ...to, host: address, family });
       }
     });
   }
@@ -112,19 +112,20 @@ function foundAll(socket, handle, error, addresses, to, options, found) {
     return;
   }
   const usable = [];
-  for (const { address, family } of addresses) {
-    socket.emit('lookup', null, address, family, host);
+  for (let i = 0; i < addresses.length; i++) { // what is no list is an error that names it, as in Node
+    const address = addresses[i];
+    const { address: ip, family } = address;
+    socket.emit('lookup', null, ip, family, host);
     if (!wanted(socket, handle)) {
       return;
     }
-    if (isIP(address) && (family === 4 || family === 6) && !usable.includes(address)) {
-      usable.push(address);
+    if (isIP(ip) && (family === 4 || family === 6) && !usable.includes(ip)) {
+      usable.push(ip);
     }
   }
   if (usable.length === 0) {
-    const [first] = addresses;
-    found(socket, handle, first === undefined ? notFound(host) :
-      wrongAddress(first.address, first.family, host, options.port), to);
+    const { address: first, family } = addresses[0];
+    found(socket, handle, wrongAddress(first, family, host, options.port), to);
   } else if (usable.length === 1) {
     found(socket, handle, null, { ...to, host: usable[0] });
   } else {
@@ -132,12 +133,6 @@ function foundAll(socket, handle, error, addresses, to, options, found) {
     socket.autoSelectFamilyAttemptedAddresses = [];
     found(socket, handle, null, { ...to, addresses: usable });
   }
-}
-
-function notFound(host) {
-  const error = system(-3008, 'ENOTFOUND', 'getaddrinfo', `getaddrinfo ENOTFOUND ${host}`);
-  error.hostname = host;
-  return error;
 }
 
 module.exports = { isIP, lookUp };
