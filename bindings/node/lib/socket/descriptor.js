@@ -47,7 +47,8 @@ function adopt(socket, fd, kind, options, listeners, isElses = false) {
   nextBuffer(socket);
   handle.isPipe = native.socketName(index, false) === undefined;
   socket._handle = handle;
-  handle.limit = atOnce(socket);
+  // Where there is no peer, what is written fails: that is waited for.
+  handle.limit = handle.isPipe || native.socketName(index, true) !== undefined ? atOnce(socket) : 0;
   if (!readable) {
     handle.ended = true;
     handle.paused = neither;

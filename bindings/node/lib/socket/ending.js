@@ -20,7 +20,7 @@ function onError(socket, handle, said) {
     delete said.localAddress;
     delete said.localPort;
   }
-  const error = fromNative(said, handle.path);
+  const error = said.syscall === 'open' ? notConnected(socket, handle, said) : fromNative(said, handle.path);
   const written = socket[kWritten];
   if (error.syscall === 'write') {
     callBack(handle, error, true);
@@ -30,6 +30,17 @@ function onError(socket, handle, said) {
     }
   }
   socket.destroy(error);
+}
+
+// The library refuses a descriptor that is not connected; Node finds out when it reads or writes.
+function notConnected(socket, handle, said) {
+  if (said.code !== 'ENOTCONN') {
+    return fromNative(said);
+  }
+  if (socket[kWritten] !== null) {
+    return handle.isPipe ? system(-107, 'ENOTCONN', 'write') : system(-32, 'EPIPE', 'write');
+  }
+  return handle.isPipe ? system(-22, 'EINVAL', 'read') : system(-107, 'ENOTCONN', 'read');
 }
 
 function onClose(socket, handle) {
