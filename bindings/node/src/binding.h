@@ -79,6 +79,7 @@ typedef struct entry {
   uint32_t unanswered;            // writes that were asked for one, and have none
   uint32_t round;                 // of the binding, in which bytes were written down while it waits
   size_t waiting;                 // so many
+  bool abandoned;                 // a server that JavaScript never heard of
   uint32_t index;
 } entry_t;
 

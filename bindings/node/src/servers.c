@@ -37,7 +37,11 @@ static void on_close(troupe_server_t server, void *context) {
   (void)server;
   entry_t *entry = context;
   entry->handle = 0;
-  event_add(entry->binding, EVENT_SERVER_CLOSE, entry->index, 0, 0);
+  if (entry->abandoned) {
+    entry_free(entry);
+  } else {
+    event_add(entry->binding, EVENT_SERVER_CLOSE, entry->index, 0, 0);
+  }
 }
 
 static const troupe_server_handlers_t server_handlers = {
@@ -45,6 +49,17 @@ static const troupe_server_handlers_t server_handlers = {
     .on_error = on_error,
     .on_close = on_close,
 };
+
+// It could not listen. One that has no answer yet is closed when that has come.
+static void give_up(entry_t *entry, troupe_server_t server) {
+  if (server.id != 0) {
+    troupe_server_free(server);
+    entry->abandoned = troupe_server_unref(server) == 0;
+  }
+  if (!entry->abandoned) {
+    entry_free(entry);
+  }
+}
 
 static napi_value plain_error(napi_env env, int code) {
   troupe_error_t error = {
@@ -129,10 +144,7 @@ static napi_value server_listen(napi_env env, napi_callback_info info) {
     result = listening(env, entry);
   } else {
     result = outcome.error != NULL ? outcome.error : plain_error(env, error);
-    if (server.id != 0) {
-      troupe_server_free(server);
-    }
-    entry_free(entry);
+    give_up(entry, server);
   }
   binding_settle(binding);
   return result;

@@ -383,7 +383,13 @@ static int begin(uv_loop_t *loop) {
     free(thread);
     return error;
   }
-  uv_poll_init(loop, &thread->poll, troupe_attach_fd());
+  error = uv_poll_init(loop, &thread->poll, troupe_attach_fd());
+  if (error != 0) { // the kernel watches no more descriptors for this user, or has no memory
+    (void)troupe_detach(0);
+    leave_system();
+    free(thread);
+    return error;
+  }
   uv_prepare_init(loop, &thread->prepare);
   uv_check_init(loop, &thread->check);
   uv_idle_init(loop, &thread->idle);
