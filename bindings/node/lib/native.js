@@ -298,7 +298,8 @@ function runLate(kind, isFirst) {
   handle.runInAsyncScope(handle.listeners.onLeft, undefined, handle.owner, handle);
 }
 
-native.start(run, events, extras, {}, runLate);
+// Its resource holds nothing, which is said to those who list what does.
+native.start(run, events, extras, { hasRef: () => false }, runLate);
 // What was written before process.exit() reaches the kernel, as with Node.
 process.on('exit', native.exiting);
 

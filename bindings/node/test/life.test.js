@@ -221,9 +221,12 @@ const workers = (body) => `
   const { Worker, isMainThread } = require("worker_threads");
   ${body}`;
 
-// As test runners do, which begin each file with modules of its own.
-const twice = `
-  const load = () => { for (const name in require.cache) delete require.cache[name]; return require(process.env.MODULE); };
+// As test runners do, which begin each file with modules of its own; some of them keep addons.
+const twice = (forgotten) => `
+  const load = () => {
+    for (const name in require.cache) if (/${forgotten}$/.test(name)) delete require.cache[name];
+    return require(process.env.MODULE);
+  };
   const echo = (net, name) => new Promise((resolve) => {
     const s = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1", () => {
       const c = net.connect(s.address().port, "127.0.0.1", () => c.end(name));
@@ -240,10 +243,11 @@ const twice = `
       c.setEncoding("utf8").on("data", (text) => console.log(text)).on("close", () => s.close());
     });
   })();`;
-same('the module is loaded twice', twice);
+same('the module is loaded twice', twice(''));
+same('the module is loaded twice, and its addon is not forgotten', twice('[.]js'));
 same('the module is loaded twice in a worker', `
   const { Worker } = require("worker_threads");
-  new Worker(${JSON.stringify(twice)}, { eval: true }).on("exit", (code) => console.log("worker", code));`);
+  new Worker(${JSON.stringify(twice(''))}, { eval: true }).on("exit", (code) => console.log("worker", code));`);
 
 test('workers that come and go, some terminated', async () => {
   const output = await run(ours, workers(`
@@ -309,6 +313,35 @@ test('each handle of the async hooks is destroyed once', async () => {
       console.log(alive.size, "left", left, "again", again);
     }, 10));`);
   assert.strictEqual(output, '13 left [] again []\nexit 0');
+});
+
+// Also what stands for a write that waits, an end and an idle timer: a program that remembers those of each kind forgets them.
+test('each of the other resources of the async hooks is destroyed once', async () => {
+  const output = await run(ours, `
+    const { createHook } = require("async_hooks");
+    const kinds = ["WRITEWRAP", "SHUTDOWNWRAP", "Timeout"];
+    const made = Object.fromEntries(kinds.map((kind) => [kind, 0]));
+    const alive = new Map();
+    const again = [];
+    createHook({
+      init(id, type) { if (kinds.includes(type)) { made[type]++; alive.set(id, type); } },
+      destroy(id) { if (alive.get(id) === "over") again.push(id); if (alive.has(id)) alive.set(id, "over"); },
+    }).enable();
+    const s = net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1", async () => {
+      for (let i = 0; i < 3; i++) {
+        const c = net.connect(s.address().port, "127.0.0.1");
+        c.setTimeout(1000).setTimeout(2000).resume();
+        c.end(Buffer.alloc(8000000));
+        await new Promise((resolve) => c.on("close", resolve));
+      }
+      const c = net.connect(s.address().port, "127.0.0.1", () => c.setTimeout(1000).setTimeout(0).setTimeout(1000).destroy());
+      c.on("close", () => s.close());
+    });
+    process.once("beforeExit", () => setImmediate(() => {
+      const left = [...alive.values()].filter((type) => type !== "over");
+      console.log(made.SHUTDOWNWRAP > 3, made.WRITEWRAP > 0, made.Timeout > 7, "left", left, "again", again);
+    }));`);
+  assert.strictEqual(output, 'true true true left [] again []\nexit 0');
 });
 
 test('sockets that are garbage leave nothing behind', async () => {

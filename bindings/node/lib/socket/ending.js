@@ -5,8 +5,9 @@ const { coded, fromNative, system } = require('../errors');
 const { native } = require('../native');
 const { cancelAttempt, failedAtOnce } = require('./attempts');
 const { letEnd } = require('./leaving');
+const { timeIn } = require('./options');
 const { callBack } = require('./writing');
-const { kArmed, kFinal, kHadError, kIdle, kReset, kServer, kWritten, restore } = require('./symbols');
+const { kArmed, kFinal, kHadError, kIdle, kReset, kServer, kTimer, kWritten, restore } = require('./symbols');
 
 function onError(socket, handle, said) {
   if (socket._handle !== handle) {
@@ -87,6 +88,9 @@ const methods = {
     }
     restore(this, kArmed);
     clearTimeout(this[kIdle]);
+    if (this[kTimer] !== null) {
+      timeIn(this, null);
+    }
     const handle = this._handle?.owner === this ? this._handle : null; // another socket may have got it
     this._handle = null;
     this._sockname = undefined;

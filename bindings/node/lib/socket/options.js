@@ -35,6 +35,12 @@ function onTimeout(socket, handle) {
   }
 }
 
+// The context of the idle timer, as Node has one for each.
+function timeIn(socket, context) {
+  socket[kTimer]?.emitDestroy();
+  socket[kTimer] = context;
+}
+
 function holds(socket, yes) {
   socket[kUnref] = !yes;
   if (socket._handle !== null) {
@@ -87,7 +93,7 @@ const methods = {
     }
     const index = this._handle === null ? -1 : this._handle.index;
     this[kArmed] = ms === 0 ? 0 : wholeMilliseconds(ms);
-    this[kTimer] = ms === 0 ? null : new AsyncResource('Timeout', { requireManualDestroy: true });
+    timeIn(this, ms === 0 ? null : new AsyncResource('Timeout'));
     if (index >= 0) {
       native.socketTimeout(index, this[kArmed]);
     } else if (ms > 0) {
@@ -106,4 +112,4 @@ const methods = {
   },
 };
 
-module.exports = { atOnce, methods, nativeOptions, onTimeout };
+module.exports = { atOnce, methods, nativeOptions, onTimeout, timeIn };

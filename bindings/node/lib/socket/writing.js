@@ -81,8 +81,14 @@ function isDeaf(handle) {
 
 // A callback that is called later in the context of now.
 function here(type, callback) {
-  const resource = new AsyncResource(type, { requireManualDestroy: true });
-  return (error) => resource.runInAsyncScope(callback, undefined, error);
+  const resource = new AsyncResource(type);
+  return (error) => {
+    try {
+      resource.runInAsyncScope(callback, undefined, error);
+    } finally {
+      resource.emitDestroy();
+    }
+  };
 }
 
 // The callback of a write that was to be told is called when the kernel has the bytes, or with the error. The stream goes on at
