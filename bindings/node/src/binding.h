@@ -92,10 +92,11 @@ struct binding {
 
   napi_async_context async;
   napi_ref receiver, run, run_late, extras;
-  int32_t *events; // EVENTS_MAX + EVENTS_SPARE of them, then how many were handled
-  uint32_t count;  // written down
-  uint32_t due;    // of them, to be told now
-  uint32_t round;  // how often they were handed over
+  int32_t *events;  // EVENTS_MAX + EVENTS_SPARE of them, then how many were handled
+  uint32_t count;   // written down
+  uint32_t due;     // of them, to be told now
+  uint32_t telling; // of them, that are being told
+  uint32_t round;   // how often they were handed over
   uint32_t extra_count;
   uint8_t *slab;
   uint32_t slab_used;

@@ -94,7 +94,34 @@ static bool take_slab(binding_t *binding) {
   return true;
 }
 
+static void use_slab(binding_t *binding, uint32_t until) {
+  // Buffers begin at multiples of 8, as those that Node makes.
+  binding->slab_used = (until + 7) & ~7U;
+  if (binding->slab_used > SLAB_SIZE) {
+    binding->slab_used = SLAB_SIZE;
+  }
+}
+
+// Behind what came before, if that was not told yet: Node reads all that there is at once.
+static bool append(binding_t *binding, uint32_t index, const uint8_t *bytes, size_t length) {
+  if (binding->count <= binding->telling || binding->count <= binding->due) {
+    return false;
+  }
+  int32_t *last = &binding->events[(size_t)(binding->count - 1) * EVENT_NUMBERS];
+  uint32_t end = (uint32_t)(last[2] + last[3]);
+  if (last[0] != EVENT_DATA || (uint32_t)last[1] != index || length > SLAB_SIZE - end) {
+    return false;
+  }
+  memcpy(binding->slab + end, bytes, length);
+  last[3] += (int32_t)length;
+  use_slab(binding, end + (uint32_t)length);
+  return true;
+}
+
 static void copy(binding_t *binding, uint32_t index, const uint8_t *bytes, size_t length) {
+  if (append(binding, index, bytes, length)) {
+    return;
+  }
   while (length > 0) {
     if ((binding->slab == NULL || binding->slab_used == SLAB_SIZE ||
          (SLAB_SIZE - binding->slab_used < length && length <= OWN_FROM)) &&
@@ -105,11 +132,7 @@ static void copy(binding_t *binding, uint32_t index, const uint8_t *bytes, size_
     uint32_t part = length < room ? (uint32_t)length : room;
     memcpy(binding->slab + binding->slab_used, bytes, part);
     event_add(binding, EVENT_DATA, index, (int32_t)binding->slab_used, (int32_t)part);
-    // Buffers begin at multiples of 8, as those that Node makes.
-    binding->slab_used = (binding->slab_used + part + 7) & ~7U;
-    if (binding->slab_used > SLAB_SIZE) {
-      binding->slab_used = SLAB_SIZE;
-    }
+    use_slab(binding, binding->slab_used + part);
     bytes += part;
     length -= part;
   }
@@ -179,6 +202,7 @@ void events_deliver(binding_t *binding) {
   int32_t *handled = &binding->events[(size_t)(EVENTS_MAX + EVENTS_SPARE) * EVENT_NUMBERS];
   uint32_t count = binding->due;
   binding->due = 0;
+  binding->telling = count;
   *handled = 0;
   binding->round++;
   while ((uint32_t)*handled < count && !binding->ending) {
@@ -200,6 +224,7 @@ void events_deliver(binding_t *binding) {
   if (binding->ending) {
     return;
   }
+  binding->telling = 0;
   binding->count -= count;
   memmove(binding->events, &binding->events[(size_t)count * EVENT_NUMBERS],
           (size_t)binding->count * EVENT_NUMBERS * sizeof *binding->events);

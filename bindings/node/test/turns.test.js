@@ -63,6 +63,16 @@ compare('turns of the loop', {
     client.end('question', () => given.note('asked'));
     await gone;
   },
+  async 'what is written when the peer has ended comes together'(given) {
+    const { client, socket, gone } = await told(given, { allowHalfOpen: true });
+    socket.on('end', () => {
+      socket.write('some');
+      socket.write('more');
+      socket.end('and all');
+    });
+    client.end('question');
+    await gone;
+  },
   async 'data and its end'(given) {
     const { client, socket, gone } = await told(given);
     socket.end('all', () => given.note('done'));
