@@ -14,6 +14,7 @@ const KIND = {
 const LATE = { END: 0, FINISH: 1, CLOSE: 2 };
 const NUMBERS = 4;
 const ROOM = (4096 + 1024) * NUMBERS;
+const SLAB = 64 * 1024;
 const HANDLED = ROOM; // how many events were handled, for the addon
 
 const events = new Int32Array(ROOM + 1);
@@ -111,6 +112,20 @@ class Handle extends AsyncResource {
     return { reading: this.reading };
   }
 
+  // Of a server that closes.
+  refuseArriving() {
+    for (const handle of this.arriving ?? []) {
+      const { index, waiting } = handle;
+      handle.forget();
+      if (waiting.some(([kind]) => kind === KIND.CLOSE)) {
+        native.socketFree(index);
+      } else {
+        refuse(index);
+      }
+    }
+    this.arriving = null;
+  }
+
   open(index) {
     this.index = index;
     handles[index] = this;
@@ -162,6 +177,11 @@ Object.assign(Handle.prototype, {
   closed: false, // by the library
   left: false, // its close was told
   finishing: false, // its end was sent to the library
+  arrived: -1, // the batch with the last connection of a server, and those whose turn has not come,
+  arriving: null,
+  arrivals: 0, // with so many turns asked for
+  waiting: null, // what was told of a connection whose turn has not come
+  accepted: true, // it has
 });
 
 function take(at) {
@@ -234,7 +254,9 @@ function run(first, count) {
       markAsUntransferable(slab);
     } else if (kind === KIND.DATA || kind === KIND.BUFFER) {
       const handle = handles[events[place + 1]];
-      if (handle !== undefined) {
+      if (handle !== undefined && handle.waiting !== null) {
+        putOff(handle, kind, kind === KIND.DATA ? Buffer.from(slab, events[place + 2], events[place + 3]) : take(events[place + 2]));
+      } else if (handle !== undefined) {
         if (handle.round === round) {
           return;
         }
@@ -258,10 +280,9 @@ function runAlone(kind, index, a) {
   if (kind === KIND.CONNECTION) {
     const server = handles[a];
     if (server !== undefined && server.owner._handle === server) {
-      const handle = accept(index, server); // outside of the server's context, as in Node
-      server.runInAsyncScope(server.listeners.onConnection, undefined, server.owner, handle);
+      arrive(server, index);
     } else {
-      native.socketDestroy(index); // it came while the server was closed
+      refuse(index); // it came while the server was closed
     }
     return;
   }
@@ -269,6 +290,8 @@ function runAlone(kind, index, a) {
   if (kind === KIND.SERVER_CLOSE) {
     handle?.forget();
     native.serverFree(index);
+  } else if (handle !== undefined && handle.waiting !== null) {
+    putOff(handle, kind, kind === KIND.ERROR ? extras[a] : a);
   } else if (handle !== undefined) {
     handle.runInAsyncScope(tell, undefined, handle, kind, a, 0);
   } else if (kind === KIND.CLOSE) {
@@ -276,11 +299,99 @@ function runAlone(kind, index, a) {
   }
 }
 
-function accept(index, server) {
-  const handle = new Handle(server.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null);
+// ---- Connections ----
+
+// Node accepts one connection of a server in a turn of the loop. Of those that came together the others wait for theirs, and
+// what is told of them waits for the turn after that. When there are many, the last of them alone.
+const ALONE = 8;
+
+function later(callback) {
+  ends.push(callback);
+  native.tellLate(LATE.END);
+}
+
+function arrive(server, index) {
+  const handle = new Handle(server.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null); // outside of the server's context, as in Node
   handle.isPipe = server.isPipe;
   handle.open(index);
-  return handle;
+  if (server.arriving === null && server.arrived !== batch) {
+    server.arrived = batch;
+    server.runInAsyncScope(server.listeners.onConnection, undefined, server.owner, handle);
+    return;
+  }
+  handle.waiting = [];
+  handle.accepted = false;
+  server.arriving ??= [];
+  server.arriving.push(handle);
+  askForTurns(server);
+}
+
+function askForTurns(server) {
+  if (server.arrivals === 0) {
+    server.arrivals = Math.max(1, server.arriving.length - ALONE);
+    for (let i = 0; i < server.arrivals; i++) {
+      later(() => arriveNow(server));
+    }
+  }
+}
+
+function arriveNow(server) {
+  server.arrivals--;
+  if (server.arriving === null) {
+    return; // closed meanwhile
+  }
+  const handle = server.arriving.shift();
+  const { waiting } = handle;
+  if (server.arriving.length === 0) {
+    server.arriving = null;
+  } else {
+    askForTurns(server);
+  }
+  handle.accepted = true;
+  if (waiting.length === 0) {
+    handle.waiting = null;
+  }
+  waiting.forEach(() => later(() => catchUp(handle)));
+  server.runInAsyncScope(server.listeners.onConnection, undefined, server.owner, handle);
+}
+
+// As the kernel does with those that nobody has accepted.
+function refuse(index) {
+  if (native.socketReset(index, 0) < 0) {
+    native.socketDestroy(index);
+  }
+}
+
+function putOff(handle, kind, value) {
+  const last = handle.waiting.at(-1);
+  if (last !== undefined && Buffer.isBuffer(last[1]) && Buffer.isBuffer(value) && last[1].length + value.length <= SLAB) {
+    last[1] = Buffer.concat([last[1], value]);
+    return;
+  }
+  handle.waiting.push([kind, value]);
+  if (handle.accepted) {
+    later(() => catchUp(handle));
+  }
+}
+
+function catchUp(handle) {
+  const [kind, value] = handle.waiting.shift();
+  if (handle.waiting.length === 0) {
+    handle.waiting = null;
+  }
+  handle.runInAsyncScope(tellLater, undefined, handle, kind, value);
+}
+
+function tellLater(handle, kind, value) {
+  const { listeners, owner } = handle;
+  if (Buffer.isBuffer(value)) {
+    handle.batch = batch;
+    listeners.onData(owner, handle, value);
+  } else if (kind === KIND.ERROR) {
+    listeners.onError(owner, handle, value);
+  } else {
+    tell(handle, kind, value, 0);
+  }
 }
 
 // Called by the addon as often as it was asked to. As in Node, who was closed last leaves first.

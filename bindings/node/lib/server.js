@@ -258,6 +258,7 @@ class Listener extends Handle {
   close() {
     if (this.index >= 0) {
       this.closeCopy();
+      this.refuseArriving();
       native.serverClose(this.index);
     }
   }

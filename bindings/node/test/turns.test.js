@@ -148,6 +148,52 @@ compare('turns of the loop', {
     note(failure.code, client.bytesWritten === taken, taken > 0);
     await gone;
   },
+  async 'connections that come together'({ note, listen, net }) {
+    let count = 0;
+    const { server, port } = await listen({}, (socket) => {
+      const number = count++;
+      note('connection', number);
+      socket.on('data', (data) => note('server', number, String(data)));
+      socket.on('end', () => note('server end', number)).on('close', () => note('server close', number));
+      socket.write('hello');
+    });
+    const clients = [0, 1, 2, 3].map((number) => {
+      const client = net.connect(port, '127.0.0.1', () => note('connect', number));
+      client.on('data', () => client.end('bye')).on('close', () => note('close', number));
+      return client;
+    });
+    await Promise.all(clients.map(closed));
+    server.close();
+    await once(server, 'close');
+  },
+  async 'a connection whose turn has not come when the server closes'({ note, listen, net }) {
+    const { server, port } = await listen({}, (socket) => {
+      note('connection');
+      socket.end('x');
+      server.close(() => note('server close'));
+    });
+    const clients = ['first', 'second'].map((name) => {
+      const client = net.connect(port, '127.0.0.1');
+      client.on('error', (failure) => note(name, failure.code)).on('close', (hadError) => note(name, 'close', hadError));
+      return client.resume();
+    });
+    await Promise.all([...clients.map(closed), closed(server)]);
+  },
+  async 'very many connections that come together'({ note, listen, net }) {
+    let count = 0;
+    const { server, port } = await listen({}, (socket) => {
+      count++;
+      socket.pipe(socket);
+    });
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => {
+      const client = net.connect(port, '127.0.0.1');
+      client.end(`number ${i}`);
+      return client.toArray();
+    }));
+    note(count, answers.every(([answer], i) => String(answer) === `number ${i}`));
+    server.close();
+    await once(server, 'close');
+  },
   async 'a socket is connected again when it is closed'({ note, listen, net, watch }) {
     let times = 0;
     const others = [];

@@ -31,6 +31,9 @@ function letEnd(handle) {
     native.socketEnd(handle.index, false);
   }
   handle.listeners = { ...listeners, onLeft };
+  if (!handle.finishing) {
+    native.socketEnd(handle.index, false);
+  }
   native.socketResume(handle.index);
   native.socketUnref(handle.index);
 }
