@@ -12,7 +12,10 @@ const net = require(process.env.TROUPE_PLAY_NET || 'node:net');
 const path = require('node:path');
 const readline = require('node:readline');
 
+const page = require('./play/printing.js');
 const { readScenarios, split } = require('./play/reading.js');
+
+const { addressText, errorText, flags, here, plain, portText, ports, print, printData } = page;
 
 const [folder, peerProgram, ...files] = process.argv.slice(2);
 const limitMs = Number(process.env.TROUPE_PLAY_LIMIT_MS || 5000);
@@ -45,106 +48,14 @@ function takeDescriptor(text) {
   return pool.last[0];
 }
 
-// ---- What is printed ----
+// ---- The state ----
 
-const lines = [];
 let scenario = null; // the one that is played
 let number = 0;
 let objects = new Map();
-let ports = new Map();
 let counts = new Map();
-let seen = [];
 let watchdog = null;
 let over = true;
-
-function portText(port) {
-  return ports.has(port) ? `<${ports.get(port)}>` : port < 1024 ? String(port) : '<?>';
-}
-
-function here() {
-  return path.join(folder, String(number));
-}
-
-// What differs from run to run gets a name: ports, the scenario's folder, and how much is missing in
-// it to a path of a given length. An abstract name's
-// first byte is shown as @.
-function plain(text) {
-  return text.replaceAll('\0', '@').replaceAll(here(), '@tmp').replace(/x{20,}/g, 'x…')
-    .replace(/:(\d+)(?!\d*[.:])/g, (all, digits) => `:${portText(Number(digits))}`);
-}
-
-function print(name, text) {
-  if (!over) {
-    lines.push({ name, text });
-  }
-}
-
-function flags(socket) {
-  return ` [${socket.readyState}${socket.connecting ? ' connecting' : ''}` +
-    `${socket.pending ? ' pending' : ''}${socket.destroyed ? ' destroyed' : ''}]`;
-}
-
-function errorText(error) {
-  if (error.own) {
-    return `error ${error.code}`;
-  }
-  let text = `error ${error.code}`;
-  if (typeof error.errno === 'number') {
-    text += ` errno=${error.errno}`;
-  }
-  if (error.syscall !== undefined) {
-    text += ` syscall=${error.syscall}`;
-  }
-  const address = error.address ?? error.hostname ?? error.host;
-  if (address !== undefined && address !== null) {
-    text += ` address=${plain(address)}`;
-  }
-  if (typeof error.port === 'number') {
-    text += ` port=${portText(error.port)}`;
-  }
-  if (error.localAddress !== undefined) {
-    text += ` local=${error.localAddress}:${portText(error.localPort)}`;
-  }
-  return `${text} "${plain(error.message)}"`;
-}
-
-function addressText(address, port, family) {
-  return address === undefined ? 'none' : `${address} ${portText(port)} ${family}`;
-}
-
-// Bytes that come one after the other make one line, however they were cut into pieces.
-function hash(bytes, before) {
-  let value = before;
-  for (const byte of bytes) {
-    value = Math.imul(value ^ byte, 16777619) >>> 0;
-  }
-  return value;
-}
-
-function printData(object, event, bytes, mayJoin) {
-  let line = null;
-  for (let i = lines.length - 1; i >= 0 && mayJoin; i--) {
-    if (lines[i].name === object.name) {
-      line = lines[i].data === event ? lines[i] : null;
-      break;
-    }
-  }
-  if (line === null) {
-    line = { name: object.name, data: event, length: 0, start: '', hidden: false, hash: 2166136261,
-      flags: flags(object.socket) };
-    if (!over) {
-      lines.push(line);
-    }
-  }
-  if (line.length + bytes.length <= 40) {
-    line.start += bytes.toString('latin1');
-  }
-  line.length += bytes.length;
-  line.hash = hash(bytes, line.hash);
-  line.hidden ||= bytes.some((byte) => byte >= 0x80);
-  const content = line.length <= 40 && !line.hidden ? `"${line.start}"` : line.hash.toString(16).padStart(8, '0');
-  line.text = `${event} ${line.length} ${content}${line.flags}`;
-}
 
 // ---- Playing ----
 
@@ -272,9 +183,7 @@ function watchServer(object) {
 // tells nothing inside a call.
 function call(object, name, body) {
   const line = { name: object.name, text: '' };
-  if (!over) {
-    lines.push(line);
-  }
+  page.write(line);
   try {
     const result = body();
     line.text = `${name}() ${typeof result === 'boolean' ? result : 'ok'}`;
@@ -753,9 +662,8 @@ function start(next) {
   number++;
   scenario = next;
   objects = new Map();
-  ports = new Map();
   counts = new Map();
-  lines.length = 0;
+  page.begin(path.join(folder, String(number)));
   over = false;
   fs.mkdirSync(here());
   watchdog = setTimeout(() => finish('HANG'), limitMs).unref();
@@ -775,8 +683,7 @@ function finish(how) {
     }
   }
   over = true;
-  process.stdout.write(`scenario ${scenario.file}: ${scenario.name}\n` +
-    lines.map((line) => `${line.name} ${line.text}\n`).join(''));
+  process.stdout.write(`scenario ${scenario.file}: ${scenario.name}\n${page.end()}`);
   for (const { socket, server, child } of objects.values()) {
     if (socket) {
       socket.removeAllListeners().on('error', () => {}).destroy();
