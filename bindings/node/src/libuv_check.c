@@ -21,6 +21,7 @@
   X(uv_is_closing)                                                                                 \
   X(uv_loop_close)                                                                                 \
   X(uv_loop_init)                                                                                  \
+  X(uv_loop_size)                                                                                  \
   X(uv_now)                                                                                        \
   X(uv_poll_init)                                                                                  \
   X(uv_poll_start)                                                                                 \
@@ -57,7 +58,7 @@ static const void *home_of(void (*function)(void)) {
 }
 
 const char *libuv_objection(void) {
-  static char text[200];
+  static _Thread_local char text[200];
   const struct {
     const char *name;
     void (*function)(void);
@@ -86,6 +87,7 @@ const char *libuv_objection(void) {
 #define ROW(kind, type) {#type, sizeof(type), uv_handle_size(kind)},
       SIZES(ROW)
 #undef ROW
+          {"uv_loop_t", sizeof(uv_loop_t), uv_loop_size()},
   };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     if (sizes[i].here != sizes[i].there) {
