@@ -3,7 +3,7 @@
 'use strict';
 
 const net = require('./node_net');
-const { Handle, native } = require('./native');
+const { Handle, handleFor, native } = require('./native');
 
 // What a Server has for a handle there.
 class Door extends Handle {
@@ -32,8 +32,7 @@ function receive(handle, given) {
     native.socketDestroy(index); // it came while the server was closed
     return;
   }
-  const accepted = new Handle(handle.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null);
-  accepted.isPipe = handle.isPipe;
+  const accepted = handleFor(handle.isPipe, null, null);
   accepted.open(index);
   handle.runInAsyncScope(handle.listeners.onConnection, undefined, handle.owner, accepted);
 }

@@ -83,9 +83,32 @@ class Handle extends AsyncResource {
     return this.isPipe ? 'PipeWrap' : 'TCPSocketWrap';
   }
 
-  // What http asks of Node's own handles.
+  // What http, and others, ask of Node's own handles.
   getAsyncId() {
     return this.asyncId();
+  }
+
+  name(remote) {
+    return this.index < 0 ? undefined : native.socketName(this.index, remote);
+  }
+
+  get bytesRead() {
+    return this.owner.bytesRead;
+  }
+
+  get bytesWritten() {
+    return this.owner._bytesDispatched;
+  }
+
+  // The socket is told nothing of that, as in Node.
+  close(callback) {
+    this.closeCopy();
+    if (this.index >= 0 && !this.closed) {
+      native.socketDestroy(this.index);
+    }
+    if (typeof callback === 'function') {
+      setImmediate(() => Reflect.apply(callback, this, []));
+    }
   }
 
   readStart() {
@@ -157,6 +180,53 @@ class Handle extends AsyncResource {
       this.index = -1;
     }
   }
+}
+
+const tcpMethods = {
+  getpeername(out) {
+    return fill(out, this.name(true));
+  },
+
+  getsockname(out) {
+    return fill(out, this.name(false));
+  },
+
+  setNoDelay(enable) {
+    return native.socketNoDelay(this.index, enable ? 1 : 0);
+  },
+
+  setKeepAlive(enable, delay) {
+    return native.socketKeepAlive(this.index, enable ? 1 : 0, delay * 1000);
+  },
+};
+
+function fill(out, name) {
+  if (name === undefined) {
+    return -107; // ENOTCONN
+  }
+  const [address, port, family] = name;
+  Object.assign(out, { address, family: `IPv${family}`, port });
+  return 0;
+}
+
+// The names of Node's.
+class TCP extends Handle {
+  constructor(owner, listeners) {
+    super('TCPWRAP', owner, listeners);
+  }
+}
+
+class Pipe extends Handle {
+  constructor(owner, listeners) {
+    super('PIPEWRAP', owner, listeners);
+    this.isPipe = true;
+  }
+}
+
+Object.assign(TCP.prototype, tcpMethods);
+
+function handleFor(isPipe, owner, listeners) {
+  return isPipe ? new Pipe(owner, listeners) : new TCP(owner, listeners);
 }
 
 // What most handles never have otherwise, and that only costs memory in each.
@@ -311,8 +381,7 @@ function later(callback) {
 }
 
 function arrive(server, index) {
-  const handle = new Handle(server.isPipe ? 'PIPEWRAP' : 'TCPWRAP', null, null); // outside of the server's context, as in Node
-  handle.isPipe = server.isPipe;
+  const handle = handleFor(server.isPipe, null, null); // outside of the server's context, as in Node
   handle.open(index);
   if (server.arriving === null && server.arrived !== batch) {
     server.arrived = batch;
@@ -423,4 +492,4 @@ function openHandles() {
   return handles.filter((handle) => handle !== undefined);
 }
 
-module.exports = { Handle, isCopy, native, openHandles };
+module.exports = { Handle, handleFor, isCopy, native, openHandles, tcpMethods };

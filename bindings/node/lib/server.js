@@ -12,7 +12,7 @@ const { coded, fromNative, invalidType, invalidValue } = require('./errors');
 const check = require('./validate');
 const cluster = require('./cluster');
 const { isPath, normalize, toNumber } = require('./arguments');
-const { Handle, isCopy, native } = require('./native');
+const { Handle, isCopy, native, tcpMethods } = require('./native');
 const { Socket, kAccepted, kServer } = require('./socket');
 const { drop } = require('./socket/leaving');
 
@@ -214,36 +214,33 @@ function listen(server, where, backlog) {
     process.nextTick(() => server.emit('error', error));
     return;
   }
-  const handle = new Listener(where.path === undefined ? 'TCPSERVERWRAP' : 'PIPESERVERWRAP', server, listeners);
-  handle.open(said.index);
-  handle.options = options;
-  handle.isPipe = said.address === undefined || said.address[2] === 1;
-  handle.path = where.path;
+  const handle = listenerFor(said, where, server, options);
   opened(server, handle, said.address);
   publish(listening, { server });
   process.nextTick(tellListening, server);
 }
 
+function placeOf(address, port, addressType, fd, flags) {
+  if (typeof fd === 'number' && fd >= 0) {
+    return { fd };
+  }
+  return port === -1 && addressType === -1 ? { path: address } :
+    { host: address || undefined, port: port ?? 0, ipv6Only: Boolean(flags & 1) };
+}
+
+Server.prototype._listen2 = function(address, port, addressType, backlog, fd, flags) {
+  listen(this, placeOf(address, port, addressType, fd, flags), backlog);
+};
+
 // net._createServerHandle(): a handle that other servers may listen with, or an error value.
 function createServerHandle(address, port, addressType, fd, flags) {
-  let where;
-  if (typeof fd === 'number' && fd >= 0) {
-    where = { fd };
-  } else if (port === -1 && addressType === -1) {
-    where = { path: address };
-  } else {
-    where = { host: address || undefined, port: port ?? 0, ipv6Only: Boolean(flags & 1) };
-  }
+  const where = placeOf(address, port, addressType, fd, flags);
   const said = native.serverListen({ ...where, backlog: 0 });
   if (said.index === undefined) {
     return said.errno;
   }
   const owner = new Server();
-  const handle = new Listener(where.path === undefined ? 'TCPSERVERWRAP' : 'PIPESERVERWRAP', owner, listeners);
-  handle.open(said.index);
-  handle.options = {};
-  handle.isPipe = said.address === undefined || said.address[2] === 1;
-  handle.path = where.path;
+  const handle = listenerFor(said, where, owner, {});
   handle.address = said.address;
   return handle;
 }
@@ -255,12 +252,19 @@ function keyOf({ path, fd, host = '::', port }) {
 }
 
 class Listener extends Handle {
-  close() {
+  close(callback) {
     if (this.index >= 0) {
       this.closeCopy();
       this.refuseArriving();
       native.serverClose(this.index);
     }
+    if (typeof callback === 'function') {
+      setImmediate(() => Reflect.apply(callback, this, []));
+    }
+  }
+
+  name(remote) {
+    return remote ? undefined : this.address;
   }
 
   descriptor() {
@@ -276,6 +280,20 @@ class Listener extends Handle {
       native.serverHold(this.index, holds);
     }
   }
+}
+
+const listenerKinds = { TCP: class TCP extends Listener {}, Pipe: class Pipe extends Listener {} }; // the names of Node's
+Object.assign(listenerKinds.TCP.prototype, tcpMethods);
+
+function listenerFor(said, where, server, options) {
+  const isPipe = said.address === undefined || said.address[2] === 1;
+  const Kind = isPipe ? listenerKinds.Pipe : listenerKinds.TCP;
+  const handle = new Kind(where.path === undefined ? 'TCPSERVERWRAP' : 'PIPESERVERWRAP', server, listeners);
+  handle.open(said.index);
+  handle.options = options;
+  handle.isPipe = isPipe;
+  handle.path = where.path;
+  return handle;
 }
 
 function opened(server, handle, address) {

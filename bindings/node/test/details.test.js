@@ -102,6 +102,48 @@ compare('details', {
     note((await once(client, 'error').catch((failure) => [failure]))[0]);
     server.close();
   },
+  async 'what handles are called, and what they can be asked'({ note, net, pair, folder, listen }) {
+    const { client, socket } = await pair();
+    const handle = client._handle;
+    const [local, remote] = [{}, {}];
+    note(handle.constructor.name, handle.getsockname(local), handle.getpeername(remote));
+    note(local.address, local.family, local.port === client.localPort, remote.port === client.remotePort);
+    note(handle.setNoDelay(true), handle.setKeepAlive(true, 1), handle.bytesRead, handle.bytesWritten);
+    client.write('hello');
+    socket.end('good bye');
+    await closed(client.resume());
+    note(handle.bytesRead, handle.bytesWritten);
+    const { server, port } = await listen({}, () => {});
+    note(server._handle.constructor.name, server._handle.getsockname(local), local.port === port);
+    server._handle.close(() => note('closed'));
+    await wait(20);
+    const other = await listen({}, (accepted) => {
+      note(accepted._handle.constructor.name);
+      accepted.end();
+    }, `${folder}/socket`);
+    const visitor = net.connect(`${folder}/socket`);
+    note(visitor._handle.constructor.name, typeof visitor._handle.getpeername, other.server._handle.constructor.name);
+    await closed(visitor.resume());
+    other.server.close();
+  },
+  async 'methods that Node has beside those it documents'({ note, net, pair, watch }) {
+    const { client, socket } = await pair();
+    watch('server', socket, 'data', 'error', 'close');
+    client.on('timeout', () => note('timeout')).setTimeout(10000);
+    client._onTimeout();
+    client._unrefTimer();
+    client._writeGeneric(false, 'one', 'latin1', (failure) => note(failure ?? 'written'));
+    client._writeGeneric(true, [{ chunk: 'two', encoding: 'utf8' }, { chunk: Buffer.from('3'), encoding: 'buffer' }], '',
+      (failure) => note(failure ?? 'written'));
+    await once(socket, 'data');
+    note(client._reset() === client);
+    await closed(socket);
+    const server = net.createServer();
+    server._listen2('127.0.0.1', 0, 4, 5);
+    await once(server, 'listening');
+    note(server.address().address);
+    server.close();
+  },
   async 'look-ups that find nothing'({ note, net, listen }) {
     const { server, port } = await listen({}, (socket) => socket.destroy());
     const answers = [[], [null], [null, null], [null, []], [null, 5], [null, {}], [null, [null]], [null, [{}]], [false], [null, '']];

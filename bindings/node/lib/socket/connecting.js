@@ -5,7 +5,7 @@ const { getSystemErrorMap } = require('node:util');
 const { coded, system } = require('../errors');
 const check = require('../validate');
 const { isNormalized, normalize } = require('../arguments');
-const { Handle, native } = require('../native');
+const { handleFor, native } = require('../native');
 const observing = require('../observing');
 const { onAttempt, tellFirst } = require('./attempts');
 const { lookUp } = require('./lookup');
@@ -54,8 +54,7 @@ function makeConnect(listeners) {
     }
     const fresh = this._handle === null;
     if (fresh) {
-      this._handle = new Handle(path ? 'PIPEWRAP' : 'TCPWRAP', this, listeners);
-      this._handle.isPipe = Boolean(path);
+      this._handle = handleFor(Boolean(path), this, listeners);
       nextBuffer(this);
     }
     if (callback !== null) {

@@ -4,7 +4,7 @@
 const fs = require('node:fs');
 const { coded, invalidType, system } = require('../errors');
 const check = require('../validate');
-const { Handle, isCopy, native } = require('../native');
+const { handleFor, isCopy, native } = require('../native');
 const { settle } = require('./holding');
 const { atOnce, nativeOptions } = require('./options');
 const { nextBuffer, pauseNative } = require('./reading');
@@ -31,10 +31,9 @@ function kindOfDescriptor(fd) {
   throw coded(TypeError, 'ERR_INVALID_FD_TYPE', `Unsupported fd type: ${type}`);
 }
 
-function adopt(socket, fd, kind, options, listeners, isElses = false) {
+function adopt(socket, fd, options, listeners, isElses = false) {
   // Node does not close the standard streams.
   const copy = isElses || fd <= 2 || isCopy(fd);
-  const handle = new Handle(kind === 'pipe' ? 'PIPEWRAP' : 'TCPWRAP', socket, listeners);
   const readable = options.readable !== false;
   const writable = options.writable !== false;
   const neither = !readable && !writable; // it is open all the same
@@ -43,9 +42,9 @@ function adopt(socket, fd, kind, options, listeners, isElses = false) {
   if (index < 0) {
     throw system(index, 'EINVAL', 'open', 'open EINVAL');
   }
+  const handle = handleFor(native.socketName(index, false) === undefined, socket, listeners);
   handle.open(index);
   nextBuffer(socket);
-  handle.isPipe = native.socketName(index, false) === undefined;
   socket._handle = handle;
   // Where there is no peer, what is written fails: that is waited for.
   handle.limit = handle.isPipe || native.socketName(index, true) !== undefined ? atOnce(socket) : 0;

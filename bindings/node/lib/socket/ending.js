@@ -137,6 +137,11 @@ const methods = {
     }
   },
 
+  _reset() {
+    this[kReset] = true;
+    return this.destroy();
+  },
+
   resetAndDestroy() {
     const handle = this._handle;
     if (handle === null) {

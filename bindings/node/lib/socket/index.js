@@ -93,7 +93,7 @@ function Socket(options) {
   } else if (handle && Number.isInteger(handle.fd) && handle.fd >= 0) {
     takeOver(this, handle, given);
   } else if (kind !== null) {
-    adopt(this, given.fd, kind, given, listeners);
+    adopt(this, given.fd, given, listeners);
   }
   if (this.destroyed) {
     this._undestroy(); // a signal that is aborted already: the error and the close are on their way
@@ -141,7 +141,8 @@ function take(socket, handle, options) {
 
 // One of Node's own handles: the library gets its descriptor, and nobody else has it any more.
 function takeOver(socket, handle, options) {
-  adopt(socket, handle.fd, kindOfDescriptor(handle.fd), options, listeners, true);
+  kindOfDescriptor(handle.fd);
+  adopt(socket, handle.fd, options, listeners, true);
   handle.close?.();
 }
 

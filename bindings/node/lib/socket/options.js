@@ -31,7 +31,7 @@ function wholeMilliseconds(duration) {
 
 function onTimeout(socket, handle) {
   if (!socket.destroyed && socket._handle === handle && socket[kTimer] !== null) {
-    socket[kTimer].runInAsyncScope(socket.emit, socket, 'timeout');
+    socket[kTimer].runInAsyncScope(socket._onTimeout, socket);
   }
 }
 
@@ -101,6 +101,20 @@ const methods = {
       this[kIdle] = setTimeout(() => onTimeout(this, this._handle), ms).unref();
     }
     return this;
+  },
+
+  _onTimeout() {
+    this.emit('timeout');
+  },
+
+  // The time that it has been idle begins anew.
+  _unrefTimer() {
+    const index = this._handle === null ? -1 : this._handle.index;
+    if (this[kArmed] > 0 && index >= 0) {
+      native.socketTimeout(index, this[kArmed]);
+    } else {
+      this[kIdle]?.refresh();
+    }
   },
 
   ref() {

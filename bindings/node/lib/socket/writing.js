@@ -219,6 +219,14 @@ const methods = {
     dispatch(this, this._handle, bytes.length === 1 ? bytes[0] : Buffer.concat(bytes), 'buffer', callback);
   },
 
+  _writeGeneric(writev, data, encoding, callback) {
+    if (writev) {
+      this._writev(data, callback);
+    } else {
+      this._write(data, encoding, callback);
+    }
+  },
+
   _final(callback) {
     if (this.pending) {
       this.once('connect', () => this._final(callback));
