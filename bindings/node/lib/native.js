@@ -35,8 +35,8 @@ const manually = { requireManualDestroy: true };
 // What stands between a Socket or Server and the library. It is there from connect() or listen()
 // to the close; `_handle` is this while there is a connection.
 class Handle extends AsyncResource {
-  constructor(type, owner, listeners) {
-    super(type, manually);
+  constructor(type, owner, listeners, options = manually) {
+    super(type, options);
     this.owner = owner;
     this.listeners = listeners; // the functions that hear of it, each with the owner and this
     this.index = -1;
@@ -172,8 +172,21 @@ class Handle extends AsyncResource {
     native.tellLate(LATE.CLOSE);
   }
 
+  beginRequest() {
+    this.request = resourceOf(this.isPipe ? 'PIPECONNECTWRAP' : 'TCPCONNECTWRAP', this);
+  }
+
+  // Once it has an outcome.
+  endRequest() {
+    if (this.request !== null && !(this.owner._handle === this && this.owner.connecting)) {
+      this.request.emitDestroy();
+      this.request = null;
+    }
+  }
+
   forget() {
     this.closeCopy();
+    this.endRequest();
     this.emitDestroy();
     if (this.index >= 0) {
       handles[this.index] = undefined;
@@ -211,22 +224,27 @@ function fill(out, name) {
 
 // The names of Node's.
 class TCP extends Handle {
-  constructor(owner, listeners) {
-    super('TCPWRAP', owner, listeners);
+  constructor(owner, listeners, options) {
+    super('TCPWRAP', owner, listeners, options);
   }
 }
 
 class Pipe extends Handle {
-  constructor(owner, listeners) {
-    super('PIPEWRAP', owner, listeners);
+  constructor(owner, listeners, options) {
+    super('PIPEWRAP', owner, listeners, options);
     this.isPipe = true;
   }
 }
 
 Object.assign(TCP.prototype, tcpMethods);
 
-function handleFor(isPipe, owner, listeners) {
-  return isPipe ? new Pipe(owner, listeners) : new TCP(owner, listeners);
+function handleFor(isPipe, owner, listeners, options) {
+  return isPipe ? new Pipe(owner, listeners, options) : new TCP(owner, listeners, options);
+}
+
+// A resource of the async hooks that something of a handle's is done in.
+function resourceOf(type, handle) {
+  return new AsyncResource(type, { triggerAsyncId: handle.asyncId() });
 }
 
 // What most handles never have otherwise, and that only costs memory in each.
@@ -236,6 +254,7 @@ Object.assign(Handle.prototype, {
   writes: null, // callbacks that wait for one of them
   holds: true, // the loop
   ended: false, // the peer's side
+  request: null, // the resource of its connecting
   path: undefined, // what it connects to, if it is one
   first: null, // what it connects to first
   bound: false, // from an address or a port of its own
@@ -245,6 +264,7 @@ Object.assign(Handle.prototype, {
   trying: null, // the address of the attempt that was told last
   attempted: false, // the next attempt to connect was told already
   closed: false, // by the library
+  ofAccepted: undefined, // options of the resources that a server's connections are
   left: false, // its close was told
   finishing: false, // its end was sent to the library
   arrived: -1, // the batch with the last connection of a server, and those whose turn has not come,
@@ -362,6 +382,11 @@ function runAlone(kind, index, a) {
     native.serverFree(index);
   } else if (handle !== undefined && handle.waiting !== null) {
     putOff(handle, kind, kind === KIND.ERROR ? extras[a] : a);
+  } else if (handle !== undefined && kind === KIND.ATTEMPT && handle.attempted) {
+    handle.attempted = false; // it was told
+  } else if (handle !== undefined && handle.request !== null) {
+    handle.request.runInAsyncScope(tell, undefined, handle, kind, a, 0);
+    handle.endRequest();
   } else if (handle !== undefined) {
     handle.runInAsyncScope(tell, undefined, handle, kind, a, 0);
   } else if (kind === KIND.CLOSE) {
@@ -381,7 +406,8 @@ function later(callback) {
 }
 
 function arrive(server, index) {
-  const handle = handleFor(server.isPipe, null, null); // outside of the server's context, as in Node
+  server.ofAccepted ??= { requireManualDestroy: true, triggerAsyncId: server.asyncId() };
+  const handle = handleFor(server.isPipe, null, null, server.ofAccepted); // outside of the server's context, as in Node
   handle.open(index);
   if (server.arriving === null && server.arrived !== batch) {
     server.arrived = batch;
@@ -492,4 +518,4 @@ function openHandles() {
   return handles.filter((handle) => handle !== undefined);
 }
 
-module.exports = { Handle, handleFor, isCopy, native, openHandles, tcpMethods };
+module.exports = { Handle, handleFor, isCopy, native, openHandles, resourceOf, tcpMethods };

@@ -61,6 +61,49 @@ same('a socket that is ending is not reset, and its peer may answer', `${pair}pa
   socket.on('end', () => socket.write('answer', (failure) => console.log('answered', failure ?? 'well')));
   socket.on('close', (hadError) => { console.log('close', hadError); process.exit(); });
 });`);
+same('resources of async hooks', `
+  const { createHook, executionAsyncId } = require('node:async_hooks');
+  const names = new Map([[1, 'main']]);
+  const lines = [];
+  const hook = createHook({
+    init(id, type, trigger) {
+      if (/^(TCP|PIPE[CS]|SHUTDOWN)/.test(type)) { // a standard stream is a PIPEWRAP, too
+        const number = [...names.values()].filter((name) => name.startsWith(type)).length;
+        names.set(id, type + number);
+        lines.push('init ' + type + number + ' by ' + names.get(trigger));
+      }
+    },
+    destroy(id) {
+      if (names.has(id)) {
+        lines.push('destroy ' + names.get(id));
+      }
+    },
+  }).enable();
+  const mark = (what) => lines.push(what + ' in ' + names.get(executionAsyncId()));
+  const watch = (who, socket) => {
+    for (const event of ['connect', 'data', 'end', 'finish', 'close']) {
+      socket.on(event, () => mark(who + ' ' + event));
+    }
+  };
+  function play(where, next) {
+    const server = net.createServer((socket) => {
+      mark('connection');
+      watch('server', socket);
+      socket.once('data', () => socket.write('answer', () => mark('written')));
+      server.close(next);
+    });
+    server.listen(where, '127.0.0.1', () => {
+      mark('listening');
+      const client = typeof where === 'string' ? net.connect(where) : net.connect(server.address().port, '127.0.0.1');
+      watch('client', client);
+      client.on('connect', () => client.write('x')).once('data', () => client.end(() => mark('ended')));
+    });
+  }
+  play(0, () => play('\\0troupe-hooks-' + process.pid));
+  process.on('exit', () => {
+    hook.disable();
+    console.log(lines.sort().join('\\n'));
+  });`);
 same('a connection for which there is no descriptor', `
   if (process.env.FEW === undefined) {
     const { spawnSync } = require('node:child_process');
@@ -312,7 +355,7 @@ test('each handle of the async hooks is destroyed once', async () => {
       const left = [...alive.values()].filter((type) => type !== "over");
       console.log(alive.size, "left", left, "again", again);
     }, 10));`);
-  assert.strictEqual(output, '13 left [] again []\nexit 0');
+  assert.strictEqual(output, '19 left [] again []\nexit 0');
 });
 
 // Also what stands for a write that waits, an end and an idle timer: a program that remembers those of each kind forgets them.

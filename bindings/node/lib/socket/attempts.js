@@ -20,10 +20,6 @@ function tellFirst(socket, handle, address, port, family) {
 function onAttempt(socket, handle, event, said) {
   const [, port, family, error] = said;
   const address = handle.given ?? said[0]; // as it was written
-  if (event === 'connectionAttempt' && handle.attempted) {
-    handle.attempted = false;
-    return;
-  }
   if (socket._handle !== handle) {
     return;
   }

@@ -169,6 +169,7 @@ function connectTo(socket, handle, to) {
   if (observing.isObserved() && !handle.isPipe) {
     handle.started = performance.now();
   }
+  handle.beginRequest();
   handle.paused = socket.isPaused(); // not a byte is read then, and it does not hold the loop
   let result = native.socketNew({ ...nativeOptions(socket), paused: handle.paused });
   if (result >= 0) {

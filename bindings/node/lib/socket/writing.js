@@ -1,11 +1,10 @@
 // From the stream to the library.
 'use strict';
 
-const { AsyncResource } = require('node:async_hooks');
 const fs = require('node:fs');
 const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
-const { native } = require('../native');
+const { native, resourceOf } = require('../native');
 const { settle } = require('./holding');
 const { atOnce } = require('./options');
 const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWrapped, kWritten } = require('./symbols');
@@ -70,7 +69,7 @@ function dispatch(socket, handle, data, encoding, callback) {
     callback();
   } else {
     // Done when the kernel has it; when it failed an error follows, or the close.
-    socket[kWritten] = here('WRITEWRAP', callback);
+    socket[kWritten] = here('WRITEWRAP', handle, callback);
   }
 }
 
@@ -80,8 +79,8 @@ function isDeaf(handle) {
 }
 
 // A callback that is called later in the context of now.
-function here(type, callback) {
-  const resource = new AsyncResource(type);
+function here(type, handle, callback) {
+  const resource = resourceOf(type, handle);
   return (error) => {
     try {
       resource.runInAsyncScope(callback, undefined, error);
@@ -104,7 +103,7 @@ function whenWritten(socket, callback) {
       callBack(handle, null, true);
       callback(error);
     } else {
-      (handle.writes ??= []).push({ after: handle.asked, callback: here('WRITEWRAP', callback) });
+      (handle.writes ??= []).push({ after: handle.asked, callback: here('WRITEWRAP', handle, callback) });
     }
   };
 }
@@ -234,7 +233,7 @@ const methods = {
     }
     const handle = this._handle;
     const waits = handle.told !== handle.asked;
-    this[kFinal] = here('SHUTDOWNWRAP', callback);
+    this[kFinal] = here('SHUTDOWNWRAP', handle, callback);
     settle(this, handle);
     if (!waits) {
       handle.finishLate(() => {
