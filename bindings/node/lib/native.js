@@ -14,7 +14,7 @@ const KIND = {
 const LATE = { END: 0, FINISH: 1, CLOSE: 2 };
 const NUMBERS = 4;
 const ROOM = (4096 + 1024) * NUMBERS;
-const SLAB = 64 * 1024;
+const READ = 64 * 1024;
 const HANDLED = ROOM; // how many events were handled, for the addon
 
 const events = new Int32Array(ROOM + 1);
@@ -24,6 +24,7 @@ const copies = new Set(); // descriptors that handles have open for others
 let slab = null;
 let round = 0;
 let batch = 0;
+let due = 0; // events of the batch, of which events[HANDLED] were handled
 
 const ends = []; // callbacks, in order,
 const finishes = []; // of this too
@@ -128,6 +129,17 @@ class Handle extends AsyncResource {
   // It had data in the batch that is handled now.
   hasNews() {
     return this.batch === batch;
+  }
+
+  // Bytes have come that Node, which reads 64 KiB at a time, would have left in the kernel until now.
+  hasUnread() {
+    let bytes = this.news;
+    for (let place = events[HANDLED] * NUMBERS; place < due * NUMBERS && bytes <= READ; place += NUMBERS) {
+      if (events[place + 1] === this.index) {
+        bytes += lengthAt(place);
+      }
+    }
+    return bytes > READ && bytes > this.news;
   }
 
   // So that a socket can be made JSON, as Node's can.
@@ -267,6 +279,7 @@ Object.assign(Handle.prototype, {
   ofAccepted: undefined, // options of the resources that a server's connections are
   left: false, // its close was told
   finishing: false, // its end was sent to the library
+  news: 0, // bytes that came last
   arrived: -1, // the batch with the last connection of a server, and those whose turn has not come,
   arriving: null,
   arrivals: 0, // with so many turns asked for
@@ -278,6 +291,17 @@ function take(at) {
   const value = extras[at];
   extras[at] = undefined;
   return value;
+}
+
+function lengthAt(place) {
+  switch (events[place]) {
+    case KIND.DATA:
+      return events[place + 3];
+    case KIND.BUFFER:
+      return extras[events[place + 2]].length;
+    default:
+      return 0;
+  }
 }
 
 function tell(handle, kind, a, b) {
@@ -333,6 +357,7 @@ function tell(handle, kind, a, b) {
 function run(first, count) {
   let i = first;
   round++;
+  due = count;
   if (first === 0) {
     batch++;
   }
@@ -352,6 +377,7 @@ function run(first, count) {
         }
         handle.round = round;
         handle.batch = batch;
+        handle.news = lengthAt(place);
         events[HANDLED] = i + 1;
         handle.runInAsyncScope(tell, undefined, handle, kind, events[place + 2], events[place + 3]);
       }
@@ -459,7 +485,7 @@ function refuse(index) {
 
 function putOff(handle, kind, value) {
   const last = handle.waiting.at(-1);
-  if (last !== undefined && Buffer.isBuffer(last[1]) && Buffer.isBuffer(value) && last[1].length + value.length <= SLAB) {
+  if (last !== undefined && Buffer.isBuffer(last[1]) && Buffer.isBuffer(value) && last[1].length + value.length <= READ) {
     last[1] = Buffer.concat([last[1], value]);
     return;
   }

@@ -111,6 +111,8 @@ const methods = {
           native.socketReset(handle.index, handle.finishing ? 1 : 0);
         } else if (handle.finishing) {
           native.socketDestroySoon(handle.index);
+        } else if (!handle.isPipe && handle.hasUnread()) {
+          native.socketReset(handle.index, 0); // as the kernel does with what nobody has read
         } else {
           native.socketDestroy(handle.index);
         }
