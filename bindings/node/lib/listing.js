@@ -1,12 +1,12 @@
 // process._getActiveHandles() and process.getActiveResourcesInfo() list our sockets and servers as they do Node's own: those
-// that are not unref'd.
+// that are not unref'd, until their close is told.
 'use strict';
 
 const { openHandles } = require('./native');
 const { kUnref } = require('./socket/symbols');
 
 function activeHandles() {
-  return openHandles().filter(({ owner }) => owner !== null && owner._handle !== null && !owner._unref && !owner[kUnref]);
+  return openHandles().filter(({ owner, left }) => owner !== null && !left && !owner._unref && !owner[kUnref]);
 }
 
 // Adds what `ours` gives to what Node's function does.

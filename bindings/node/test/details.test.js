@@ -190,7 +190,7 @@ compare('details', {
     await once(server, 'listening');
     server.close();
   },
-  async 'handles that are active'({ note, pair }) {
+  async 'handles that are active'({ note, net, pair }) {
     const { client, socket } = await pair();
     const names = () => process.getActiveResourcesInfo().includes('TCPSocketWrap');
     const listed = (one) => process._getActiveHandles().includes(one);
@@ -198,9 +198,18 @@ compare('details', {
     client.unref();
     note(listed(client), listed(socket));
     socket.destroy();
+    note(listed(socket));
     client.ref().resume();
     await closed(client);
     note(listed(client));
+    await wait(20);
+    note(listed(socket));
+    const server = net.createServer().listen(0);
+    server.close();
+    note(listed(server));
+    await once(server, 'close');
+    await wait(20);
+    note(listed(server));
   },
   async 'connect() while it connects'({ note, net, listen }) {
     const { server, port } = await listen({}, (socket) => socket.on('error', () => {}).resume());

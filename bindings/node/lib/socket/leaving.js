@@ -21,6 +21,7 @@ const listeners = {
 // The library closes it, and nobody hears of that.
 function drop(handle) {
   handle.listeners = listeners;
+  handle.left = true;
   native.socketDestroy(handle.index);
 }
 
