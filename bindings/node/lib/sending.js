@@ -30,6 +30,10 @@ function standIn(given, options) {
   if (given._handle === null) {
     return { done() {} }; // the message goes without it
   }
+  const { door } = given._handle;
+  if (door?._handle?.fd >= 0) {
+    return { other: door, done() {} }; // in a worker of a cluster that shares the address, and does not get its connections dealt
+  }
   const isServer = Server.prototype.isPrototypeOf(given);
   const fd = descriptorOf(given);
   if (fd < 0) {

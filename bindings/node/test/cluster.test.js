@@ -157,3 +157,30 @@ if (cluster.isPrimary) {
     });
   });
 }`);
+
+same('a worker that shares an address sends its server on', `${together}
+const child = \`process.once('message', (message, server) => {
+  server.on('connection', (socket) => {
+    socket.end('child');
+    server.close();
+    process.disconnect();
+  });
+  process.send('listening');
+});\`;
+cluster.schedulingPolicy = cluster.SCHED_NONE;
+if (cluster.isPrimary) {
+  const worker = cluster.fork();
+  worker.once('message', async (port) => {
+    console.log(String((await net.connect(port, '127.0.0.1').toArray())[0]));
+    worker.disconnect();
+  });
+} else {
+  const server = net.createServer().listen(0, '127.0.0.1', async () => {
+    const { port } = server.address();
+    const other = require('node:child_process').spawn(process.execPath, ['-e', child],
+      { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_UNIQUE_ID: undefined } });
+    other.send('server', server, (error) => console.log('sent', error));
+    await once(other, 'message');
+    server.close(() => process.send(port));
+  });
+}`);
