@@ -98,6 +98,9 @@ Server.prototype.listen = function(...args) {
   heed(this, options);
   if (typeof options.fd === 'number' && options.fd >= 0) {
     listen(this, { fd: options.fd, copy: isElses || isCopy(options.fd), exclusive: isElses }, backlogArgument);
+    if (isElses && this._handle instanceof Listener) {
+      this._handle.takeFrom(handle);
+    }
     return this;
   }
   const [first] = args;
@@ -258,8 +261,21 @@ class Listener extends Handle {
       this.refuseArriving();
       native.serverClose(this.index);
     }
+    this.other?.close();
     if (typeof callback === 'function') {
       setImmediate(() => Reflect.apply(callback, this, []));
+    }
+  }
+
+  // A server of Node's may listen on it: what that gets goes here, and it ends when this does.
+  takeFrom(other) {
+    if ('onconnection' in other) {
+      this.other = other;
+      other.onconnection = (status, connection) => {
+        if (connection !== undefined) {
+          cluster.receive(this, { _handle: connection, destroy: () => connection.close() });
+        }
+      };
     }
   }
 

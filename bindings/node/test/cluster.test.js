@@ -110,9 +110,12 @@ for (const policy of ['dealt', 'shared']) {
   }
 }
 
-const together = "const cluster = require('node:cluster'); const { once } = require('node:events');";
+// A worker has the arguments of Node as well, so that it runs the same program, whatever file it is said to have.
+const together = (policy) => `const cluster = require('node:cluster'); const { once } = require('node:events');
+cluster.schedulingPolicy = cluster.${policy};
+cluster.setupPrimary?.({ exec: 'it' });`;
 
-same('a worker that disconnects waits for its connections', `${together}
+same('a worker that disconnects waits for its connections', `${together('SCHED_RR')}
 if (cluster.isPrimary) {
   const worker = cluster.fork();
   worker.once('listening', async ({ port }) => {
@@ -138,7 +141,7 @@ if (cluster.isPrimary) {
   }).listen(0, '127.0.0.1');
 }`);
 
-same('a worker listens with a server that it was sent', `${together}
+same('a worker listens with a server that it was sent', `${together('SCHED_RR')}
 if (cluster.isPrimary) {
   const server = require('node:net').createServer().listen(0, '127.0.0.1', async () => {
     const worker = cluster.fork();
@@ -158,7 +161,7 @@ if (cluster.isPrimary) {
   });
 }`);
 
-same('a worker that shares an address sends its server on', `${together}
+same('a worker that shares an address sends its server on', `${together('SCHED_NONE')}
 const child = \`process.once('message', (message, server) => {
   server.on('connection', (socket) => {
     socket.end('child');
@@ -167,7 +170,6 @@ const child = \`process.once('message', (message, server) => {
   });
   process.send('listening');
 });\`;
-cluster.schedulingPolicy = cluster.SCHED_NONE;
 if (cluster.isPrimary) {
   const worker = cluster.fork();
   worker.once('message', async (port) => {

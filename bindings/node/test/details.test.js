@@ -144,6 +144,19 @@ compare('details', {
     note(server.address().address);
     server.close();
   },
+  async 'a server that listens on what one of Node\'s own listens on gets all connections'({ note, net }) {
+    const given = require('node:net').createServer(() => note('not here')).listen(0, '127.0.0.1');
+    await once(given, 'listening');
+    const server = net.createServer((socket) => socket.end('here')).listen(given);
+    await once(server, 'listening');
+    for (let i = 0; i < 20; i++) {
+      note(String((await net.connect(given.address().port, '127.0.0.1').toArray())[0]));
+    }
+    const { port } = server.address();
+    server.close();
+    const late = net.connect(port, '127.0.0.1');
+    note((await once(late, 'connect').catch((failure) => [failure.code]))[0]);
+  },
   async 'look-ups that find nothing'({ note, net, listen }) {
     const { server, port } = await listen({}, (socket) => socket.destroy());
     const answers = [[], [null], [null, null], [null, []], [null, 5], [null, {}], [null, [null]], [null, [{}]], [false], [null, '']];
