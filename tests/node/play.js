@@ -287,6 +287,20 @@ function onread(object, text, stop) {
   };
 }
 
+// What both new Socket() and listen() take.
+function addFdAndSignal(object, options, is, given) {
+  if (options.fd !== undefined) {
+    given.fd = takeDescriptor(options.fd);
+  }
+  if (is('signal')) {
+    object.abort = new AbortController();
+    given.signal = object.abort.signal;
+    if (is('aborted')) {
+      object.abort.abort();
+    }
+  }
+}
+
 const verbs = {
   server(name, { options, is }) {
     const object = newObject(name, { noData: is('noData') });
@@ -321,16 +335,7 @@ const verbs = {
     if (options.backlog !== undefined) {
       given.backlog = Number(options.backlog);
     }
-    if (options.fd !== undefined) {
-      given.fd = takeDescriptor(options.fd);
-    }
-    if (is('signal')) {
-      object.abort = new AbortController();
-      given.signal = object.abort.signal;
-      if (is('aborted')) {
-        object.abort.abort();
-      }
-    }
+    addFdAndSignal(object, options, is, given);
     for (const flag of ['ipv6Only', 'exclusive', 'readableAll', 'writableAll']) {
       if (is(flag)) {
         given[flag] = true;
@@ -417,16 +422,7 @@ const verbs = {
     if (options.onread !== undefined) {
       given.onread = onread(object, options.onread, is('stop'));
     }
-    if (options.fd !== undefined) {
-      given.fd = takeDescriptor(options.fd);
-    }
-    if (is('signal')) {
-      object.abort = new AbortController();
-      given.signal = object.abort.signal;
-      if (is('aborted')) {
-        object.abort.abort();
-      }
-    }
+    addFdAndSignal(object, options, is, given);
     try {
       object.socket = new net.Socket(given);
     } catch (error) {

@@ -86,9 +86,8 @@ function outOfRange(name, range, value) {
 }
 
 function badPort(name, value) {
-  const zero = '>= 0';
   return coded(RangeError, 'ERR_SOCKET_BAD_PORT',
-    `${name} should be ${zero} and < 65536. ${received(value)}.`);
+    `${name} should be >= 0 and < 65536. ${received(value)}.`);
 }
 
 // The properties, in Node's order.
@@ -144,4 +143,4 @@ function invalidAddress() {
   return error;
 }
 
-module.exports = { badPort, coded, fromNative, invalidAddress, invalidType, invalidValue, outOfRange, received, system };
+module.exports = { badPort, coded, fromNative, invalidAddress, invalidType, invalidValue, outOfRange, system };

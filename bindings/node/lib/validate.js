@@ -1,7 +1,7 @@
 // Checks of arguments, with Node's codes and texts.
 'use strict';
 
-const { badPort, invalidType, invalidValue, outOfRange } = require('./errors');
+const { badPort, invalidType, outOfRange } = require('./errors');
 
 function aString(value, name) {
   if (typeof value !== 'string') {
@@ -24,12 +24,6 @@ function aBoolean(value, name) {
 function aFunction(value, name) {
   if (typeof value !== 'function') {
     throw invalidType(name, 'of type function', value);
-  }
-}
-
-function anObject(value, name) {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw invalidType(name, 'of type object', value);
   }
 }
 
@@ -74,6 +68,4 @@ function anAbortSignal(value, name) {
   }
 }
 
-module.exports = {
-  LONGEST_MS, aBoolean, aDuration, aFunction, aNumber, aPort, aString, anAbortSignal, anInteger, anObject, invalidValue,
-};
+module.exports = { LONGEST_MS, aBoolean, aDuration, aFunction, aNumber, aPort, aString, anAbortSignal, anInteger };

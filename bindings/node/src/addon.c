@@ -151,10 +151,11 @@ static napi_value initialize(napi_env env, napi_value exports) {
   }
   binding->env = env;
   binding->first_free = NO_ENTRY;
+  static const function_t functions[] = {
+      {"start", start}, {"exiting", exiting}, {"tellLate", tell_late}};
   if (napi_set_instance_data(env, binding, NULL, NULL) != napi_ok ||
-      export_function(env, exports, "start", start) != napi_ok ||
-      export_function(env, exports, "exiting", exiting) != napi_ok ||
-      export_function(env, exports, "tellLate", tell_late) != napi_ok ||
+      export_functions(env, exports, functions, sizeof functions / sizeof functions[0]) !=
+          napi_ok ||
       sockets_export(env, exports) != napi_ok || servers_export(env, exports) != napi_ok ||
       addresses_export(env, exports) != napi_ok || descriptors_export(env, exports) != napi_ok) {
     free(binding);

@@ -148,18 +148,10 @@ static napi_value list_rules(napi_env env, napi_callback_info info) {
 }
 
 napi_status addresses_export(napi_env env, napi_value exports) {
-  static const struct {
-    const char *name;
-    napi_callback call;
-  } functions[] = {
+  static const function_t functions[] = {
       {"isIP", is_ip},           {"parse", parse},          {"listNew", list_new},
       {"listAdd", list_add},     {"listCheck", list_check}, {"listAddRange", list_add_range},
       {"listRules", list_rules},
   };
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    if (export_function(env, exports, functions[i].name, functions[i].call) != napi_ok) {
-      return napi_generic_failure;
-    }
-  }
-  return napi_ok;
+  return export_functions(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

@@ -178,7 +178,12 @@ napi_status sockets_export(napi_env env, napi_value exports);
 napi_status servers_export(napi_env env, napi_value exports);
 napi_status addresses_export(napi_env env, napi_value exports);
 napi_status descriptors_export(napi_env env, napi_value exports);
-napi_status export_function(napi_env env, napi_value exports, const char *name, napi_callback call);
+typedef struct function {
+  const char *name;
+  napi_callback call;
+} function_t;
+napi_status export_functions(napi_env env, napi_value exports, const function_t *functions,
+                             size_t count);
 
 // sockets.c: of accepted sockets.
 extern const troupe_socket_handlers_t socket_handlers;

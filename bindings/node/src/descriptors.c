@@ -198,7 +198,9 @@ static napi_value server_descriptor(napi_env env, napi_callback_info info) {
 }
 
 napi_status descriptors_export(napi_env env, napi_value exports) {
-  napi_status status = export_function(env, exports, "socketDescriptor", socket_descriptor);
-  return status != napi_ok ? status
-                           : export_function(env, exports, "serverDescriptor", server_descriptor);
+  static const function_t functions[] = {
+      {"socketDescriptor", socket_descriptor},
+      {"serverDescriptor", server_descriptor},
+  };
+  return export_functions(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

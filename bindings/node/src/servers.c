@@ -193,19 +193,11 @@ static napi_value server_free(napi_env env, napi_callback_info info) {
 }
 
 napi_status servers_export(napi_env env, napi_value exports) {
-  static const struct {
-    const char *name;
-    napi_callback call;
-  } functions[] = {
+  static const function_t functions[] = {
       {"serverListen", server_listen},
       {"serverClose", server_close},
       {"serverHold", server_hold},
       {"serverFree", server_free},
   };
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    if (export_function(env, exports, functions[i].name, functions[i].call) != napi_ok) {
-      return napi_generic_failure;
-    }
-  }
-  return napi_ok;
+  return export_functions(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

@@ -420,16 +420,6 @@ static napi_value socket_write(napi_env env, napi_callback_info info) {
   return value_of_int(env, result);
 }
 
-// socketQueued(index): bytes that are not with the kernel, as far as is known here.
-static napi_value socket_queued(napi_env env, napi_callback_info info) {
-  napi_value argument[1];
-  arguments_of(env, info, 1, argument);
-  const entry_t *entry = entry_at(binding_of(env), index_argument(env, argument[0]));
-  return value_of_int(env, entry == NULL ? 0
-                                         : (int64_t)troupe_socket_writable_length(
-                                               (troupe_socket_t){.id = entry->handle}));
-}
-
 // socketEnd(index, tell): 0, and with `tell` EVENT_FINISHED follows; or an error value.
 static napi_value socket_end(napi_env env, napi_callback_info info) {
   napi_value argument[2];
@@ -536,24 +526,24 @@ static napi_value socket_name(napi_env env, napi_callback_info info) {
 }
 
 napi_status sockets_export(napi_env env, napi_value exports) {
-  static const struct {
-    const char *name;
-    napi_callback call;
-  } functions[] = {
-      {"socketNew", socket_new},          {"socketAdopt", socket_adopt},
-      {"socketConnect", socket_connect},  {"socketWrite", socket_write},
-      {"socketQueued", socket_queued},    {"socketEnd", socket_end},
-      {"socketDestroy", socket_destroy},  {"socketReset", socket_reset},
-      {"socketPause", socket_pause},      {"socketResume", socket_resume},
-      {"socketRef", socket_ref},          {"socketUnref", socket_unref},
-      {"socketNoDelay", socket_no_delay}, {"socketKeepAlive", socket_keep_alive},
-      {"socketTimeout", socket_timeout},  {"socketFree", socket_free},
-      {"socketName", socket_name},        {"socketDestroySoon", socket_destroy_soon},
+  static const function_t functions[] = {
+      {"socketNew", socket_new},
+      {"socketAdopt", socket_adopt},
+      {"socketConnect", socket_connect},
+      {"socketWrite", socket_write},
+      {"socketEnd", socket_end},
+      {"socketDestroy", socket_destroy},
+      {"socketReset", socket_reset},
+      {"socketPause", socket_pause},
+      {"socketResume", socket_resume},
+      {"socketRef", socket_ref},
+      {"socketUnref", socket_unref},
+      {"socketNoDelay", socket_no_delay},
+      {"socketKeepAlive", socket_keep_alive},
+      {"socketTimeout", socket_timeout},
+      {"socketFree", socket_free},
+      {"socketName", socket_name},
+      {"socketDestroySoon", socket_destroy_soon},
   };
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-    if (export_function(env, exports, functions[i].name, functions[i].call) != napi_ok) {
-      return napi_generic_failure;
-    }
-  }
-  return napi_ok;
+  return export_functions(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

@@ -130,9 +130,16 @@ bool bool_argument(napi_env env, napi_value value) {
   return yes;
 }
 
-napi_status export_function(napi_env env, napi_value exports, const char *name,
-                            napi_callback call) {
-  napi_value function = NULL;
-  napi_status status = napi_create_function(env, name, NAPI_AUTO_LENGTH, call, NULL, &function);
-  return status == napi_ok ? napi_set_named_property(env, exports, name, function) : status;
+napi_status export_functions(napi_env env, napi_value exports, const function_t *functions,
+                             size_t count) {
+  napi_status status = napi_ok;
+  for (size_t i = 0; i < count && status == napi_ok; i++) {
+    napi_value function = NULL;
+    status = napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL,
+                                  &function);
+    if (status == napi_ok) {
+      status = napi_set_named_property(env, exports, functions[i].name, function);
+    }
+  }
+  return status;
 }
