@@ -42,6 +42,25 @@ compare('tls', {
     note(await text(socket));
     server.close();
   },
+  async 'the socket below closes first'({ net, note, listen }) {
+    for (const [who, how] of [['client', 'end'], ['client', 'destroy'], ['server', 'end'], ['server', 'destroy']]) {
+      const accepted = new Promise((resolve) => {
+        serve({ net, listen }, resolve).then(({ server, port }) => {
+          const plain = net.connect(port, '127.0.0.1').on('close', (hadError) => note(who, how, 'plain', hadError));
+          const above = tls.connect({ socket: plain, ...trusting }).on('close', (hadError) => note(who, how, 'tls', hadError));
+          above.resume().once('secureConnect', async () => {
+            const socket = (await accepted).resume().on('error', () => {});
+            (who === 'client' ? above : socket)[how]();
+            server.close();
+          });
+          over = closed(above);
+        });
+      });
+      let over;
+      await accepted;
+      await over;
+    }
+  },
   async 'over a socket that connects later'({ net, note, listen }) {
     const { server, port } = await serve({ net, listen }, (socket) => {
       socket.write('hello');

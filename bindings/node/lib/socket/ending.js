@@ -7,7 +7,7 @@ const { cancelAttempt, failedAtOnce } = require('./attempts');
 const { letEnd } = require('./leaving');
 const { timeIn } = require('./options');
 const { callBack } = require('./writing');
-const { kArmed, kFinal, kHadError, kIdle, kReset, kServer, kTimer, kWritten, restore } = require('./symbols');
+const { kArmed, kFinal, kHadError, kIdle, kReset, kServer, kTimer, kWrapped, kWritten, restore } = require('./symbols');
 
 function onError(socket, handle, said) {
   if (socket._handle !== handle) {
@@ -117,7 +117,11 @@ const methods = {
           native.socketDestroy(handle.index);
         }
       }
-      handle.leaveLate();
+      if (this[kWrapped]) {
+        setImmediate(() => handle.runInAsyncScope(onLeft, undefined, this, handle)); // before the one above it, as in Node
+      } else {
+        handle.leaveLate();
+      }
       callback(error);
     }
     const server = this[kServer];
