@@ -135,6 +135,9 @@ void thread_ask(thread_t *thread, bool urgently, const bool *answered);
 bool thread_asks(const thread_t *thread);
 // An idle time is over, which in Node is heard of with the timers, before the loop polls.
 void thread_timed_out(thread_t *thread);
+// A socket connects, or is one of a descriptor; a server has accepted one. With both in a thread they may be each other's peers.
+void thread_connects(thread_t *thread);
+void thread_accepts(thread_t *thread);
 // Something was written: it is sent, perhaps later.
 void thread_wrote(thread_t *thread);
 // Sends what was called, and waits until the I/O actor has done it.

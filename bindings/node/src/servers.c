@@ -21,6 +21,7 @@ static void on_connection(troupe_server_t server, troupe_socket_t socket, void *
   const entry_t *entry = context;
   const entry_t *accepted = socket_accepted(entry->binding, socket);
   if (accepted != NULL) {
+    thread_accepts(entry->binding->thread);
     event_add(entry->binding, EVENT_CONNECTION, accepted->index, (int32_t)entry->index, 0);
   }
 }

@@ -263,6 +263,7 @@ static napi_value socket_adopt(napi_env env, napi_callback_info info) {
   int error = TROUPE_ENOMEM;
   if (entry != NULL) {
     note_names_of(entry, fd);
+    thread_connects(binding->thread);
     error = troupe_socket_adopt(fd, directions, &options, &socket_handlers, entry, &socket);
   }
   if (error != 0 && copy) {
@@ -353,6 +354,7 @@ static napi_value socket_connect(napi_env env, napi_callback_info info) {
       .lookup = answer == NULL ? NULL : answer_lookup,
       .lookup_context = answer,
   };
+  thread_connects(binding->thread);
   int error = several && answer == NULL
                   ? (int)TROUPE_ENOMEM
                   : troupe_socket_connect((troupe_socket_t){.id = entry->handle}, &options);

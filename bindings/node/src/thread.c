@@ -44,7 +44,9 @@ struct thread {
   bool ends;     // there are late ends that were there when this turn of the loop polled
   bool looked;   // in this turn of the loop, before it polled
   bool timed_out;
-  bool exiting; // nothing is sent later any more
+  bool connects; // there have been sockets that did,
+  bool accepts;  // and servers that did
+  bool exiting;  // nothing is sent later any more
 };
 
 static _Thread_local thread_t *here;
@@ -268,7 +270,7 @@ static void on_prepare(uv_prepare_t *prepare) {
   thread->ends = is_late(thread, LATE_END);
   thread->looked = !leaves && thread->leaves; // as if this had been the poll
   if ((thread->called && !thread->looked && uv_backend_timeout(prepare->loop) == 0) ||
-      (thread->answered && thread->ends)) {
+      (thread->answered && thread->ends && thread->connects && thread->accepts)) {
     // What timers and immediates call is done at once in Node, which then polls: what comes of it at a peer in this process
     // is heard of before the immediates, and before a close is told; and what comes of an answer to the last of the data, in
     // the turn of the end.
@@ -352,6 +354,14 @@ bool thread_asks(const thread_t *thread) {
 void thread_called(thread_t *thread) {
   thread->called = true;
   thread_settle(thread);
+}
+
+void thread_connects(thread_t *thread) {
+  thread->connects = true;
+}
+
+void thread_accepts(thread_t *thread) {
+  thread->accepts = true;
 }
 
 void thread_timed_out(thread_t *thread) {
