@@ -3,7 +3,8 @@
 'use strict';
 
 const net = require('./node_net');
-const { Handle, handleFor, native } = require('./native');
+const { Handle, handleFor } = require('./handle');
+const { native } = require('./native');
 
 // What a Server has for a handle there.
 class Door extends Handle {

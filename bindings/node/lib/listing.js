@@ -2,7 +2,7 @@
 // that are not unref'd, until their close is told.
 'use strict';
 
-const { openHandles } = require('./native');
+const { openHandles } = require('./handle');
 const { kUnref } = require('./socket/symbols');
 
 function activeHandles() {

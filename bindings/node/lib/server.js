@@ -12,7 +12,9 @@ const { coded, fromNative, invalidType, invalidValue } = require('./errors');
 const check = require('./validate');
 const cluster = require('./cluster');
 const { isPath, normalize, toNumber } = require('./arguments');
-const { Handle, isCopy, native, tcpMethods } = require('./native');
+const { refuseArriving } = require('./arriving');
+const { Handle, isCopy, tcpMethods } = require('./handle');
+const { native } = require('./native');
 const { Socket, kAccepted, kServer } = require('./socket');
 const { drop } = require('./socket/leaving');
 
@@ -258,7 +260,7 @@ class Listener extends Handle {
   close(callback) {
     if (this.index >= 0) {
       this.closeCopy();
-      this.refuseArriving();
+      refuseArriving(this);
       native.serverClose(this.index);
     }
     this.other?.close();

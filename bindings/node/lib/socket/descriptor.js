@@ -4,7 +4,8 @@
 const fs = require('node:fs');
 const { coded, invalidType, system } = require('../errors');
 const check = require('../validate');
-const { handleFor, isCopy, native } = require('../native');
+const { handleFor, isCopy } = require('../handle');
+const { native } = require('../native');
 const { settle } = require('./holding');
 const { atOnce, nativeOptions } = require('./options');
 const { nextBuffer, pauseNative } = require('./reading');

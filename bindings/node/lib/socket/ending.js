@@ -2,7 +2,8 @@
 'use strict';
 
 const { coded, fromNative, system } = require('../errors');
-const { native } = require('../native');
+const { leaveLater } = require('../late');
+const { hasUnread, native } = require('../native');
 const { cancelAttempt, failedAtOnce } = require('./attempts');
 const { letEnd } = require('./leaving');
 const { timeIn } = require('./options');
@@ -111,7 +112,7 @@ const methods = {
           native.socketReset(handle.index, handle.finishing ? 1 : 0);
         } else if (handle.finishing) {
           native.socketDestroySoon(handle.index);
-        } else if (!handle.isPipe && handle.hasUnread()) {
+        } else if (!handle.isPipe && hasUnread(handle)) {
           native.socketReset(handle.index, 0); // as the kernel does with what nobody has read
         } else {
           native.socketDestroy(handle.index);
@@ -120,7 +121,7 @@ const methods = {
       if (this[kWrapped]) {
         setImmediate(() => handle.runInAsyncScope(onLeft, undefined, this, handle)); // before the one above it, as in Node
       } else {
-        handle.leaveLate();
+        leaveLater(handle);
       }
       callback(error);
     }

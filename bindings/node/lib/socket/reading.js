@@ -2,7 +2,8 @@
 'use strict';
 
 const { Duplex } = require('node:stream');
-const { native } = require('../native');
+const { later } = require('../late');
+const { hasNews, native } = require('../native');
 const { settle } = require('./holding');
 const { kBytesRead, kOnread, kReadWanted } = require('./symbols');
 
@@ -153,9 +154,9 @@ function onEnd(socket, handle) {
   settle(socket, handle);
   handle.limit = 0; // whether anybody takes what is written is now uncertain: wait for it
   // Node reads the end in a turn of the loop after that in which it read the last of the data, unless both sides have ended.
-  if (handle.hasNews() && !handle.finishing) {
+  if (hasNews(handle) && !handle.finishing) {
     handle.ending = true;
-    handle.endLate(() => handle.runInAsyncScope(noteEnd, undefined, socket, handle));
+    later(() => handle.runInAsyncScope(noteEnd, undefined, socket, handle));
   } else {
     noteEnd(socket, handle);
   }

@@ -4,7 +4,9 @@
 const fs = require('node:fs');
 const { Duplex } = require('node:stream');
 const { coded } = require('../errors');
-const { native, resourceOf } = require('../native');
+const { resourceOf } = require('../handle');
+const { finishLater } = require('../late');
+const { native } = require('../native');
 const { settle } = require('./holding');
 const { atOnce } = require('./options');
 const { kAwaited, kDispatched, kFinal, kPending, kSentTo, kWrapped, kWritten } = require('./symbols');
@@ -236,7 +238,7 @@ const methods = {
     this[kFinal] = here('SHUTDOWNWRAP', handle, callback);
     settle(this, handle);
     if (!waits) {
-      handle.finishLate(() => {
+      finishLater(() => {
         if (this._handle === handle) {
           sendEnd(handle, false);
           onFinished(this, handle, 0);
